@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+# Modules, unit tests and fuzz targets: one function each, so that a CMakeLists.txt only lists.
+
+add_library(sl_flags INTERFACE)
+target_compile_features(sl_flags INTERFACE c_std_17 cxx_std_17)
+target_compile_definitions(sl_flags INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64
+                           SL_VERSION="${PROJECT_VERSION}")
+target_compile_options(sl_flags INTERFACE
+  -Wall -Wextra $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation> -Wshadow -Wpointer-arith -Wundef -Wformat=2 -Wvla
+  $<$<COMPILE_LANGUAGE:C>:-std=gnu17 -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition>
+  -fno-strict-aliasing -fno-omit-frame-pointer)
+if(SL_WERROR)
+  target_compile_options(sl_flags INTERFACE -Werror)
+endif()
+if(SL_SANITIZE)
+  target_compile_options(sl_flags INTERFACE -fsanitize=${SL_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(sl_flags INTERFACE -fsanitize=${SL_SANITIZE})
+else()
+  target_compile_options(sl_flags INTERFACE
+    $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE>)
+  target_link_options(sl_flags INTERFACE $<$<CONFIG:Release>:-pie -Wl,-z,relro,-z,now>)
+endif()
+if(SL_FUZZ)
+  target_compile_options(sl_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+find_package(Threads REQUIRED)
+target_link_libraries(sl_flags INTERFACE Threads::Threads)
+
+# sl_add_module(crypto SOURCES a.c b.c DEPENDS sl::core PRIVATE OpenSSL::Crypto)
+# A static library sl_crypto, its alias sl::crypto, its include folder and its warnings. DEPENDS
+# is what the layer check reads; third-party libraries are PRIVATE.
+function(sl_add_module name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRIVATE" ${ARGN})
+  add_library(sl_${name} STATIC ${ARG_SOURCES})
+  add_library(sl::${name} ALIAS sl_${name})
+  target_include_directories(sl_${name} PUBLIC include PRIVATE .)
+  target_link_libraries(sl_${name} PUBLIC ${ARG_DEPENDS} PRIVATE sl_flags ${ARG_PRIVATE})
+endfunction()
+
+# sl_add_unit_test(crypto jwe [SOURCES extra.c] [PRIVATE libs] [LABELS root]) builds
+# tests/unit/test_crypto_jwe.c and registers it as unit.crypto.jwe. Private headers of the module
+# are on its include path.
+function(sl_add_unit_test module subject)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PRIVATE;LABELS" ${ARGN})
+  set(target test_${module}_${subject})
+  add_executable(${target} ${PROJECT_SOURCE_DIR}/tests/unit/${target}.c ${ARG_SOURCES})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/${module}
+                             ${PROJECT_SOURCE_DIR}/tests/support)
+  target_compile_definitions(${target} PRIVATE
+                             SL_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
+  target_link_libraries(${target} PRIVATE sl_flags sl::${module} sl::core PkgConfig::CMOCKA
+                        ${ARG_PRIVATE})
+  add_test(NAME unit.${module}.${subject} COMMAND ${target})
+  set_tests_properties(unit.${module}.${subject} PROPERTIES
+    LABELS "unit;${ARG_LABELS}" SKIP_RETURN_CODE 77 TIMEOUT 120)
+endfunction()
+
+# sl_add_fuzz_target(tar_reader MODULES sl::snapshot [PRIVATE libs]) builds
+# fuzz/fuzz_tar_reader.c. Without libFuzzer it links the replay driver and runs its corpus as
+# fuzz.tar_reader.
+function(sl_add_fuzz_target name)
+  cmake_parse_arguments(ARG "" "" "MODULES;PRIVATE;INCLUDE" ${ARGN})
+  set(target fuzz_${name})
+  add_executable(${target} fuzz_${name}.c)
+  target_include_directories(${target} PRIVATE ${ARG_INCLUDE})
+  target_link_libraries(${target} PRIVATE sl_flags ${ARG_MODULES} sl::core ${ARG_PRIVATE})
+  if(SL_FUZZ)
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(${target} PRIVATE replay_main.c)
+    add_test(NAME fuzz.${name} COMMAND ${target} ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name})
+    set_tests_properties(fuzz.${name} PROPERTIES LABELS "unit;fuzz" TIMEOUT 120)
+  endif()
+endfunction()

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A stage: one step of the way of a layer's bytes. Stages are pushed; each hands its output to
+ * the next one. Until finish() has succeeded on every stage, all bytes are hostile.
+ */
+#pragma once
+
+#include "sluice/core/buf.h"
+
+/* The order of a layer's path; a flow refuses stages that are out of order. */
+enum sl_stage_phase {
+    SL_PHASE_BLOB,       /* bytes as sent: size and digest of the descriptor */
+    SL_PHASE_CIPHER,     /* decryption and MAC */
+    SL_PHASE_COMPRESSION,
+    SL_PHASE_PLAIN,      /* the plain tar: diff_id */
+    SL_PHASE_TREE,       /* files in the staging tree */
+};
+
+enum sl_stage_flags {
+    SL_STAGE_EXPANDS = 1 << 0, /* output may exceed input: owns a lane and a limit */
+};
+
+struct sl_stage;
+
+struct sl_stage_ops {
+    const char *name; /* as printed in errors and statistics: "decrypt" */
+    enum sl_stage_phase phase;
+    unsigned flags;
+    /* Consumes one buffer, which is never empty: passes it on with sl_stage_push(), or releases
+     * it, and sets *bufp to NULL. -EAGAIN: no output buffer now; *bufp stays the caller's, its
+     * offset may have moved, and it is offered again. Only a stage at the head of a segment may
+     * answer -EAGAIN. */
+    int (*push)(struct sl_stage *stage, struct sl_buf **bufp, struct sl_error *err);
+    /* End of input: checks tags, digests and trailers, pushes what is left. May answer -EAGAIN as
+     * push() does, and is then called again. */
+    int (*finish)(struct sl_stage *stage, struct sl_error *err);
+    /* Frees the stage; accepts a half-built one; never fails. */
+    void (*close)(struct sl_stage *stage);
+};
+
+struct sl_stage_stats {
+    uint64_t bytes_in;
+    uint64_t nanoseconds; /* own time, without the stages behind it */
+};
+
+/* Embedded first in the stage's own struct. */
+struct sl_stage {
+    const struct sl_stage_ops *ops;
+    struct sl_stage *next; /* NULL at the end; set by the flow */
+    struct sl_stage_stats stats;
+};
+
+/* Offers a buffer to a stage and accounts for it. Releases an empty buffer without offering it.
+ * A NULL stage is the end of the road: the buffer is released. */
+SL_MUST_CHECK int sl_stage_push(struct sl_stage *stage, struct sl_buf **bufp,
+                                struct sl_error *err);
+SL_MUST_CHECK int sl_stage_finish(struct sl_stage *stage, struct sl_error *err);
+/* Accepts NULL, returns NULL. */
+struct sl_stage *sl_stage_close(struct sl_stage *stage);
+SL_DEFINE_AUTO(sl_stage, sl_stage_close)

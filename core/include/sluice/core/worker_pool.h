@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Worker threads and tasks. A task is run by at most one worker at a time, so what it touches
+ * needs no locks. Nothing polls: a task that has nothing to do returns and waits to be woken.
+ */
+#pragma once
+
+#include "sluice/core/error.h"
+#include "sluice/core/cleanup.h"
+
+#include <stdatomic.h>
+
+struct sl_worker_pool;
+
+/* Embedded in the object that does the work; must outlive its last run. */
+struct sl_task {
+    void (*run)(struct sl_task *task);
+    struct sl_worker_pool *pool;
+    struct sl_task *next; /* the pool's */
+    atomic_int state;     /* the pool's */
+};
+
+/* threads 0 means one for each core this process may use. Signals are blocked in workers. */
+SL_MUST_CHECK int sl_worker_pool_new(unsigned threads, struct sl_worker_pool **ret,
+                                     struct sl_error *err);
+/* Waits until no task is queued or running. */
+struct sl_worker_pool *sl_worker_pool_free(struct sl_worker_pool *pool);
+SL_DEFINE_AUTO(sl_worker_pool, sl_worker_pool_free)
+unsigned sl_worker_pool_threads(const struct sl_worker_pool *pool);
+
+void sl_task_init(struct sl_task *task, struct sl_worker_pool *pool,
+                  void (*run)(struct sl_task *task));
+/* run() will start (again) some time after this call. Any thread, also from run() itself. After
+ * the call that ends its work, run() must not touch the task if somebody may free it. */
+void sl_task_wake(struct sl_task *task);

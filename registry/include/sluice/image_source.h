@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where an image comes from: a registry (docker://, the default) or an OCI layout on disk
+ * (oci:DIR[:TAG|@DIGEST]). Both give the same documents and the same stream of bytes.
+ */
+#pragma once
+
+#include "sluice/core/flow.h"
+#include "sluice/manifest.h"
+
+struct sl_registry_options {
+    const char *authfile;        /* --authfile; ends the search for credentials */
+    const char *creds;           /* --creds USER:PASSWORD; beats every file */
+    const char *cert_dir;        /* --cert-dir; instead of the certs.d folders */
+    const char *registries_conf; /* --registries-conf; instead of the system's */
+    bool insecure;               /* --tls-verify=false: no verification, plain HTTP allowed */
+    bool force_secure;           /* --tls-verify=true: beats "insecure" of the configuration */
+    const char *extra_root_certificates; /* PEM text, added to the platform's roots; or NULL */
+    const char *user_agent;      /* NULL: "sluice/VERSION" */
+    unsigned max_attempts;       /* tries per request; 0: 5 */
+};
+
+/* The HTTP engine: one loop thread with connections, tokens and rules shared by all images of
+ * the process. */
+struct sl_registry;
+SL_MUST_CHECK int sl_registry_new(const struct sl_registry_options *options,
+                                  struct sl_registry **ret, struct sl_error *err);
+/* All sources and streams must be closed. */
+struct sl_registry *sl_registry_free(struct sl_registry *registry);
+SL_DEFINE_AUTO(sl_registry, sl_registry_free)
+/* Makes every request in flight, and every later one, fail with SL_E_CANCELLED. Any thread. */
+void sl_registry_cancel(struct sl_registry *registry);
+
+struct sl_image_source;
+/* text: "docker://REF", "REF", "oci:DIR", "oci:DIR:TAG", "oci:DIR@DIGEST". Contacts nobody. */
+SL_MUST_CHECK int sl_image_source_open(struct sl_registry *registry, const char *text,
+                                       struct sl_image_source **ret, struct sl_error *err);
+struct sl_image_source *sl_image_source_close(struct sl_image_source *src);
+SL_DEFINE_AUTO(sl_image_source, sl_image_source_close)
+/* The canonical name of the image the caller asked for ("docker.io/library/busybox:latest"),
+ * whatever mirror will serve it. Borrowed. */
+const char *sl_image_source_name(const struct sl_image_source *src);
+
+/* An image resolved to digests: everything after this uses them. */
+struct sl_resolved_image {
+    struct sl_digest manifest_digest;
+    bool has_index_digest;         /* it was chosen from an index: this one, the outermost */
+    struct sl_digest index_digest;
+    struct sl_bytes manifest_json;
+    struct sl_bytes config_json;   /* verified against manifest->config */
+    struct sl_manifest *manifest;
+    struct sl_image_config *config;
+};
+/* Fetches manifest (following indexes, also nested, by platform) and config. Blocks. Members of
+ * platform that are NULL stand for this machine's. */
+SL_MUST_CHECK int sl_image_source_resolve(struct sl_image_source *src,
+                                          const struct sl_platform *platform,
+                                          struct sl_resolved_image **ret, struct sl_error *err);
+struct sl_resolved_image *sl_resolved_image_free(struct sl_resolved_image *image);
+SL_DEFINE_AUTO(sl_resolved_image, sl_resolved_image_free)
+
+/* A running transfer of one blob into a flow. Uses buffers of lane, pauses when there are none
+ * (it sets the lane's waker), resumes and retries by itself, enforces the descriptor's size
+ * (never feeds more bytes than that), and ends the flow exactly once. It does not check the
+ * digest: a stage does. blob must outlive the stream. */
+struct sl_blob_stream;
+SL_MUST_CHECK int sl_image_source_stream(struct sl_image_source *src,
+                                         const struct sl_descriptor *blob,
+                                         struct sl_buf_lane *lane, struct sl_flow *flow,
+                                         struct sl_blob_stream **ret, struct sl_error *err);
+/* Stops soon and ends the flow with SL_E_CANCELLED unless it has ended already. Any thread, does
+ * not block. */
+void sl_blob_stream_stop(struct sl_blob_stream *stream);
+/* The flow must have been ended by the stream. */
+struct sl_blob_stream *sl_blob_stream_close(struct sl_blob_stream *stream);
+SL_DEFINE_AUTO(sl_blob_stream, sl_blob_stream_close)
+/* Bytes fed so far: for progress. Any thread. */
+uint64_t sl_blob_stream_bytes(const struct sl_blob_stream *stream);

@@ -1,0 +1,1 @@
+typedef int sl_placeholder; /* replaced by the first source of this module */

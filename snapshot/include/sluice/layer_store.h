@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store: verified layers, images and names below one root. No database: a directory is the
+ * index. Every object is written aside, synced and renamed, so a crash leaves the old state or
+ * the new one. Many processes may use one root at once.
+ *
+ *   layers/sha256/<diff_id>/{fs/,layer.json}   blobs/sha256/<blob digest>.json
+ *   images/sha256/<manifest>.json              refs/<escaped name>
+ *   mounts/<id>/{upper,work,mount.json}        staging/<random>/
+ *   locks/<diff_id>                            lock
+ */
+#pragma once
+
+#include "sluice/core/digest.h"
+
+struct sl_store;
+/* Creates what is missing (mode 0700 at the root) and removes what crashed processes left in
+ * staging/. */
+SL_MUST_CHECK int sl_store_open(const char *root, struct sl_store **ret, struct sl_error *err);
+struct sl_store *sl_store_close(struct sl_store *store);
+SL_DEFINE_AUTO(sl_store, sl_store_close)
+/* The absolute path of the root. Borrowed. */
+const char *sl_store_root(const struct sl_store *store);
+
+/* The right to publish. Only the gate (pipeline/commit_gate.c) can make one, and it does so only
+ * when every check of a layer or an image has passed. */
+struct sl_gate_pass;
+
+/* ---- layers ---- */
+
+/* What is remembered of a blob whose every check passed here: it holds this layer. */
+struct sl_blob_record {
+    struct sl_digest blob;
+    struct sl_digest diff_id;
+    bool encrypted;
+    uint8_t key_check[32]; /* of an encrypted blob: see sl_layer_key_check() */
+};
+/* 1 and *ret when the blob is known and its layer is in the store, 0 when not. */
+SL_MUST_CHECK int sl_store_find_blob(struct sl_store *store, const struct sl_digest *blob,
+                                     struct sl_blob_record *ret, struct sl_error *err);
+/* 1 when a layer with this diff_id is in the store. */
+SL_MUST_CHECK int sl_store_has_layer(struct sl_store *store, const struct sl_digest *diff_id,
+                                     struct sl_error *err);
+
+/* The right to fetch a layer: one process and one thread at a time. -EAGAIN (err not set) when
+ * another has it and wait is false; with wait, blocks, and -EINTR with SL_E_CANCELLED when a
+ * signal comes. Released by closing the descriptor or by death. */
+SL_MUST_CHECK int sl_store_lock_layer(struct sl_store *store, const struct sl_digest *diff_id,
+                                      bool wait, int *ret_fd, struct sl_error *err);
+
+/* A tree under construction in staging/, gone with its process unless committed. */
+struct sl_staged_layer;
+SL_MUST_CHECK int sl_staged_layer_new(struct sl_store *store, struct sl_staged_layer **ret,
+                                      struct sl_error *err);
+/* Removes the tree unless it was committed. */
+struct sl_staged_layer *sl_staged_layer_free(struct sl_staged_layer *staged);
+SL_DEFINE_AUTO(sl_staged_layer, sl_staged_layer_free)
+/* The directory of the tree (staging/<random>/fs); borrowed. */
+int sl_staged_layer_fd(const struct sl_staged_layer *staged);
+/* Paths (relative, bytes) of directories that the layer needed and did not describe: their
+ * attributes come from the layers below. "" is the root. Takes a copy. */
+SL_MUST_CHECK int sl_staged_layer_add_implicit(struct sl_staged_layer *staged,
+                                               struct sl_span path, struct sl_error *err);
+/* Syncs the tree and renames it into layers/, then records the blob. When the layer is there
+ * already (another blob with the same content), only the blob is recorded and the tree dropped.
+ * One name for the whole act: nothing else publishes a layer. Called by the gate only. */
+SL_MUST_CHECK int sl_layer_commit(struct sl_staged_layer *staged, const struct sl_gate_pass *pass,
+                                  const struct sl_blob_record *record, struct sl_error *err);
+
+/* ---- images ---- */
+
+struct sl_image_record {
+    char *name;                     /* the canonical reference it was pulled by; may be NULL */
+    struct sl_digest manifest;
+    struct sl_digest config;
+    struct sl_digest *diff_ids;     /* bottom first, duplicates kept */
+    size_t n_layers;
+    bool encrypted;                 /* any layer came encrypted */
+    uint64_t size;                  /* bytes of the blobs as sent */
+    int64_t pulled;                 /* seconds since the epoch */
+    struct sl_bytes config_json;    /* the image config, as verified */
+};
+struct sl_image_record *sl_image_record_free(struct sl_image_record *record);
+SL_DEFINE_AUTO(sl_image_record, sl_image_record_free)
+
+/* Writes images/… and refs/…; all layers must be there. Called by the gate only. */
+SL_MUST_CHECK int sl_image_commit(struct sl_store *store, const struct sl_gate_pass *pass,
+                                  const struct sl_image_record *record, struct sl_error *err);
+/* By canonical name or by manifest digest ("sha256:…", or an unambiguous prefix of its hex of at
+ * least 6 digits); SL_E_SYSTEM with ENOENT when unknown. */
+SL_MUST_CHECK int sl_store_find_image(struct sl_store *store, const char *name_or_digest,
+                                      struct sl_image_record **ret, struct sl_error *err);
+/* All images, one record for each name (an image without a name has one record), sorted by name;
+ * a NULL-terminated list, each to be freed, then the list. */
+SL_MUST_CHECK int sl_store_list_images(struct sl_store *store, struct sl_image_record ***ret,
+                                       struct sl_error *err);
+/* Removes a name, or with a digest every name and the image; layers go with the next gc. -EBUSY
+ * when the last name of a mounted image would go, unless force. */
+SL_MUST_CHECK int sl_store_remove_image(struct sl_store *store, const char *name_or_digest,
+                                        bool force, struct sl_error *err);
+
+struct sl_gc_result {
+    unsigned layers, blobs, images, staging; /* objects removed */
+    uint64_t bytes;                          /* of layer trees, as allocated on disk */
+};
+/* Removes what nothing refers to: layers without image or mount, blob records without layer,
+ * images without name or mount, rubbish in staging. Safe beside running pulls. */
+SL_MUST_CHECK int sl_store_gc(struct sl_store *store, bool dry_run, struct sl_gc_result *ret,
+                              struct sl_error *err);
