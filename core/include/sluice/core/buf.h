@@ -17,7 +17,7 @@ struct sl_buf_pool;
 struct sl_buf_lane;
 
 struct sl_buf {
-    uint8_t *data;            /* cap bytes */
+    uint8_t *data; /* cap bytes */
     size_t cap;
     size_t off;               /* first byte not yet consumed */
     size_t len;               /* bytes from off */
@@ -40,8 +40,8 @@ size_t sl_buf_pool_spare(struct sl_buf_pool *pool);
 size_t sl_buf_pool_peak(struct sl_buf_pool *pool);
 
 /* Reserves count buffers; -EAGAIN (err not set) when the pool has not that many to spare now. */
-SL_MUST_CHECK int sl_buf_lane_open(struct sl_buf_pool *pool, size_t count,
-                                   struct sl_buf_lane **ret, struct sl_error *err);
+SL_MUST_CHECK int sl_buf_lane_open(struct sl_buf_pool *pool, size_t count, struct sl_buf_lane **ret,
+                                   struct sl_error *err);
 /* Whom to call when a buffer comes home after sl_buf_acquire() found none. fn runs on the thread
  * that released the buffer, must not block, and may be called without need. */
 void sl_buf_lane_set_waker(struct sl_buf_lane *lane, void (*fn)(void *arg), void *arg);

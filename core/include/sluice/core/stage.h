@@ -9,11 +9,11 @@
 
 /* The order of a layer's path; a flow refuses stages that are out of order. */
 enum sl_stage_phase {
-    SL_PHASE_BLOB,       /* bytes as sent: size and digest of the descriptor */
-    SL_PHASE_CIPHER,     /* decryption and MAC */
+    SL_PHASE_BLOB,   /* bytes as sent: size and digest of the descriptor */
+    SL_PHASE_CIPHER, /* decryption and MAC */
     SL_PHASE_COMPRESSION,
-    SL_PHASE_PLAIN,      /* the plain tar: diff_id */
-    SL_PHASE_TREE,       /* files in the staging tree */
+    SL_PHASE_PLAIN, /* the plain tar: diff_id */
+    SL_PHASE_TREE,  /* files in the staging tree */
 };
 
 enum sl_stage_flags {
@@ -52,8 +52,7 @@ struct sl_stage {
 
 /* Offers a buffer to a stage and accounts for it. Releases an empty buffer without offering it.
  * A NULL stage is the end of the road: the buffer is released. */
-SL_MUST_CHECK int sl_stage_push(struct sl_stage *stage, struct sl_buf **bufp,
-                                struct sl_error *err);
+SL_MUST_CHECK int sl_stage_push(struct sl_stage *stage, struct sl_buf **bufp, struct sl_error *err);
 SL_MUST_CHECK int sl_stage_finish(struct sl_stage *stage, struct sl_error *err);
 /* Accepts NULL, returns NULL. */
 struct sl_stage *sl_stage_close(struct sl_stage *stage);

@@ -5,19 +5,17 @@
  */
 #pragma once
 
-#include "sluice/core/error.h"
 #include "sluice/core/cleanup.h"
-
-#include <stdatomic.h>
+#include "sluice/core/error.h"
 
 struct sl_worker_pool;
 
-/* Embedded in the object that does the work; must outlive its last run. */
+/* Embedded in the object that does the work; may be freed once sl_task_wait_idle() returns. */
 struct sl_task {
     void (*run)(struct sl_task *task);
     struct sl_worker_pool *pool;
     struct sl_task *next; /* the pool's */
-    atomic_int state;     /* the pool's */
+    int state;            /* the pool's */
 };
 
 /* threads 0 means one for each core this process may use. Signals are blocked in workers. */
@@ -30,6 +28,7 @@ unsigned sl_worker_pool_threads(const struct sl_worker_pool *pool);
 
 void sl_task_init(struct sl_task *task, struct sl_worker_pool *pool,
                   void (*run)(struct sl_task *task));
-/* run() will start (again) some time after this call. Any thread, also from run() itself. After
- * the call that ends its work, run() must not touch the task if somebody may free it. */
+/* run() will start (again) some time after this call. Any thread, also from run() itself. */
 void sl_task_wake(struct sl_task *task);
+/* Waits until the task neither runs nor will run. Not from a worker. */
+void sl_task_wait_idle(struct sl_task *task);

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sluice/core/bytes.h"
+
+#include <openssl/crypto.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct sl_span sl_span_of(const char *text)
+{
+    return (struct sl_span){(const uint8_t *)text, text ? strlen(text) : 0};
+}
+
+struct sl_span sl_bytes_span(const struct sl_bytes *b)
+{
+    return (struct sl_span){b->data, b->len};
+}
+
+/* Moves to new memory by hand: realloc() would leave a secret behind in the old one. */
+static int grow(struct sl_bytes *b, size_t need, struct sl_error *err)
+{
+    size_t cap = b->cap ? b->cap : 256;
+    while (cap < need)
+        cap *= 2;
+    uint8_t *bigger = malloc(cap);
+    if (!bigger)
+        return sl_error_oom(err);
+    if (b->data) {
+        memcpy(bigger, b->data, b->len);
+        sl_wipe(b->data, b->len);
+        free(b->data);
+    }
+    b->data = bigger;
+    b->cap = cap;
+    return 0;
+}
+
+int sl_bytes_append(struct sl_bytes *b, struct sl_span more, size_t limit, struct sl_error *err)
+{
+    if (b->len > limit || more.len > limit - b->len)
+        return sl_error_set(err, SL_E_LIMIT, E2BIG, "larger than %zu bytes", limit);
+    size_t need = b->len + more.len + 1;
+    if (need > b->cap) {
+        int r = grow(b, need, err);
+        if (r < 0)
+            return r;
+    }
+    if (more.len)
+        memcpy(b->data + b->len, more.data, more.len);
+    b->len += more.len;
+    b->data[b->len] = 0;
+    return 0;
+}
+
+void sl_bytes_done(struct sl_bytes *b)
+{
+    int saved = errno;
+    free(b->data);
+    *b = (struct sl_bytes){0};
+    errno = saved;
+}
+
+void sl_bytes_wipe(struct sl_bytes *b)
+{
+    sl_wipe(b->data, b->cap);
+    sl_bytes_done(b);
+}
+
+void sl_wipe(void *p, size_t len)
+{
+    if (p)
+        OPENSSL_cleanse(p, len);
+}
+
+void sl_secret_free(char *secret)
+{
+    int saved = errno;
+    if (secret)
+        sl_wipe(secret, strlen(secret));
+    free(secret);
+    errno = saved;
+}
+
+void sl_cleanup_secretp(char **pp)
+{
+    sl_secret_free(*pp);
+}
+
+void sl_hex_format(struct sl_span bytes, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < bytes.len; i++) {
+        *out++ = digits[bytes.data[i] >> 4];
+        *out++ = digits[bytes.data[i] & 15];
+    }
+    *out = 0;
+}
+
+char *sl_strf(const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    return n < 0 ? NULL : text;
+}
+
+static int read_all(int fd, const char *path, size_t limit, struct sl_bytes *b,
+                    struct sl_error *err)
+{
+    uint8_t chunk[16 * 1024];
+    for (;;) {
+        ssize_t n = read(fd, chunk, sizeof(chunk));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return sl_error_system(err, errno, "%s", path);
+        if (n == 0)
+            break;
+        int r = sl_bytes_append(b, (struct sl_span){chunk, (size_t)n}, limit, err);
+        if (r < 0)
+            return sl_error_wrap(err, r, "%s", path);
+    }
+    sl_wipe(chunk, sizeof(chunk));
+    /* An empty file is a document too: give it its NUL. */
+    return sl_bytes_append(b, (struct sl_span){NULL, 0}, limit, err);
+}
+
+int sl_read_file(int dirfd, const char *path, size_t limit, struct sl_bytes *ret,
+                 struct sl_error *err)
+{
+    /* O_NONBLOCK: a FIFO in place of a file must not hang us. */
+    SL_AUTO_FD fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return sl_error_system(err, errno, "%s", path);
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return sl_error_system(err, errno, "%s", path);
+    if (S_ISDIR(st.st_mode))
+        return sl_error_system(err, EISDIR, "%s", path);
+    struct sl_bytes b = {0};
+    int r = read_all(fd, path, limit, &b, err);
+    if (r < 0) {
+        sl_bytes_wipe(&b);
+        return r;
+    }
+    *ret = b;
+    return 0;
+}
