@@ -43,6 +43,7 @@ int sl_error_set(struct sl_error *err, enum sl_errc code, int errnum, const char
     sanitize(err->msg);
     err->code = code;
     err->errnum = errnum;
+    err->stage = NULL;
     return -errnum;
 }
 

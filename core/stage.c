@@ -32,6 +32,14 @@ static void clock_charge(struct clock c, struct sl_stage *stage)
     nested_ns = c.outer_nested + total;
 }
 
+/* The innermost stage that failed names itself first. */
+static int name_failure(const struct sl_stage *stage, int r, struct sl_error *err)
+{
+    if (r < 0 && r != -EAGAIN && err && !err->stage)
+        err->stage = stage->ops->name;
+    return r;
+}
+
 int sl_stage_push(struct sl_stage *stage, struct sl_buf **bufp, struct sl_error *err)
 {
     if (!stage || (*bufp)->len == 0) {
@@ -43,7 +51,7 @@ int sl_stage_push(struct sl_stage *stage, struct sl_buf **bufp, struct sl_error 
     int r = stage->ops->push(stage, bufp, err);
     stage->stats.bytes_in += offered - (*bufp && r == -EAGAIN ? (*bufp)->len : 0);
     clock_charge(c, stage);
-    return r;
+    return name_failure(stage, r, err);
 }
 
 int sl_stage_finish(struct sl_stage *stage, struct sl_error *err)
@@ -51,7 +59,7 @@ int sl_stage_finish(struct sl_stage *stage, struct sl_error *err)
     struct clock c = clock_start();
     int r = stage->ops->finish(stage, err);
     clock_charge(c, stage);
-    return r;
+    return name_failure(stage, r, err);
 }
 
 struct sl_stage *sl_stage_close(struct sl_stage *stage)

@@ -33,7 +33,8 @@ enum { SL_ERROR_MSG_MAX = 512 };
 /* A value: lives on the caller's stack or in its job, owns nothing. */
 struct sl_error {
     enum sl_errc code;
-    int errnum; /* positive errno */
+    int errnum;        /* positive errno */
+    const char *stage; /* static name of the stage that failed; NULL outside the data path */
     char msg[SL_ERROR_MSG_MAX];
 };
 

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define STORE_ROOT_DEFAULT "/var/lib/sluice"
+
+static int engine_open(struct sl_engine *e, const struct sl_engine_options *o, struct sl_error *err)
+{
+    e->cancel_fd = eventfd(0, EFD_CLOEXEC);
+    if (e->cancel_fd < 0)
+        return sl_error_system(err, errno, "eventfd");
+    int r = sl_store_open(o->root ? o->root : STORE_ROOT_DEFAULT, &e->store, err);
+    if (r < 0)
+        return r;
+    r = sl_buf_pool_new(o->memory ? o->memory : SL_BUF_POOL_DEFAULT, &e->buffers, err);
+    if (r < 0)
+        return r;
+    r = sl_worker_pool_new(o->threads, &e->workers, err);
+    if (r < 0)
+        return r;
+    return sl_registry_new(&o->registry, &e->registry, err);
+}
+
+int sl_engine_new(const struct sl_engine_options *options, struct sl_engine **ret,
+                  struct sl_error *err)
+{
+    SL_AUTO(sl_engine) e = calloc(1, sizeof(*e));
+    if (!e)
+        return sl_error_oom(err);
+    e->cancel_fd = -1;
+    int r = engine_open(e, options, err);
+    if (r < 0)
+        return r;
+    *ret = sl_steal(&e);
+    return 0;
+}
+
+struct sl_engine *sl_engine_free(struct sl_engine *e)
+{
+    if (!e)
+        return NULL;
+    (void)sl_registry_free(e->registry);
+    (void)sl_worker_pool_free(e->workers);
+    (void)sl_buf_pool_free(e->buffers);
+    (void)sl_store_close(e->store);
+    sl_cleanup_fdp(&e->cancel_fd);
+    free(e);
+    return NULL;
+}
+
+void sl_engine_cancel(struct sl_engine *e)
+{
+    const uint64_t one = 1;
+    /* The counter cannot overflow in the life of a process, so this does not block. */
+    ssize_t n = write(e->cancel_fd, &one, sizeof(one));
+    (void)n;
+    sl_registry_cancel(e->registry);
+}
+
+bool sl_engine_is_cancelled(const struct sl_engine *e)
+{
+    struct pollfd p = {.fd = e->cancel_fd, .events = POLLIN};
+    return poll(&p, 1, /* timeout= */ 0) > 0;
+}
+
+int sl_engine_cancelled_error(struct sl_error *err)
+{
+    return sl_error_set(err, SL_E_CANCELLED, ECANCELED, "cancelled");
+}
+
+struct sl_store *sl_engine_store(struct sl_engine *e)
+{
+    return e->store;
+}
+
+struct sl_registry *sl_engine_registry(struct sl_engine *e)
+{
+    return e->registry;
+}

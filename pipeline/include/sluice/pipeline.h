@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The roof: pulling an image, and what a program does with pulled images. The one header that
+ * cli/ and service/ need for the data path.
+ */
+#pragma once
+
+#include "sluice/image_source.h"
+#include "sluice/overlay_mount.h"
+
+struct sl_engine_options {
+    const char *root;   /* of the store; NULL: /var/lib/sluice */
+    unsigned threads;   /* workers; 0: one for each core */
+    size_t memory;      /* bytes of the buffer pool; 0: SL_BUF_POOL_DEFAULT */
+    struct sl_registry_options registry;
+};
+
+/* What all pulls of a process share: workers, buffers, connections, the store. Any thread may
+ * pull with it. */
+struct sl_engine;
+SL_MUST_CHECK int sl_engine_new(const struct sl_engine_options *options, struct sl_engine **ret,
+                                struct sl_error *err);
+/* No pull may be running. */
+struct sl_engine *sl_engine_free(struct sl_engine *engine);
+SL_DEFINE_AUTO(sl_engine, sl_engine_free)
+/* Makes every running and later pull fail soon with SL_E_CANCELLED. Any thread. */
+void sl_engine_cancel(struct sl_engine *engine);
+struct sl_store *sl_engine_store(struct sl_engine *engine);
+struct sl_registry *sl_engine_registry(struct sl_engine *engine);
+
+enum sl_layer_state {
+    SL_LAYER_WAITING, /* for its turn, for memory, or for another process that fetches it */
+    SL_LAYER_RUNNING, /* bytes are on their way into staging */
+    SL_LAYER_CACHED,  /* was in the store, and the caller may have it */
+    SL_LAYER_DONE,    /* verified and committed */
+    SL_LAYER_FAILED,
+};
+
+enum { SL_LAYER_STAGES_MAX = 8 };
+
+/* One layer, as far as anybody outside may know. */
+struct sl_layer_report {
+    struct sl_digest blob, diff_id;
+    uint64_t size;        /* bytes of the blob */
+    uint64_t received;    /* of them so far */
+    enum sl_layer_state state;
+    bool encrypted;
+    const char *protocol; /* that unwrapped the key: "jwe"; NULL when not encrypted */
+    double seconds;       /* from the first request to the verdict */
+    size_t n_stages;      /* known when done */
+    struct {
+        const char *name;
+        struct sl_stage_stats stats;
+    } stages[SL_LAYER_STAGES_MAX];
+};
+
+struct sl_pull_report {
+    const char *name; /* canonical */
+    struct sl_digest manifest, config;
+    size_t n_layers;
+    const struct sl_layer_report *layers; /* bottom first */
+    double seconds;
+    size_t peak_buffers_bytes;
+};
+
+struct sl_pull_options {
+    const char *image;          /* as the user wrote it */
+    const char *bundle;         /* folder that gets rootfs/ and config.json; NULL: store only */
+    struct sl_platform platform; /* NULL members: this machine's */
+    const char *const *decryption_keys; /* NULL-terminated; NULL: none */
+    const char *kbc;            /* "offline_fs_kbc::null", or NULL */
+    const char *offline_keys;   /* file for offline_fs_kbc; NULL: its default */
+    bool insecure_policy;       /* accept images without any signature policy */
+    bool verify_first;          /* no decompressor sees a byte before its blob is verified */
+    unsigned jobs;              /* layers at once; 0: 4 */
+    /* Called on the pulling thread at most a few times a second, and once at the end. */
+    void (*progress)(void *arg, const struct sl_pull_report *report);
+    void *progress_arg;
+};
+
+/* The whole story: resolve, policy, keys, layers, commit, mount. *ret may be NULL; otherwise the
+ * report is the caller's, to be freed. On failure nothing of a layer that did not pass every
+ * check, and no mount, remains; layers that passed stay. */
+SL_MUST_CHECK int sl_pull_image(struct sl_engine *engine, const struct sl_pull_options *options,
+                                struct sl_pull_report **ret, struct sl_error *err);
+struct sl_pull_report *sl_pull_report_free(struct sl_pull_report *report);
+SL_DEFINE_AUTO(sl_pull_report, sl_pull_report_free)
+
+/* Mounts a stored image at BUNDLE/rootfs and writes BUNDLE/config.json. Doing it again for the
+ * same image is no error. */
+SL_MUST_CHECK int sl_bundle_mount(struct sl_store *store, const struct sl_image_record *image,
+                                  const char *bundle, struct sl_error *err);

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which layers run when: up to the caller's number at once, as memory allows, and never one that
+ * another process is fetching already. The first failure stops the others.
+ */
+#include "pull.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { JOBS_DEFAULT = 4 };
+
+struct schedule {
+    struct pull *pull;
+    unsigned jobs, n_running;
+    int result; /* the first failure */
+    struct sl_error *err;
+};
+
+static void note_failure(struct schedule *s, int r, const struct sl_error *err)
+{
+    if (s->result < 0)
+        return;
+    s->result = r;
+    if (s->err)
+        *s->err = *err;
+    for (size_t i = 0; i < s->pull->n_layers; i++)
+        if (s->pull->layers[i].flow)
+            sl_layer_stop(&s->pull->layers[i]);
+}
+
+/* Starts a layer whose lock is held, or finds that its last holder has left it in the store. */
+static int start_locked(struct schedule *s, struct layer *l, struct sl_error *err)
+{
+    int r = sl_layer_try_cache(l, err);
+    if (r == 0)
+        r = sl_layer_start(l, err);
+    if (r == 0)
+        s->n_running++;
+    /* A layer that runs keeps its lock until its end. */
+    if (!l->flow) {
+        sl_cleanup_fdp(&l->lock_fd);
+        l->lock_fd = -1;
+    }
+    return r < 0 ? r : 0;
+}
+
+/* -EAGAIN: somebody else fetches it, or there is no memory now. */
+static int try_start(struct schedule *s, struct layer *l, struct sl_error *err)
+{
+    int r = sl_store_lock_layer(s->pull->engine->store, l->diff_id, /* cancel_fd= */ -1,
+                                &l->lock_fd, err);
+    if (r < 0)
+        return r == -EAGAIN ? r : sl_layer_error(l, r, err);
+    return start_locked(s, l, err);
+}
+
+static void start_some(struct schedule *s)
+{
+    for (size_t i = 0; i < s->pull->n_layers && s->n_running < s->jobs && s->result == 0; i++) {
+        struct layer *l = &s->pull->layers[i];
+        if (l->report->state != SL_LAYER_WAITING)
+            continue;
+        struct sl_error err = {0};
+        int r = try_start(s, l, &err);
+        if (r < 0 && r != -EAGAIN)
+            note_failure(s, r, &err);
+    }
+}
+
+static struct layer *first_waiting(struct pull *pull)
+{
+    for (size_t i = 0; i < pull->n_layers; i++)
+        if (pull->layers[i].report->state == SL_LAYER_WAITING)
+            return &pull->layers[i];
+    return NULL;
+}
+
+/* Nothing runs here, so what waits is being fetched by another process. Holding no lock of our
+ * own while we wait for theirs, two processes cannot wait for one another. */
+static void wait_for_others(struct schedule *s, struct layer *l)
+{
+    struct sl_error err = {0};
+    int r = sl_store_lock_layer(s->pull->engine->store, l->diff_id, s->pull->engine->cancel_fd,
+                                &l->lock_fd, &err);
+    if (r == 0)
+        r = start_locked(s, l, &err);
+    else
+        r = sl_layer_error(l, r, &err);
+    /* Nobody else uses memory now: if it is short, it is too short for any layer. */
+    if (r == -EAGAIN)
+        r = sl_error_set(&err, SL_E_LIMIT, ENOMEM, "the memory limit is too small for one layer");
+    if (r < 0)
+        note_failure(s, r, &err);
+}
+
+static void wait_for_event(struct schedule *s)
+{
+    struct pollfd fds[] = {
+        {.fd = s->pull->event_fd, .events = POLLIN},
+        /* Once it has failed, only the end of what still runs is of interest. */
+        {.fd = s->result < 0 ? -1 : s->pull->engine->cancel_fd, .events = POLLIN},
+    };
+    int n = poll(fds, 2, sl_pull_progress_timeout(s->pull));
+    uint64_t count;
+    if (n > 0 && fds[0].revents && read(s->pull->event_fd, &count, sizeof(count)) < 0)
+        return;
+    if (n > 0 && fds[1].revents) {
+        struct sl_error err;
+        note_failure(s, sl_engine_cancelled_error(&err), &err);
+    }
+    sl_pull_progress(s->pull, /* now= */ false);
+}
+
+static bool is_through(struct layer *l)
+{
+    pthread_mutex_lock(&l->pull->lock);
+    bool through = l->through;
+    pthread_mutex_unlock(&l->pull->lock);
+    return through;
+}
+
+static void end_some(struct schedule *s)
+{
+    for (size_t i = 0; i < s->pull->n_layers; i++) {
+        struct layer *l = &s->pull->layers[i];
+        if (!l->flow || !is_through(l))
+            continue;
+        struct sl_error err = {0};
+        int r = sl_layer_end(l, &err);
+        s->n_running--;
+        if (r < 0)
+            note_failure(s, r, &err);
+    }
+}
+
+int sl_pull_layers(struct pull *pull, struct sl_error *err)
+{
+    struct schedule s = {
+        .pull = pull, .err = err, .jobs = pull->options->jobs ? pull->options->jobs : JOBS_DEFAULT};
+    for (;;) {
+        if (s.result == 0)
+            start_some(&s);
+        struct layer *waiting = s.result == 0 ? first_waiting(pull) : NULL;
+        if (s.n_running == 0 && waiting)
+            wait_for_others(&s, waiting);
+        if (s.n_running == 0 && (s.result < 0 || !first_waiting(pull)))
+            return s.result;
+        if (s.n_running > 0)
+            wait_for_event(&s);
+        end_some(&s);
+    }
+}

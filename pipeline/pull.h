@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One pull, as the parts of the pipeline share it. Everything but a running flow belongs to the
+ * thread that called sl_pull_image(). */
+#pragma once
+
+#include "commit_gate.h"
+#include "engine.h"
+#include "sluice/key_unwrap.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct pull;
+
+struct layer {
+    struct pull *pull;
+    size_t index;
+    const struct sl_descriptor *blob;
+    const struct sl_digest *diff_id;
+    struct sl_layer_report *report;
+
+    /* Of an encrypted layer. */
+    struct sl_enc_annotations *annotations;
+    struct sl_layer_key key;
+    uint8_t key_check[SL_KEY_CHECK_SIZE];
+
+    /* While it runs: see pull_layer.c. */
+    int lock_fd;
+    struct sl_staged_layer *staged;
+    struct sl_buf_lane *blob_lane, *plain_lane;
+    struct sl_flow *flow;
+    _Atomic(struct sl_blob_stream *) stream;
+    uint64_t started_ns;
+    int result; /* of the flow; valid once through is set */
+    struct sl_error error;
+    bool through; /* set by the flow's last participant, under the pull's lock */
+
+    /* From its verdict until the image is committed: keeps gc away. */
+    struct sl_staged_layer *committed;
+    int hold_fd;
+};
+
+struct pull {
+    struct sl_engine *engine;
+    const struct sl_pull_options *options;
+    struct sl_image_source *source;
+    struct sl_resolved_image *image;
+    struct sl_gate *gate;
+    struct sl_key_ring *keys;
+    struct layer *layers;
+    size_t n_layers;
+    pthread_mutex_t lock;
+    int event_fd; /* an eventfd: some layer is through */
+    struct sl_pull_report report;
+    struct sl_layer_report *layer_reports;
+    uint64_t started_ns, reported_ns;
+};
+
+uint64_t sl_now_ns(void);
+
+/* "layer 3/7 sha256:0123456789ab: " before the message. */
+int sl_layer_error(const struct layer *layer, int r, struct sl_error *err);
+
+/* pull_keys.c: reads the annotations of all layers and unwraps their keys, in parallel. */
+SL_MUST_CHECK int sl_pull_keys(struct pull *pull, struct sl_error *err);
+
+/* pull_layer.c: 1 when the store has the layer and the caller may have it; it is held then. */
+SL_MUST_CHECK int sl_layer_try_cache(struct layer *layer, struct sl_error *err);
+/* Starts the flow. -EAGAIN when there is no memory for it now. The layer's lock is held. */
+SL_MUST_CHECK int sl_layer_start(struct layer *layer, struct sl_error *err);
+/* The layer is through: frees what ran, and commits it or removes its staging tree. */
+SL_MUST_CHECK int sl_layer_end(struct layer *layer, struct sl_error *err);
+/* Asks a running layer to stop; it will be through soon. */
+void sl_layer_stop(struct layer *layer);
+
+/* layer_schedule.c: brings every layer into the store, or none that is not verified. */
+SL_MUST_CHECK int sl_pull_layers(struct pull *pull, struct sl_error *err);
+
+/* progress.c: calls the caller's progress function when it is time, or now. */
+void sl_pull_progress(struct pull *pull, bool now);
+/* Milliseconds until it is time, -1 for never. */
+int sl_pull_progress_timeout(const struct pull *pull);

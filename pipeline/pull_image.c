@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The story of a pull, top to bottom: name, manifest, policy, keys, layers, commit, mount.
+ */
+#include "pull.h"
+
+#include "sluice/core/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+/* ---- the parts ---- */
+
+static int resolve(struct pull *pull, struct sl_error *err)
+{
+    int r = sl_image_source_open(pull->engine->registry, pull->options->image, &pull->source, err);
+    if (r < 0)
+        return r;
+    r = sl_image_source_resolve(pull->source, &pull->options->platform, &pull->image, err);
+    if (r < 0)
+        return r;
+    pull->report.name = sl_image_source_name(pull->source);
+    pull->report.manifest = pull->image->manifest_digest;
+    pull->report.config = pull->image->manifest->config.digest;
+    return 0;
+}
+
+static int describe_layers(struct pull *pull, struct sl_error *err)
+{
+    const struct sl_manifest *m = pull->image->manifest;
+    const struct sl_image_config *c = pull->image->config;
+    if (m->n_layers != c->n_diff_ids)
+        return sl_error_set(err, SL_E_FORMAT, EINVAL,
+                            "manifest has %zu layers, its config %zu diff_ids", m->n_layers,
+                            c->n_diff_ids);
+    /* One more than needed: an image may have no layers, and calloc(0) may be NULL. */
+    pull->layers = calloc(m->n_layers + 1, sizeof(*pull->layers));
+    pull->layer_reports = calloc(m->n_layers + 1, sizeof(*pull->layer_reports));
+    if (!pull->layers || !pull->layer_reports)
+        return sl_error_oom(err);
+    for (size_t i = 0; i < m->n_layers; i++) {
+        pull->layers[i] = (struct layer){.pull = pull,
+                                         .index = i,
+                                         .blob = &m->layers[i],
+                                         .diff_id = &c->diff_ids[i],
+                                         .lock_fd = -1,
+                                         .hold_fd = -1,
+                                         .report = &pull->layer_reports[i]};
+        pull->layer_reports[i] = (struct sl_layer_report){
+            .blob = m->layers[i].digest, .diff_id = c->diff_ids[i], .size = m->layers[i].size};
+    }
+    pull->n_layers = pull->report.n_layers = m->n_layers;
+    pull->report.layers = pull->layer_reports;
+    return 0;
+}
+
+static int ask_policy(struct pull *pull, struct sl_error *err)
+{
+    const struct sl_gate_policy policy = {.insecure_accept_anything =
+                                              pull->options->insecure_policy};
+    return sl_gate_open(pull->engine->store, &policy, pull->report.name,
+                        &pull->image->manifest_digest, &pull->gate, err);
+}
+
+static int make_record(struct pull *pull, struct sl_image_record **ret, struct sl_error *err)
+{
+    SL_AUTO(sl_image_record) rec = calloc(1, sizeof(*rec));
+    if (!rec)
+        return sl_error_oom(err);
+    rec->name = strdup(pull->report.name);
+    rec->diff_ids = calloc(pull->n_layers + 1, sizeof(*rec->diff_ids));
+    if (!rec->name || !rec->diff_ids)
+        return sl_error_oom(err);
+    rec->manifest = pull->report.manifest;
+    rec->config = pull->report.config;
+    rec->n_layers = pull->n_layers;
+    rec->pulled = time(NULL);
+    for (size_t i = 0; i < pull->n_layers; i++) {
+        rec->diff_ids[i] = *pull->layers[i].diff_id;
+        rec->size += pull->layers[i].blob->size;
+        rec->encrypted |= pull->layers[i].report->encrypted;
+    }
+    int r = sl_bytes_append(&rec->config_json, sl_bytes_span(&pull->image->config_json),
+                            SL_CONFIG_MAX, err);
+    if (r < 0)
+        return r;
+    *ret = sl_steal(&rec);
+    return 0;
+}
+
+static int commit_and_mount(struct pull *pull, struct sl_error *err)
+{
+    SL_AUTO(sl_image_record) record = NULL;
+    int r = make_record(pull, &record, err);
+    if (r < 0)
+        return r;
+    if (sl_engine_is_cancelled(pull->engine))
+        return sl_engine_cancelled_error(err);
+    r = sl_gate_commit_image(pull->gate, record, err);
+    if (r < 0 || !pull->options->bundle)
+        return r;
+    return sl_bundle_mount(pull->engine->store, record, pull->options->bundle, err);
+}
+
+/* ---- the story ---- */
+
+static int pull_image(struct pull *pull, struct sl_error *err)
+{
+    int r = resolve(pull, err);
+    if (r < 0)
+        return r;
+    r = ask_policy(pull, err);
+    if (r < 0)
+        return r;
+    r = describe_layers(pull, err);
+    if (r < 0)
+        return r;
+    r = sl_pull_keys(pull, err);
+    if (r < 0)
+        return r;
+    r = sl_pull_layers(pull, err);
+    if (r < 0)
+        return r;
+    return commit_and_mount(pull, err);
+}
+
+static int pull_open(struct pull *pull, struct sl_error *err)
+{
+    pthread_mutex_init(&pull->lock, NULL);
+    pull->started_ns = sl_now_ns();
+    pull->event_fd = eventfd(0, EFD_CLOEXEC);
+    return pull->event_fd < 0 ? sl_error_system(err, errno, "eventfd") : 0;
+}
+
+static void layer_done(struct layer *l)
+{
+    sl_layer_key_done(&l->key);
+    l->annotations = sl_enc_annotations_free(l->annotations);
+    l->committed = sl_staged_layer_free(l->committed);
+    sl_cleanup_fdp(&l->hold_fd);
+}
+
+static void pull_close(struct pull *pull)
+{
+    for (size_t i = 0; i < pull->n_layers; i++)
+        layer_done(&pull->layers[i]);
+    free(pull->layers);
+    free(pull->layer_reports);
+    (void)sl_gate_close(pull->gate);
+    (void)sl_resolved_image_free(pull->image);
+    (void)sl_image_source_close(pull->source);
+    /* Whoever announced the last layer holds the lock while it uses the descriptor. */
+    pthread_mutex_lock(&pull->lock);
+    sl_cleanup_fdp(&pull->event_fd);
+    pthread_mutex_unlock(&pull->lock);
+    pthread_mutex_destroy(&pull->lock);
+}
+
+/* ---- the report ---- */
+
+/* The caller's copy: one allocation with the layers behind it and the name behind them. */
+static int copy_report(const struct pull *pull, struct sl_pull_report **ret, struct sl_error *err)
+{
+    const struct sl_pull_report *from = &pull->report;
+    size_t layers_size = from->n_layers * sizeof(*from->layers);
+    size_t name_size = strlen(from->name) + 1;
+    struct sl_pull_report *to = malloc(sizeof(*to) + layers_size + name_size);
+    if (!to)
+        return sl_error_oom(err);
+    *to = *from;
+    struct sl_layer_report *layers = (struct sl_layer_report *)(to + 1);
+    memcpy(layers, from->layers, layers_size);
+    to->layers = layers;
+    to->name = memcpy((char *)layers + layers_size, from->name, name_size);
+    to->peak_buffers_bytes = sl_buf_pool_peak(pull->engine->buffers) * SL_BUF_SIZE;
+    *ret = to;
+    return 0;
+}
+
+struct sl_pull_report *sl_pull_report_free(struct sl_pull_report *report)
+{
+    free(report);
+    return NULL;
+}
+
+int sl_pull_image(struct sl_engine *engine, const struct sl_pull_options *options,
+                  struct sl_pull_report **ret, struct sl_error *err)
+{
+    struct pull pull = {.engine = engine, .options = options, .event_fd = -1};
+    int r = pull_open(&pull, err);
+    if (r == 0)
+        r = pull_image(&pull, err);
+    if (r == 0)
+        sl_pull_progress(&pull, /* now= */ true);
+    if (r == 0 && ret)
+        r = copy_report(&pull, ret, err);
+    pull_close(&pull);
+    return r;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The data path of one layer: from the bytes of a blob to a verified tree in the store. Until
+ * every stage has finished, all bytes are hostile; they touch nothing but the staging tree.
+ */
+#include "pull.h"
+
+#include "sluice/core/flow.h"
+#include "sluice/decompress.h"
+#include "sluice/untar.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    /* Buffers in flight before and after decompression. Enough that a segment rarely waits for
+     * its neighbour, few enough that they stay in the cache. */
+    BLOB_LANE_BUFFERS = 8,
+    PLAIN_LANE_BUFFERS = 12,
+    /* A smaller layer is not worth the hand-overs: one segment does it all. */
+    SMALL_LAYER = 1024 * 1024,
+};
+
+static int make_blob_side(struct layer *l, struct sl_stage **ret, struct sl_error *err)
+{
+    if (!l->annotations)
+        return sl_stage_blob_digest_new(&l->blob->digest, l->blob->size, ret, err);
+    return sl_stage_decrypt_new(&l->key, sl_enc_annotations_hmac(l->annotations), &l->blob->digest,
+                                l->blob->size, ret, err);
+}
+
+static int make_decompress(struct layer *l, struct sl_stage **ret, struct sl_error *err)
+{
+    return sl_stage_decompress_new(l->plain_lane, /* limits= */ NULL, ret, err);
+}
+
+static int make_diff_id(struct layer *l, struct sl_stage **ret, struct sl_error *err)
+{
+    return sl_stage_diff_id_new(l->diff_id, ret, err);
+}
+
+static int make_untar(struct layer *l, struct sl_stage **ret, struct sl_error *err)
+{
+    return sl_stage_untar_new(l->staged, /* options= */ NULL, ret, err);
+}
+
+/* The way of a layer's bytes, top to bottom. Each row may run on a worker of its own. */
+static int (*const layer_path[])(struct layer *l, struct sl_stage **ret, struct sl_error *err) = {
+    make_blob_side,  /* bytes as sent: size, digest; of an encrypted layer also MAC and CTR */
+    make_decompress, /* by probed format; output limited */
+    make_diff_id,    /* plain tar: the digest the image config lists */
+    make_untar,      /* into the staging tree only */
+};
+
+static int build_path(struct layer *l, struct sl_error *err)
+{
+    enum sl_flow_cut cut = l->blob->size < SMALL_LAYER ? SL_SAME_SEGMENT : SL_NEW_SEGMENT;
+    for (size_t i = 0; i < sizeof(layer_path) / sizeof(layer_path[0]); i++) {
+        SL_AUTO(sl_stage) stage = NULL;
+        int r = layer_path[i](l, &stage, err);
+        if (r < 0)
+            return r;
+        r = sl_flow_add(l->flow, &stage, cut, err);
+        if (r < 0)
+            return r;
+    }
+    sl_flow_bind_lane(l->flow, l->plain_lane);
+    return 0;
+}
+
+/* ---- events of the flow; any thread ---- */
+
+static void on_through(void *arg, int r, const struct sl_error *err)
+{
+    struct layer *l = arg;
+    struct pull *pull = l->pull;
+    const uint64_t one = 1;
+    l->result = r;
+    l->error = *err;
+    l->report->seconds = (double)(sl_now_ns() - l->started_ns) / 1e9;
+    /* Once the lock is free again the layer belongs to the pulling thread. */
+    pthread_mutex_lock(&pull->lock);
+    l->through = true;
+    ssize_t n = write(pull->event_fd, &one, sizeof(one));
+    (void)n;
+    pthread_mutex_unlock(&pull->lock);
+}
+
+static void on_stop_source(void *arg)
+{
+    struct layer *l = arg;
+    struct sl_blob_stream *stream = atomic_load(&l->stream);
+    if (stream)
+        sl_blob_stream_stop(stream);
+}
+
+/* ---- life ---- */
+
+static void layer_release(struct layer *l)
+{
+    atomic_store(&l->stream, sl_blob_stream_close(l->stream));
+    l->flow = sl_flow_free(l->flow);
+    l->blob_lane = sl_buf_lane_close(l->blob_lane);
+    l->plain_lane = sl_buf_lane_close(l->plain_lane);
+    l->staged = sl_staged_layer_free(l->staged);
+    sl_cleanup_fdp(&l->lock_fd);
+    l->lock_fd = -1;
+}
+
+static int open_lanes(struct layer *l, struct sl_error *err)
+{
+    struct sl_buf_pool *pool = l->pull->engine->buffers;
+    int r = sl_buf_lane_open(pool, BLOB_LANE_BUFFERS, &l->blob_lane, err);
+    if (r < 0)
+        return r;
+    return sl_buf_lane_open(pool, PLAIN_LANE_BUFFERS, &l->plain_lane, err);
+}
+
+static int layer_start(struct layer *l, struct sl_error *err)
+{
+    struct sl_engine *engine = l->pull->engine;
+    int r = open_lanes(l, err);
+    if (r < 0)
+        return r;
+    r = sl_staged_layer_new(engine->store, &l->staged, err);
+    if (r < 0)
+        return r;
+    const struct sl_flow_events events = {
+        .done = on_through, .stop_source = on_stop_source, .arg = l};
+    r = sl_flow_new(engine->workers, &events, &l->flow, err);
+    if (r < 0)
+        return r;
+    r = build_path(l, err);
+    if (r < 0)
+        return r;
+    sl_flow_start(l->flow);
+    struct sl_blob_stream *stream = NULL;
+    r = sl_image_source_stream(l->pull->source, l->blob, l->blob_lane, l->flow, &stream, err);
+    if (r < 0)
+        return r;
+    atomic_store(&l->stream, stream);
+    /* The flow may have failed before on_stop_source() could see the stream. */
+    if (sl_flow_has_failed(l->flow))
+        sl_blob_stream_stop(stream);
+    return 0;
+}
+
+int sl_layer_start(struct layer *l, struct sl_error *err)
+{
+    l->started_ns = sl_now_ns();
+    l->report->state = SL_LAYER_RUNNING;
+    int r = layer_start(l, err);
+    if (r == 0)
+        return 0;
+    layer_release(l);
+    l->report->state = SL_LAYER_WAITING;
+    return r == -EAGAIN ? r : sl_layer_error(l, r, err);
+}
+
+void sl_layer_stop(struct layer *l)
+{
+    struct sl_error err;
+    int r = sl_error_set(&err, SL_E_CANCELLED, ECANCELED, "stopped");
+    sl_flow_fail(l->flow, r, &err);
+}
+
+static struct sl_blob_record blob_record(const struct layer *l)
+{
+    struct sl_blob_record record = {
+        .blob = l->blob->digest, .diff_id = *l->diff_id, .encrypted = l->annotations != NULL};
+    memcpy(record.key_check, l->key_check, sizeof(record.key_check));
+    return record;
+}
+
+static void take_statistics(struct layer *l)
+{
+    struct sl_layer_report *report = l->report;
+    const char *name;
+    for (size_t i = 0; i < SL_LAYER_STAGES_MAX; i++) {
+        if (!(name = sl_flow_stats(l->flow, i, &report->stages[i].stats)))
+            break;
+        report->stages[i].name = name;
+        report->n_stages = i + 1;
+    }
+    report->received = sl_blob_stream_bytes(l->stream);
+}
+
+int sl_layer_end(struct layer *l, struct sl_error *err)
+{
+    take_statistics(l);
+    int r = l->result;
+    if (r == 0) {
+        const struct sl_layer_verdict verdict = {.flow_result = r, .record = blob_record(l)};
+        r = sl_gate_commit_layer(l->pull->gate, &verdict, l->staged, err);
+        if (r < 0)
+            r = sl_error_wrap(err, r, "commit");
+        else
+            l->committed = sl_steal(&l->staged);
+    } else if (err) {
+        *err = l->error;
+        r = sl_error_wrap(err, r, "%s", l->error.stage ? l->error.stage : "fetch");
+    }
+    l->report->state = r == 0 ? SL_LAYER_DONE : SL_LAYER_FAILED;
+    layer_release(l);
+    return r == 0 ? 0 : sl_layer_error(l, r, err);
+}
+
+/* The very blob was verified here before: its tree may be reused if the config lists it, and if
+ * the caller's key is the one that opened it. Otherwise the blob has to prove itself again. */
+static bool is_same_record(const struct sl_blob_record *a, const struct sl_blob_record *b)
+{
+    return sl_digest_is_equal(&a->diff_id, &b->diff_id) && a->encrypted == b->encrypted &&
+           memcmp(a->key_check, b->key_check, sizeof(a->key_check)) == 0;
+}
+
+int sl_layer_try_cache(struct layer *l, struct sl_error *err)
+{
+    struct sl_store *store = l->pull->engine->store;
+    const struct sl_blob_record wanted = blob_record(l);
+    struct sl_blob_record known;
+    int r = sl_store_find_blob(store, &l->blob->digest, &known, err);
+    if (r > 0)
+        r = is_same_record(&known, &wanted);
+    if (r > 0)
+        r = sl_store_hold_layer(store, l->diff_id, &l->hold_fd, err);
+    if (r > 0)
+        l->report->state = SL_LAYER_CACHED;
+    return r < 0 ? sl_layer_error(l, r, err) : r;
+}
+
+int sl_layer_error(const struct layer *l, int r, struct sl_error *err)
+{
+    char hex[2 * SL_DIGEST_MAX + 1];
+    sl_digest_hex(&l->blob->digest, hex);
+    return sl_error_wrap(err, r, "layer %zu/%zu %s:%.12s", l->index + 1, l->pull->n_layers,
+                         sl_digest_alg_name(l->blob->digest.alg), hex);
+}
+
+uint64_t sl_now_ns(void)
+{
+    struct timespec ts;
+    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
+}
