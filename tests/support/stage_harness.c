@@ -75,6 +75,13 @@ static const struct sl_stage_ops sink_ops = {
     .close = sink_close,
 };
 
+const struct sl_cuts sl_every_cut[SL_N_CUTS] = {
+    {.size = 0},
+    {.size = 1},
+    {.size = 100, .seed = 1},
+    {.size = 70000, .seed = 2},
+};
+
 unsigned sl_test_random(unsigned *seed)
 {
     *seed = *seed * 1664525u + 1013904223u;

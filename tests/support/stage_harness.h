@@ -24,6 +24,10 @@ struct sl_cuts {
     unsigned seed; /* not 0: pieces of 1 to size bytes, at offsets of 0 to 63 in their buffers */
 };
 
+/* Whole, byte by byte, short and long random pieces: the result must be the same. */
+enum { SL_N_CUTS = 4 };
+extern const struct sl_cuts sl_every_cut[SL_N_CUTS];
+
 struct sl_stage_harness {
     struct sl_buf_pool *pool;
     struct sl_buf_lane *in_lane;  /* the harness's own */
