@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "blob_sums.h"
 
-#include "openssl_types.h"
 #include "sha256_pair.h"
 
 #include <openssl/core_names.h>
+#include <openssl/evp.h>
 #include <openssl/params.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,8 +45,9 @@ static int init_two_passes(struct sl_blob_sums *s, enum sl_digest_alg alg,
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, sha256, 0),
         OSSL_PARAM_construct_end(),
     };
-    SL_AUTO_MAC hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     s->mac = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
+    EVP_MAC_free(hmac);
     if (!s->mac || !EVP_MAC_init(s->mac, key, SL_LEK_SIZE, params))
         return sl_error_set(err, SL_E_SYSTEM, ENOMEM, "OpenSSL cannot set up HMAC-SHA-256");
     return sl_hash_new(alg, &s->digest, err);

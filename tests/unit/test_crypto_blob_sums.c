@@ -138,8 +138,8 @@ static void fused_long_message_equals_openssl(void **state)
     free(data);
 }
 
-/* FIPS 180-4's example "abc", and RFC 4231 test case 2's shape is covered by the oracle above:
- * a published value says that oracle and kernel are not wrong together. */
+/* The first example of FIPS 180: a published value, so that oracle and kernel are not wrong
+ * together. */
 static void pair_abc_gives_published_digest(void **state)
 {
     (void)state;

@@ -19,6 +19,20 @@ static const char million_sha512[] =
 static const char empty_sha256[] =
     "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
+/* The longer example of the same document, for byte by byte. */
+static const char alphabet[] = "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijk"
+                               "lmnopjklmnopqklmnopqrlmnopqrs"
+                               "mnopqrstnopqrstu";
+static const char alphabet_sha256[] =
+    "sha256:cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1";
+static const char alphabet_sha512[] =
+    "sha512:8e959b75dae313da8cf4f72814fc143f8f7779c6eb9f7fa17299aeadb6889018"
+    "501d289e4900f7e4331b99dec4b5433ac7d329eeb6dd26545e96e55b874be909";
+
+enum { N_LONG_CUTS = 3 };
+static const struct sl_cuts long_cuts[N_LONG_CUTS] = {
+    {.size = 0}, {.size = 1000, .seed = 1}, {.size = 70000, .seed = 2}};
+
 static uint8_t letters[N_LETTERS];
 static const struct sl_span million = {letters, N_LETTERS};
 
@@ -58,12 +72,25 @@ static void assert_all_passed_on(const struct sl_stage_harness *h, struct sl_spa
 static void blob_right_bytes_pass(void **state)
 {
     struct sl_stage_harness *h = *state;
-    for (size_t i = 0; i < SL_N_CUTS; i++) {
-        assert_int_equal(run_blob(h, million_sha256, N_LETTERS, million, sl_every_cut[i], NULL), 0);
+    for (size_t i = 0; i < N_LONG_CUTS; i++) {
+        assert_int_equal(run_blob(h, million_sha256, N_LETTERS, million, long_cuts[i], NULL), 0);
         assert_all_passed_on(h, million);
-        assert_int_equal(run_blob(h, million_sha512, N_LETTERS, million, sl_every_cut[i], NULL), 0);
+        assert_int_equal(run_blob(h, million_sha512, N_LETTERS, million, long_cuts[i], NULL), 0);
         assert_all_passed_on(h, million);
     }
+}
+
+static void byte_by_byte_passes(void **state)
+{
+    struct sl_stage_harness *h = *state;
+    struct sl_span input = sl_span_of(alphabet);
+    struct sl_cuts bytes = {.size = 1};
+    assert_int_equal(run_blob(h, alphabet_sha256, input.len, input, bytes, NULL), 0);
+    assert_all_passed_on(h, input);
+    assert_int_equal(run_blob(h, alphabet_sha512, input.len, input, bytes, NULL), 0);
+    assert_int_equal(run_diff_id(h, alphabet_sha256, input, bytes, NULL), 0);
+    assert_all_passed_on(h, input);
+    assert_int_equal(run_diff_id(h, alphabet_sha512, input, bytes, NULL), 0);
 }
 
 static void blob_empty_passes(void **state)
@@ -77,10 +104,10 @@ static void blob_empty_passes(void **state)
 static void blob_wrong_bytes_fail_at_the_end(void **state)
 {
     struct sl_stage_harness *h = *state;
-    for (size_t i = 0; i < SL_N_CUTS; i++) {
+    for (size_t i = 0; i < N_LONG_CUTS; i++) {
         struct sl_error err;
         letters[N_LETTERS / 2] ^= 0x01;
-        int r = run_blob(h, million_sha256, N_LETTERS, million, sl_every_cut[i], &err);
+        int r = run_blob(h, million_sha256, N_LETTERS, million, long_cuts[i], &err);
         letters[N_LETTERS / 2] ^= 0x01;
         assert_int_equal(r, -EBADMSG);
         assert_int_equal(err.code, SL_E_INTEGRITY);
@@ -130,10 +157,10 @@ static void blob_short_fails_with_both_sizes(void **state)
 static void diff_id_sha256_and_sha512_pass(void **state)
 {
     struct sl_stage_harness *h = *state;
-    for (size_t i = 0; i < SL_N_CUTS; i++) {
-        assert_int_equal(run_diff_id(h, million_sha256, million, sl_every_cut[i], NULL), 0);
+    for (size_t i = 0; i < N_LONG_CUTS; i++) {
+        assert_int_equal(run_diff_id(h, million_sha256, million, long_cuts[i], NULL), 0);
         assert_all_passed_on(h, million);
-        assert_int_equal(run_diff_id(h, million_sha512, million, sl_every_cut[i], NULL), 0);
+        assert_int_equal(run_diff_id(h, million_sha512, million, long_cuts[i], NULL), 0);
         assert_all_passed_on(h, million);
     }
 }
@@ -165,20 +192,21 @@ static int tear_down(void **state)
     return 0;
 }
 
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
 int main(void)
 {
     memset(letters, 'a', sizeof(letters));
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(blob_right_bytes_pass, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(blob_empty_passes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(blob_wrong_bytes_fail_at_the_end, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(blob_one_byte_too_long_fails_at_that_byte, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(blob_too_long_hands_on_nothing_of_that_buffer, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(blob_short_fails_with_both_sizes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(diff_id_sha256_and_sha512_pass, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(diff_id_mismatch_has_the_known_text, set_up, tear_down),
+        CASE(blob_right_bytes_pass),
+        CASE(byte_by_byte_passes),
+        CASE(blob_empty_passes),
+        CASE(blob_wrong_bytes_fail_at_the_end),
+        CASE(blob_one_byte_too_long_fails_at_that_byte),
+        CASE(blob_too_long_hands_on_nothing_of_that_buffer),
+        CASE(blob_short_fails_with_both_sizes),
+        CASE(diff_id_sha256_and_sha512_pass),
+        CASE(diff_id_mismatch_has_the_known_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
