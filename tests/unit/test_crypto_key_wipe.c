@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * No key in a freed page: looks into every block of memory at the moment it is freed, those of the
- * module (the linker wraps free) and those of OpenSSL (its memory functions are replaced).
+ * module (the linker wraps free) and those of OpenSSL (its memory functions are replaced). Also
+ * when one allocation after the other fails.
  */
 #include "stage_decrypt.h"
 #include "stage_harness.h"
@@ -24,8 +25,25 @@ static uint8_t secrets[N_SECRETS][SECRET_SIZE]; /* the key, and both HMAC pads *
 static volatile bool is_watching;
 static volatile unsigned n_looked_at, n_found;
 
+/* The allocation that fails, counted down while watching; 0: none. */
+static volatile unsigned fail_in;
+
 void __real_free(void *p);
 void __wrap_free(void *p);
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+static bool must_fail(void)
+{
+    if (!is_watching || !fail_in)
+        return false;
+    return --fail_in == 0;
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return must_fail() ? NULL : __real_calloc(n, size);
+}
 
 static void look_into(void *p)
 {
@@ -46,14 +64,14 @@ static void *ossl_malloc(size_t n, const char *file, int line)
 {
     (void)file;
     (void)line;
-    return malloc(n);
+    return must_fail() ? NULL : malloc(n);
 }
 
 static void *ossl_realloc(void *p, size_t n, const char *file, int line)
 {
     (void)file;
     (void)line;
-    return realloc(p, n);
+    return must_fail() ? NULL : realloc(p, n);
 }
 
 static void ossl_free(void *p, const char *file, int line)
@@ -112,6 +130,37 @@ static void failed_set_up_leaves_no_key_in_freed_memory(void **state)
     watch_a_run(SL_SUMS_FUSED, SL_SHA512, -ENOTSUP);
 }
 
+static void set_up_with_failing_allocations(enum sl_blob_sums_kind kind)
+{
+    const uint8_t hmac[SL_HMAC_SIZE] = {0};
+    const struct sl_digest digest = {.alg = SL_SHA256};
+    struct sl_layer_key key = watched_key();
+    bool did_fail = true;
+    for (unsigned n = 1; did_fail; n++) {
+        struct sl_stage *stage = NULL;
+        struct sl_error err = {0};
+        n_found = 0;
+        fail_in = n;
+        is_watching = true;
+        int r = sl_stage_decrypt_new_with(kind, &key, hmac, &digest, 1, &stage, &err);
+        did_fail = fail_in == 0;
+        fail_in = 0;
+        (void)sl_stage_close(stage);
+        is_watching = false;
+        assert_int_equal(n_found, 0);
+        assert_int_equal(r, stage ? 0 : -ENOMEM);
+        assert_int_equal(err.code, stage ? SL_OK : SL_E_SYSTEM);
+        assert_true(did_fail || stage);
+    }
+}
+
+static void failed_allocation_is_an_error_and_leaves_no_key(void **state)
+{
+    (void)state;
+    set_up_with_failing_allocations(SL_SUMS_BEST);
+    set_up_with_failing_allocations(SL_SUMS_OPENSSL);
+}
+
 /* A watcher that sees nothing would make the tests above worthless. */
 static void watcher_sees_an_unwiped_key(void **state)
 {
@@ -142,6 +191,7 @@ int main(void)
         cmocka_unit_test(watcher_sees_an_unwiped_key),
         cmocka_unit_test(close_leaves_no_key_in_freed_memory),
         cmocka_unit_test(failed_set_up_leaves_no_key_in_freed_memory),
+        cmocka_unit_test(failed_allocation_is_an_error_and_leaves_no_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
