@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hands the tables of cases to google-benchmark. */
+#include "bench_case.h"
+
+#include <benchmark/benchmark.h>
+
+namespace
+{
+
+const sl_bench_table *const tables[] = {
+    &sl_bench_cipher,
+};
+
+void run_case(benchmark::State &state, const sl_bench_case *c)
+{
+    void *data = nullptr;
+    if (c->set_up(c, &data) != 0) {
+        state.SkipWithError("set-up failed");
+        return;
+    }
+    for (auto _ : state) {
+        if (c->run(data) != 0) {
+            state.SkipWithError("run failed");
+            break;
+        }
+    }
+    state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(c->bytes));
+    state.SetLabel(std::string("rival: ") + c->rival);
+    c->tear_down(data);
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    for (const auto *table : tables)
+        for (size_t i = 0; i < table->n_cases; i++)
+            benchmark::RegisterBenchmark(table->cases[i].name, run_case, &table->cases[i]);
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv))
+        return 2;
+    benchmark::RunSpecifiedBenchmarks();
+    benchmark::Shutdown();
+    return 0;
+}
