@@ -65,8 +65,7 @@ static int start(enum aes_mode mode, struct sl_span key, struct sl_span iv, stru
 }
 
 /* The whole text in one go. */
-static int run(EVP_CIPHER_CTX *ctx, struct sl_span text, struct sl_bytes *ret,
-               struct sl_error *err)
+static int run(EVP_CIPHER_CTX *ctx, struct sl_span text, struct sl_bytes *ret, struct sl_error *err)
 {
     int n = 0;
     int tail = 0;
@@ -81,8 +80,8 @@ static int run(EVP_CIPHER_CTX *ctx, struct sl_span text, struct sl_bytes *ret,
     return 0;
 }
 
-static int open_with(enum aes_mode mode, struct sl_span key, struct sl_span iv,
-                     struct sl_span text, struct sl_bytes *ret, struct sl_error *err)
+static int open_with(enum aes_mode mode, struct sl_span key, struct sl_span iv, struct sl_span text,
+                     struct sl_bytes *ret, struct sl_error *err)
 {
     SL_AUTO(evp_cipher_ctx_st) ctx = NULL;
     struct sl_bytes out = {0};
@@ -94,9 +93,8 @@ static int open_with(enum aes_mode mode, struct sl_span key, struct sl_span iv,
     return r;
 }
 
-int sl_aes_gcm_open(struct sl_span key, struct sl_span iv, struct sl_span aad,
-                    struct sl_span text, struct sl_span tag, struct sl_bytes *ret,
-                    struct sl_error *err)
+int sl_aes_gcm_open(struct sl_span key, struct sl_span iv, struct sl_span aad, struct sl_span text,
+                    struct sl_span tag, struct sl_bytes *ret, struct sl_error *err)
 {
     SL_AUTO(evp_cipher_ctx_st) ctx = NULL;
     struct sl_bytes out = {0};

@@ -97,8 +97,7 @@ static int check_cipher_options(const struct sl_json *options, struct sl_error *
     return 0;
 }
 
-static int read_hmac(const struct sl_json *pubopts, uint8_t ret[SL_HMAC_SIZE],
-                     struct sl_error *err)
+static int read_hmac(const struct sl_json *pubopts, uint8_t ret[SL_HMAC_SIZE], struct sl_error *err)
 {
     const char *text = sl_json_string(sl_json_get(pubopts, "hmac"));
     if (!text || !*text)
@@ -108,8 +107,8 @@ static int read_hmac(const struct sl_json *pubopts, uint8_t ret[SL_HMAC_SIZE],
     if (r < 0)
         return sl_error_wrap(err, r, "hmac");
     if (hmac.len != SL_HMAC_SIZE)
-        return sl_error_set(err, SL_E_FORMAT, EBADMSG, "hmac has %zu bytes instead of %d",
-                            hmac.len, SL_HMAC_SIZE);
+        return sl_error_set(err, SL_E_FORMAT, EBADMSG, "hmac has %zu bytes instead of %d", hmac.len,
+                            SL_HMAC_SIZE);
     memcpy(ret, hmac.data, SL_HMAC_SIZE);
     return 0;
 }
@@ -165,8 +164,8 @@ static int add_list(struct sl_enc_annotations *a, struct sl_wrapped_key key, con
     return 0;
 }
 
-static int own_pair(struct sl_enc_annotations *a, const struct sl_pair *pair,
-                    struct sl_pair **ret, struct sl_error *err)
+static int own_pair(struct sl_enc_annotations *a, const struct sl_pair *pair, struct sl_pair **ret,
+                    struct sl_error *err)
 {
     struct sl_pair *copy = &a->owned[a->n_owned++];
     copy->name = strdup(pair->name + strlen(KEYS_PREFIX));
@@ -250,9 +249,9 @@ int sl_enc_annotations_parse(const struct sl_pair *annotations, size_t n,
     if (r < 0)
         return r;
     if (a->n_keys == 0)
-        return sl_error_set(err, SL_E_FORMAT, EBADMSG,
-                            "the layer is encrypted but carries no wrapped key: no annotation " KEYS_PREFIX
-                            "*");
+        return sl_error_set(
+            err, SL_E_FORMAT, EBADMSG,
+            "the layer is encrypted but carries no wrapped key: no annotation " KEYS_PREFIX "*");
     qsort(a->keys, a->n_keys, sizeof(*a->keys), by_protocol_name_index);
     *ret = sl_steal(&a);
     return 0;

@@ -22,8 +22,7 @@ static int read_secret(const struct sl_json *object, const char *name, size_t si
         r = sl_error_oom(err);
     else if (bytes.len != size)
         r = sl_error_set(err, SL_E_FORMAT, EBADMSG,
-                         "private options: %s has %zu bytes instead of %zu", name, bytes.len,
-                         size);
+                         "private options: %s has %zu bytes instead of %zu", name, bytes.len, size);
     else
         memcpy(ret, bytes.data, size);
     sl_bytes_wipe(&bytes);

@@ -36,8 +36,8 @@ static EVP_PKEY_CTX *start(EVP_PKEY *key, int padding)
     return sl_steal(&ctx);
 }
 
-int sl_rsa_oaep_open(EVP_PKEY *key, const char *digest, const char *mgf_digest,
-                     struct sl_span text, struct sl_bytes *ret, struct sl_error *err)
+int sl_rsa_oaep_open(EVP_PKEY *key, const char *digest, const char *mgf_digest, struct sl_span text,
+                     struct sl_bytes *ret, struct sl_error *err)
 {
     SL_AUTO(evp_pkey_ctx_st) ctx = start(key, RSA_PKCS1_OAEP_PADDING);
     if (!ctx || EVP_PKEY_CTX_set_rsa_oaep_md_name(ctx, digest, NULL) != 1 ||
