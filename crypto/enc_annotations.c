@@ -223,6 +223,10 @@ static int read_annotations(struct sl_enc_annotations *a, const struct sl_pair *
             return sl_error_wrap(err, r, "annotation %.80s", pairs[i].name);
         seen_pubopts |= is_pubopts;
     }
+    if (a->n_keys == 0)
+        return sl_error_set(err, SL_E_FORMAT, EBADMSG,
+                            "missing private key needed for decryption: the layer is encrypted and "
+                            "has no annotation " KEYS_PREFIX "*");
     if (!seen_pubopts)
         return sl_error_set(err, SL_E_FORMAT, EBADMSG,
                             "no cipher type provided: annotation " PUBOPTS_NAME " is missing");
@@ -248,10 +252,6 @@ int sl_enc_annotations_parse(const struct sl_pair *annotations, size_t n,
     int r = read_annotations(a, annotations, n, err);
     if (r < 0)
         return r;
-    if (a->n_keys == 0)
-        return sl_error_set(
-            err, SL_E_FORMAT, EBADMSG,
-            "the layer is encrypted but carries no wrapped key: no annotation " KEYS_PREFIX "*");
     qsort(a->keys, a->n_keys, sizeof(*a->keys), by_protocol_name_index);
     *ret = sl_steal(&a);
     return 0;
