@@ -5,3 +5,7 @@ sl_add_unit_test(crypto stage_decrypt SOURCES ${SL_STAGE_HARNESS} PRIVATE OpenSS
 sl_add_unit_test(crypto layer_key PRIVATE OpenSSL::Crypto)
 sl_add_unit_test(crypto key_wipe SOURCES ${SL_STAGE_HARNESS} PRIVATE OpenSSL::Crypto)
 target_link_options(test_crypto_key_wipe PRIVATE -Wl,--wrap=free,--wrap=calloc)
+sl_add_unit_test(crypto aes_open)
+sl_add_unit_test(crypto enc_annotations)
+sl_add_unit_test(crypto plbco)
+sl_add_unit_test(crypto unwrap_packet)

@@ -31,6 +31,9 @@ SL_DEFINE_AUTO(sl_key_ring, sl_key_ring_free)
  * provider:NAME[:PARAMS]. */
 SL_MUST_CHECK int sl_key_ring_add_spec(struct sl_key_ring *ring, const char *spec,
                                        struct sl_error *err);
+/* PARAMS of the first provider:NAME[:PARAMS] of this name ("Enabled" if it has none), or NULL.
+ * Borrowed. */
+const char *sl_key_ring_provider(const struct sl_key_ring *ring, const char *name);
 /* Whom to ask for the KEK of a CoCo packet. kid is as written in the packet, already checked to
  * be well-formed. ret has room for 32 bytes. fn may block and is called on any thread. */
 typedef int sl_kek_lookup_fn(void *arg, const char *kid, uint8_t ret[32], struct sl_error *err);

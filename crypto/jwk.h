@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* JSON Web Keys (RFC 7517, RFC 7518 section 6): RSA, and EC on P-256, P-384 and P-521. */
+#pragma once
+
+#include "openssl_auto.h"
+#include "sluice/core/json.h"
+
+enum sl_jwk_part { SL_JWK_PUBLIC, SL_JWK_PRIVATE };
+
+/* A public EC key is checked to lie on its curve. Errors name members, never values. */
+SL_MUST_CHECK int sl_jwk_parse(const struct sl_json *jwk, enum sl_jwk_part part, EVP_PKEY **ret,
+                               struct sl_error *err);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of a key ring, and the one function each wrapping protocol offers. */
+#pragma once
+
+#include "openssl_auto.h"
+#include "sluice/key_unwrap.h"
+
+struct sl_key_ring {
+    EVP_PKEY **keys; /* private, RSA or EC */
+    size_t n_keys;
+    X509 **certs;
+    size_t n_certs;
+    struct sl_pair *providers; /* name and parameters of provider:NAME:PARAMS */
+    size_t n_providers;
+    sl_kek_lookup_fn *kek_lookup;
+    void *kek_arg;
+    bool allow_a256ctr;
+};
+
+/* Take over (*keyp becomes NULL) on success. */
+SL_MUST_CHECK int sl_key_ring_add_key(struct sl_key_ring *ring, EVP_PKEY **keyp,
+                                      struct sl_error *err);
+SL_MUST_CHECK int sl_key_ring_add_cert(struct sl_key_ring *ring, X509 **certp,
+                                       struct sl_error *err);
+
+/* Opens one decoded element with whatever in the ring fits. Sets ret->lek and ret->nonce.
+ * SL_E_FORMAT: the element is malformed; SL_E_AUTH: there is no key to try; SL_E_INTEGRITY:
+ * keys were tried in vain. Which of a MAC, a tag, a padding was wrong is never told. */
+typedef int sl_unwrap_fn(const struct sl_key_ring *ring, struct sl_span element,
+                         struct sl_layer_key *ret, struct sl_error *err);
+sl_unwrap_fn sl_unwrap_jwe, sl_unwrap_pkcs7, sl_unwrap_packet;
+
+/* For the two protocols of private keys. */
+int sl_unwrap_no_key(struct sl_error *err, const char *what);
