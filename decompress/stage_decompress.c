@@ -125,6 +125,8 @@ static int decompress_finish(struct sl_stage *stage, struct sl_error *err)
         r = handle(s, &s->first, err);
     if (!s->decoder)
         return r;
+    /* Neither library holds output at the end of a good stream, since both leave the trailer
+     * alone until all is written; but neither promises it. */
     struct sl_span none = {(const uint8_t *)"", 0};
     while (r == 0 && s->may_hold_output)
         r = decode(s, &none, err);
