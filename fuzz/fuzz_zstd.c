@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who controls these bytes: whoever made the layer or serves it. Of an encrypted layer, too,
+ * since the MAC is known only at the end.
+ *
+ * libzstd's own frame decoder, over the whole input at once, is the oracle for what the stage
+ * makes of it in pieces.
+ */
+#include "decompress_drive.h"
+
+#include <zstd.h>
+
+/* False when a frame is bad or too large. Appends the plain bytes. */
+static bool oracle_frame(struct sl_span frame, struct sl_bytes *out)
+{
+    static uint8_t piece[DRIVE_OUTPUT_MAX];
+    size_t n = ZSTD_decompress(piece, sizeof(piece), frame.data, frame.len);
+    if (ZSTD_isError(n))
+        return false;
+    return sl_bytes_append(out, (struct sl_span){piece, n}, DRIVE_OUTPUT_MAX, NULL) == 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 4 || (data[0] != 0x28 && (data[0] & 0xf0) != 0x50))
+        return 0; /* another format */
+    SL_AUTO_DONE(sl_bytes) expected = {0}, out = {0};
+    int r = drive_decompress((struct sl_span){data, size}, &out);
+    if (r < 0)
+        return 0; /* the window limit makes us stricter: what matters is what we accept */
+    struct sl_span rest = {data, size};
+    bool is_plain = data[0] == 0x28 ? data[3] != 0xfd : data[3] != 0x18;
+    while (!is_plain && rest.len) {
+        size_t n = ZSTD_findFrameCompressedSize(rest.data, rest.len);
+        DRIVE_DEMAND(!ZSTD_isError(n));
+        DRIVE_DEMAND(oracle_frame((struct sl_span){rest.data, n}, &expected));
+        rest.data += n;
+        rest.len -= n;
+    }
+    if (is_plain)
+        return 0;
+    DRIVE_DEMAND(out.len == expected.len);
+    DRIVE_DEMAND(!out.len || memcmp(out.data, expected.data, out.len) == 0);
+    return 0;
+}
