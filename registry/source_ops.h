@@ -65,7 +65,6 @@ struct sl_blob_stream {
 SL_MUST_CHECK int sl_docker_source_open(struct sl_registry *registry,
                                         const struct sl_reference *ref, struct sl_source **ret,
                                         struct sl_error *err);
-/* tag and digest exclude each other; both NULL: the only entry of index.json. */
-SL_MUST_CHECK int sl_oci_layout_open(const char *dir, const char *tag,
-                                     const struct sl_digest *digest, struct sl_source **ret,
+/* tag names the entry of index.json that is served for a NULL digest; NULL: its only entry. */
+SL_MUST_CHECK int sl_oci_layout_open(const char *dir, const char *tag, struct sl_source **ret,
                                      struct sl_error *err);
