@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "image_resolve.h"
+
+#include "index.h"
+#include "platform_match.h"
+#include "sluice/core/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { INDEX_DEPTH_MAX = 4 }; /* indexes around a manifest */
+
+/* What an index says about the document to fetch next. At the top, all of it is empty but,
+ * perhaps, the digest. */
+struct target {
+    bool has_digest;
+    struct sl_digest digest;
+    const struct sl_descriptor *descriptor; /* borrowed from index, or NULL */
+    const char *architecture;               /* the index promised this one, or NULL */
+    struct sl_index *index;                 /* owned: keeps what is borrowed */
+};
+
+static void target_done(struct target *t)
+{
+    t->index = sl_index_free(t->index);
+}
+
+/* The platform to look for; members the caller left out are this machine's. */
+static struct sl_platform complete_platform(const struct sl_platform *given)
+{
+    struct sl_platform want = given ? *given : (struct sl_platform){0};
+    const struct sl_platform *machine = sl_platform_of_machine();
+    if (!want.os)
+        want.os = machine->os;
+    /* A variant belongs to its architecture: never this machine's to another one. */
+    if (!want.architecture) {
+        want.architecture = machine->architecture;
+        if (!want.variant)
+            want.variant = machine->variant;
+    }
+    return want;
+}
+
+static int check_size(const struct sl_descriptor *d, size_t size, struct sl_error *err)
+{
+    if (!d || d->size == size)
+        return 0;
+    return sl_error_set(err, SL_E_INTEGRITY, EBADMSG,
+                        "manifest has %zu bytes, its descriptor says %llu", size,
+                        (unsigned long long)d->size);
+}
+
+static int hash_bytes(struct sl_span bytes, struct sl_digest *ret, struct sl_error *err)
+{
+    SL_AUTO(sl_hash) hash = NULL;
+    int r = sl_hash_new(SL_SHA256, &hash, err);
+    if (r < 0)
+        return r;
+    sl_hash_update(hash, bytes);
+    sl_hash_final(hash, ret);
+    return 0;
+}
+
+/* Holds the bytes against everything that was said about them, and settles their digest. */
+static int verify_document(const struct target *t, const struct sl_source_document *doc,
+                           struct sl_digest *ret, struct sl_error *err)
+{
+    struct sl_span bytes = sl_bytes_span(&doc->bytes);
+    int r = check_size(t->descriptor, bytes.len, err);
+    if (r >= 0 && t->has_digest)
+        r = sl_digest_verify(&t->digest, bytes, err);
+    if (r >= 0 && doc->has_promised)
+        r = sl_digest_verify(&doc->promised, bytes, err);
+    if (r < 0)
+        return sl_error_wrap(err, r, "manifest");
+    if (!t->has_digest && !doc->has_promised)
+        return hash_bytes(bytes, ret, err);
+    *ret = t->has_digest ? t->digest : doc->promised;
+    return 0;
+}
+
+static int open_document(const struct target *t, const struct sl_source_document *doc,
+                         struct sl_document **ret, struct sl_error *err)
+{
+    const char *promised = t->descriptor ? t->descriptor->media_type : NULL;
+    SL_AUTO(sl_document) opened = NULL;
+    int r = sl_document_open(sl_bytes_span(&doc->bytes),
+                             doc->media_type ? doc->media_type : promised, &opened, err);
+    if (r < 0)
+        return r;
+    if (promised && strcmp(promised, opened->media_type) != 0)
+        return sl_error_set(err, SL_E_FORMAT, EINVAL,
+                            "the index announces a document of type '%s', it is '%s'", promised,
+                            opened->media_type);
+    *ret = sl_steal(&opened);
+    return 0;
+}
+
+/* Turns t to the entry of an index for the platform. */
+static int descend(struct target *t, const struct sl_document *doc, const struct sl_platform *want,
+                   struct sl_error *err)
+{
+    SL_AUTO(sl_index) index = NULL;
+    const struct sl_index_entry *entry = NULL;
+    int r = sl_index_from_document(doc, &index, err);
+    if (r >= 0)
+        r = sl_index_select(index, want, &entry, err);
+    if (r < 0)
+        return r;
+    target_done(t);
+    *t = (struct target){.has_digest = true,
+                         .digest = entry->descriptor.digest,
+                         .descriptor = &entry->descriptor,
+                         .architecture = entry->platform.architecture,
+                         .index = sl_steal(&index)};
+    return 0;
+}
+
+/* One step: 0 when image has its manifest, 1 when t now points to the next document. */
+static int step(struct sl_source *source, struct target *t, const struct sl_platform *want,
+                struct sl_resolved_image *image, struct sl_error *err)
+{
+    SL_AUTO_DONE(sl_source_document) fetched = {0};
+    SL_AUTO(sl_document) doc = NULL;
+    struct sl_digest digest;
+    int r = source->ops->fetch_manifest(source, t->has_digest ? &t->digest : NULL, &fetched, err);
+    if (r >= 0)
+        r = verify_document(t, &fetched, &digest, err);
+    if (r >= 0)
+        r = open_document(t, &fetched, &doc, err);
+    if (r < 0)
+        return r;
+    if (doc->kind == SL_DOCUMENT_INDEX) {
+        if (!image->has_index_digest) {
+            image->has_index_digest = true;
+            image->index_digest = digest;
+        }
+        r = descend(t, doc, want, err);
+        return r < 0 ? r : 1;
+    }
+    r = sl_manifest_from_document(doc, &image->manifest, err);
+    if (r < 0)
+        return r;
+    image->manifest_digest = digest;
+    image->manifest_json = fetched.bytes;
+    fetched.bytes = (struct sl_bytes){0};
+    return 0;
+}
+
+static int find_manifest(struct sl_source *source, struct target *t, const struct sl_platform *want,
+                         struct sl_resolved_image *image, struct sl_error *err)
+{
+    int r = 1;
+    for (int n = 0; r == 1; n++) {
+        if (n > INDEX_DEPTH_MAX)
+            return sl_error_set(err, SL_E_LIMIT, ELOOP, "more than %d indexes inside one another",
+                                INDEX_DEPTH_MAX);
+        r = step(source, t, want, image, err);
+    }
+    return r;
+}
+
+static int check_config(const struct sl_resolved_image *image, const struct target *t,
+                        struct sl_error *err)
+{
+    const struct sl_image_config *c = image->config;
+    if (!c->os || strcmp(c->os, "linux") != 0)
+        return sl_error_set(err, SL_E_UNSUPPORTED, EOPNOTSUPP,
+                            "image config: the image is for '%.40s', only linux is supported",
+                            c->os ? c->os : "");
+    if (c->n_diff_ids != image->manifest->n_layers)
+        return sl_error_set(err, SL_E_FORMAT, EINVAL,
+                            "image config: %zu diff_ids for %zu layers of the manifest",
+                            c->n_diff_ids, image->manifest->n_layers);
+    if (t->architecture && c->architecture &&
+        strcmp(sl_architecture_name(t->architecture), sl_architecture_name(c->architecture)) != 0)
+        return sl_error_set(err, SL_E_INTEGRITY, EBADMSG,
+                            "image config: the index announces an image for %.40s, it is for "
+                            "%.40s",
+                            t->architecture, c->architecture);
+    return 0;
+}
+
+static int fetch_config(struct sl_source *source, struct sl_resolved_image *image,
+                        struct sl_error *err)
+{
+    const struct sl_descriptor *d = &image->manifest->config;
+    if (d->size > SL_CONFIG_MAX)
+        return sl_error_set(err, SL_E_LIMIT, E2BIG, "image config of %llu bytes, the limit is %d",
+                            (unsigned long long)d->size, SL_CONFIG_MAX);
+    int r = source->ops->fetch_blob(source, d, &image->config_json, err);
+    if (r < 0)
+        return sl_error_wrap(err, r, "image config");
+    r = sl_digest_verify(&d->digest, sl_bytes_span(&image->config_json), err);
+    if (r < 0)
+        return sl_error_wrap(err, r, "image config");
+    return sl_image_config_parse(sl_bytes_span(&image->config_json), &image->config, err);
+}
+
+int sl_image_resolve(struct sl_source *source, const struct sl_digest *digest,
+                     const struct sl_platform *platform, struct sl_resolved_image **ret,
+                     struct sl_error *err)
+{
+    SL_AUTO(sl_resolved_image) image = calloc(1, sizeof(*image));
+    if (!image)
+        return sl_error_oom(err);
+    const struct sl_platform want = complete_platform(platform);
+    struct target t = {.has_digest = digest != NULL};
+    if (digest)
+        t.digest = *digest;
+    int r = find_manifest(source, &t, &want, image, err);
+    if (r >= 0)
+        r = fetch_config(source, image, err);
+    if (r >= 0)
+        r = check_config(image, &t, err);
+    target_done(&t);
+    if (r < 0)
+        return r;
+    *ret = sl_steal(&image);
+    return 0;
+}
+
+struct sl_resolved_image *sl_resolved_image_free(struct sl_resolved_image *image)
+{
+    if (!image)
+        return NULL;
+    sl_bytes_done(&image->manifest_json);
+    sl_bytes_done(&image->config_json);
+    (void)sl_manifest_free(image->manifest);
+    (void)sl_image_config_free(image->config);
+    free(image);
+    return NULL;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The two halves of the layout transport: documents (oci_layout.c) and streams of blobs
+ * (oci_layout_stream.c). */
+#pragma once
+
+#include "source_ops.h"
+
+struct sl_oci_layout {
+    struct sl_source source;
+    char *dir; /* as given, for errors */
+    char *tag; /* or NULL */
+    int fd;    /* of dir */
+    bool has_checked_version;
+};
+
+/* Opens the blob of a digest: a regular file, in the end. Errors name the digest. */
+SL_MUST_CHECK int sl_oci_layout_open_blob(const struct sl_oci_layout *layout,
+                                          const struct sl_digest *digest, int *ret_fd,
+                                          uint64_t *ret_size, struct sl_error *err);
+/* SL_E_INTEGRITY naming both unless size is the blob's. */
+SL_MUST_CHECK int sl_oci_layout_check_size(const struct sl_descriptor *blob, uint64_t size,
+                                           struct sl_error *err);
+
+/* The stream() of struct sl_source_ops. */
+SL_MUST_CHECK int sl_oci_layout_stream(struct sl_source *source, const struct sl_descriptor *blob,
+                                       struct sl_buf_lane *lane, struct sl_flow *flow,
+                                       struct sl_blob_stream **ret, struct sl_error *err);
