@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The seam between an image source and its transport. The front (image_source.c) parses names,
+ * follows indexes and verifies every digest; a transport only moves bytes. All calls come from one
+ * thread at a time and may block, except where stated.
+ */
+#pragma once
+
+#include "sluice/image_source.h"
+#include "sluice/reference.h"
+
+#include <stdatomic.h>
+
+/* A manifest or index as the transport delivered it: nothing about it is verified. */
+struct sl_source_document {
+    struct sl_bytes bytes; /* at most SL_MANIFEST_MAX */
+    char *media_type;      /* Content-Type without parameters, or of a descriptor; NULL: unknown */
+    bool has_promised;     /* the transport named a digest (Docker-Content-Digest, index.json): */
+    struct sl_digest promised; /* the front checks the bytes against it */
+};
+static inline void sl_source_document_done(struct sl_source_document *doc)
+{
+    sl_bytes_done(&doc->bytes);
+    sl_cleanup_freep(&doc->media_type);
+    doc->media_type = NULL;
+}
+SL_DEFINE_AUTO_DONE(sl_source_document, sl_source_document_done)
+
+struct sl_source;
+
+struct sl_source_ops {
+    const char *name; /* "docker", "oci": for errors and logs */
+    /* The document with this digest; digest NULL: the one the source was opened for by tag. */
+    int (*fetch_manifest)(struct sl_source *src, const struct sl_digest *digest,
+                          struct sl_source_document *ret, struct sl_error *err);
+    /* A small blob, whole. Exactly blob->size bytes, which the caller has limited, or
+     * SL_E_INTEGRITY. *ret is empty on entry. */
+    int (*fetch_blob)(struct sl_source *src, const struct sl_descriptor *blob, struct sl_bytes *ret,
+                      struct sl_error *err);
+    /* sl_image_source_stream(). The stream may not outlive the source. Must not block on I/O. */
+    int (*stream)(struct sl_source *src, const struct sl_descriptor *blob, struct sl_buf_lane *lane,
+                  struct sl_flow *flow, struct sl_blob_stream **ret, struct sl_error *err);
+    /* Frees the source; accepts a half-built one; never fails. All streams are closed. */
+    void (*close)(struct sl_source *src);
+};
+
+/* Embedded first in the transport's own struct. */
+struct sl_source {
+    const struct sl_source_ops *ops;
+};
+
+struct sl_blob_stream_ops {
+    void (*stop)(struct sl_blob_stream *stream);  /* as sl_blob_stream_stop(): any thread */
+    void (*close)(struct sl_blob_stream *stream); /* joins what still runs, frees */
+};
+
+/* Embedded first in the transport's own stream. */
+struct sl_blob_stream {
+    const struct sl_blob_stream_ops *ops;
+    _Atomic uint64_t bytes; /* fed into the flow so far; the transport counts */
+};
+
+/* The transports. They contact nobody and read nothing before the first fetch. ref is borrowed
+ * for the call. */
+SL_MUST_CHECK int sl_docker_source_open(struct sl_registry *registry,
+                                        const struct sl_reference *ref, struct sl_source **ret,
+                                        struct sl_error *err);
+/* tag names the entry of index.json that is served for a NULL digest; NULL: its only entry. */
+SL_MUST_CHECK int sl_oci_layout_open(const char *dir, const char *tag, struct sl_source **ret,
+                                     struct sl_error *err);
