@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "docker_endpoint.h"
+
+#include "registry_get.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PING_MAX = 64 * 1024, /* bytes of the answer to GET /v2/, which nobody reads */
+};
+
+/* --- opening --- */
+
+static int set_peer(struct sl_docker_endpoint *ep, const char *scheme, struct sl_error *err)
+{
+    const struct sl_registry *registry = ep->registry;
+    const char *host = ep->plan->host;
+    const char *network_host = strcmp(host, "docker.io") != 0 ? host : "registry-1.docker.io";
+    bool insecure = (ep->plan->insecure || registry->insecure) && !registry->force_secure;
+    SL_AUTO_FREE char *origin = sl_strf("%s://%s", scheme, network_host);
+    if (!origin)
+        return sl_error_oom(err);
+    return sl_registry_get_peer(ep->registry, origin, host, insecure, &ep->peer, err);
+}
+
+int sl_docker_endpoint_open(struct sl_docker_endpoint *ep, struct sl_error *err)
+{
+    if (ep->peer)
+        return 0;
+    struct sl_registry *registry = ep->registry;
+    const struct sl_registry_rules *rules = NULL;
+    int r = sl_registry_get_rules(registry, &rules, err);
+    if (r < 0)
+        return r;
+    const struct sl_auth_options where = {
+        .creds = registry->creds,
+        .authfile = registry->authfile,
+        .helpers = sl_registry_rules_helpers(rules),
+    };
+    sl_registry_auth_done(&ep->auth);
+    ep->auth = (struct sl_registry_auth){.cache = &registry->tokens};
+    ep->auth.scope = sl_strf("repository:%s:pull", ep->plan->repository);
+    if (!ep->auth.scope)
+        return sl_error_oom(err);
+    r = sl_auth_lookup(&where, ep->plan->host, ep->plan->repository, &ep->auth.credentials, err);
+    if (r == 0)
+        r = set_peer(ep, "https", err);
+    if (r < 0)
+        return r;
+    ep->auth.peer = ep->peer;
+    ep->has_scheme = !ep->peer->insecure;
+    return 0;
+}
+
+void sl_docker_endpoint_done(struct sl_docker_endpoint *ep)
+{
+    sl_registry_auth_done(&ep->auth);
+}
+
+char *sl_docker_endpoint_url(const struct sl_docker_endpoint *ep, const char *kind, const char *id)
+{
+    return sl_strf("%s/v2/%s/%s/%s", ep->peer->origin, ep->plan->repository, kind, id);
+}
+
+/* --- waiting on a control thread for the loop thread --- */
+
+struct waiting {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool is_done;
+    int r;
+    struct sl_error err;
+};
+
+static void waiting_init(struct waiting *w)
+{
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->cond, NULL);
+    w->is_done = false;
+}
+
+static void waiting_end(struct waiting *w, int r, const struct sl_error *err)
+{
+    pthread_mutex_lock(&w->lock);
+    w->r = r;
+    w->err = *err;
+    w->is_done = true;
+    pthread_cond_signal(&w->cond);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static int waiting_join(struct waiting *w, struct sl_error *err)
+{
+    pthread_mutex_lock(&w->lock);
+    while (!w->is_done)
+        pthread_cond_wait(&w->cond, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->cond);
+    if (w->r < 0 && err)
+        *err = w->err;
+    return w->r;
+}
+
+/* --- documents --- */
+
+struct document_get {
+    struct sl_registry_get get;
+    struct sl_docker_document *doc;
+    struct waiting waiting;
+};
+
+static int document_body(struct sl_registry_get *get, struct sl_span bytes, struct sl_error *err)
+{
+    struct document_get *dg = (struct document_get *)get;
+    return sl_bytes_append(&dg->doc->bytes, bytes, dg->doc->limit, err);
+}
+
+static void document_restart(struct sl_registry_get *get)
+{
+    struct document_get *dg = (struct document_get *)get;
+    sl_bytes_done(&dg->doc->bytes);
+    dg->doc->bytes = (struct sl_bytes){0};
+}
+
+static void document_done(struct sl_registry_get *get, int r, const struct sl_error *err)
+{
+    struct document_get *dg = (struct document_get *)get;
+    waiting_end(&dg->waiting, r, err);
+}
+
+static int document_head(struct sl_registry_get *get, struct sl_error *err)
+{
+    struct document_get *dg = (struct document_get *)get;
+    const struct sl_http_response *resp = &get->fetch.response;
+    free(dg->doc->content_type);
+    free(dg->doc->content_digest);
+    dg->doc->content_type = resp->content_type ? strdup(resp->content_type) : NULL;
+    dg->doc->content_digest = resp->content_digest ? strdup(resp->content_digest) : NULL;
+    bool ok = (dg->doc->content_type || !resp->content_type) &&
+              (dg->doc->content_digest || !resp->content_digest);
+    return ok ? 0 : sl_error_oom(err);
+}
+
+static const struct sl_registry_get_ops document_ops = {
+    .head = document_head,
+    .body = document_body,
+    .restart = document_restart,
+    .done = document_done,
+};
+
+static void start_document(void *arg)
+{
+    sl_registry_get_start(&((struct document_get *)arg)->get);
+}
+
+void sl_docker_document_done(struct sl_docker_document *doc)
+{
+    sl_bytes_done(&doc->bytes);
+    free(doc->content_type);
+    free(doc->content_digest);
+    *doc = (struct sl_docker_document){0};
+}
+
+int sl_docker_endpoint_get(struct sl_docker_endpoint *ep, struct sl_docker_document *doc,
+                           struct sl_error *err)
+{
+    struct sl_registry *registry = ep->registry;
+    struct document_get dg = {
+        .get =
+            {
+                .fetch = {.loop = registry->loop,
+                          .settings = &registry->settings,
+                          .peer = ep->peer,
+                          .url = doc->url,
+                          .accept = doc->accept},
+                .ops = &document_ops,
+                .auth = &ep->auth,
+                .has_size = doc->has_size,
+                .size = doc->size,
+            },
+        .doc = doc,
+    };
+    waiting_init(&dg.waiting);
+    sl_http_loop_call(registry->loop, start_document, &dg);
+    return waiting_join(&dg.waiting, err);
+}
+
+/* --- which scheme --- */
+
+struct ping {
+    struct sl_fetch fetch;
+    size_t seen;
+    struct waiting waiting;
+};
+
+/* Whatever it answers, it speaks HTTP here. */
+static int ping_refused(struct sl_fetch *f, struct sl_error *err)
+{
+    (void)err;
+    return f->response.status ? SL_FETCH_COMPLETE : SL_FETCH_DEFAULT;
+}
+
+static int ping_body(struct sl_fetch *f, struct sl_span bytes, struct sl_error *err)
+{
+    struct ping *ping = (struct ping *)f;
+    ping->seen += bytes.len;
+    if (ping->seen <= PING_MAX)
+        return 0;
+    return sl_error_set(err, SL_E_LIMIT, E2BIG, "the answer to GET /v2/ does not end");
+}
+
+static void ping_done(struct sl_fetch *f, int r, const struct sl_error *err)
+{
+    waiting_end(&((struct ping *)f)->waiting, r, err);
+}
+
+static const struct sl_fetch_ops ping_ops = {
+    .refused = ping_refused,
+    .body = ping_body,
+    .done = ping_done,
+};
+
+static void start_ping(void *arg)
+{
+    sl_fetch_start(&((struct ping *)arg)->fetch);
+}
+
+static int ping(struct sl_docker_endpoint *ep, unsigned max_attempts, struct sl_error *err)
+{
+    SL_AUTO_FREE char *url = sl_strf("%s/v2/", ep->peer->origin);
+    if (!url)
+        return sl_error_oom(err);
+    struct ping ping = {
+        .fetch = {.ops = &ping_ops,
+                  .loop = ep->registry->loop,
+                  .settings = &ep->registry->settings,
+                  .peer = ep->peer,
+                  .url = url,
+                  .max_attempts = max_attempts},
+    };
+    waiting_init(&ping.waiting);
+    sl_http_loop_call(ep->registry->loop, start_ping, &ping);
+    return waiting_join(&ping.waiting, err);
+}
+
+static int probe_plain_http(struct sl_docker_endpoint *ep, const struct sl_error *https_err,
+                            struct sl_error *err)
+{
+    int r = set_peer(ep, "http", err);
+    if (r == 0)
+        r = ping(ep, /* max_attempts= */ 0, err);
+    if (r < 0)
+        r = sl_error_wrap(err, r, "neither https (%.150s) nor http", https_err->msg);
+    return r;
+}
+
+int sl_docker_endpoint_probe(struct sl_docker_endpoint *ep, struct sl_error *err)
+{
+    if (ep->has_scheme)
+        return 0;
+    int r = set_peer(ep, "https", err);
+    if (r < 0)
+        return r;
+    struct sl_error https_err;
+    r = ping(ep, /* max_attempts= */ 1, &https_err);
+    if (r < 0 && https_err.code == SL_E_NETWORK)
+        r = probe_plain_http(ep, &https_err, err);
+    else if (r < 0 && err)
+        *err = https_err;
+    if (r < 0)
+        return r;
+    ep->auth.peer = ep->peer;
+    ep->has_scheme = true;
+    return 0;
+}

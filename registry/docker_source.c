@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Manifests and small blobs of a registry image, from the first place of the mirror plan that
+ * has them. "urls" of a descriptor (foreign layers) are not followed at all: a registry must not
+ * choose where a guest connects to, and the blob endpoint has such layers when they are allowed.
+ */
+#include "docker_source.h"
+
+#include "mirror.h"
+#include "sluice/core/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* OCI first, then docker schema 2. Schema 1 is not asked for: it has no diff_ids. */
+static const char manifest_types[] = "application/vnd.oci.image.index.v1+json, "
+                                     "application/vnd.oci.image.manifest.v1+json, "
+                                     "application/vnd.docker.distribution.manifest.list.v2+json, "
+                                     "application/vnd.docker.distribution.manifest.v2+json";
+
+static struct sl_docker_source *docker_of(struct sl_source *base)
+{
+    return (struct sl_docker_source *)base;
+}
+
+bool sl_docker_may_fall_back(const struct sl_error *err)
+{
+    return err->code == SL_E_NETWORK || err->code == SL_E_AUTH;
+}
+
+/* --- the plan --- */
+
+static int make_plan(struct sl_docker_source *src, struct sl_error *err)
+{
+    if (src->plan)
+        return 0;
+    const struct sl_registry_rules *rules = NULL;
+    int r = sl_registry_get_rules(src->registry, &rules, err);
+    if (r < 0)
+        return r;
+    const struct sl_reference ref = {
+        .host = src->host,
+        .repository = src->repository,
+        .tag = src->tag,
+        .has_digest = src->has_digest,
+        .digest = src->digest,
+    };
+    SL_AUTO(sl_mirror_plan) plan = NULL;
+    r = sl_mirror_plan(rules, &ref, /* host_was_explicit= */ true, &plan, err);
+    if (r < 0)
+        return r;
+    src->endpoints = calloc(plan->n_endpoints, sizeof(*src->endpoints));
+    if (!src->endpoints)
+        return sl_error_oom(err);
+    src->n_endpoints = src->serving = plan->n_endpoints;
+    src->plan = sl_steal(&plan);
+    for (size_t i = 0; i < src->n_endpoints; i++) {
+        src->endpoints[i].registry = src->registry;
+        src->endpoints[i].plan = &src->plan->endpoints[i];
+    }
+    return 0;
+}
+
+/* --- trying places in order --- */
+
+/* What is to be fetched, whatever the place. */
+struct order {
+    const char *kind, *id;
+    struct sl_docker_document doc;
+};
+
+static int try_endpoint(struct sl_docker_endpoint *ep, struct order *order, struct sl_error *err)
+{
+    int r = sl_docker_endpoint_open(ep, err);
+    if (r == 0)
+        r = sl_docker_endpoint_probe(ep, err);
+    if (r < 0)
+        return r;
+    SL_AUTO_FREE char *url = sl_docker_endpoint_url(ep, order->kind, order->id);
+    if (!url)
+        return sl_error_oom(err);
+    order->doc.url = url;
+    r = sl_docker_endpoint_get(ep, &order->doc, err);
+    order->doc.url = NULL;
+    if (r < 0) {
+        /* Nothing of a failed answer reaches the next place. */
+        struct sl_docker_document fresh = {
+            .accept = order->doc.accept,
+            .limit = order->doc.limit,
+            .has_size = order->doc.has_size,
+            .size = order->doc.size,
+        };
+        sl_docker_document_done(&order->doc);
+        order->doc = fresh;
+    }
+    return r;
+}
+
+static char *image_at(const struct sl_docker_source *src, const struct sl_endpoint *place)
+{
+    char digest[SL_DIGEST_TEXT_MAX] = "";
+    if (src->has_digest)
+        sl_digest_format(&src->digest, digest);
+    return sl_strf("%s/%s%s%s%s%s", place->host, place->repository, src->tag ? ":" : "",
+                   src->tag ? src->tag : "", src->has_digest ? "@" : "", digest);
+}
+
+/* The line image-rs ends with; its tests and kata's look for it. */
+struct failures {
+    struct sl_bytes list;
+    unsigned count;
+};
+
+static void note_failure(struct failures *f, const struct sl_docker_source *src, size_t i,
+                         const struct sl_error *err)
+{
+    SL_AUTO_FREE char *image = image_at(src, &src->plan->endpoints[i]);
+    /* Every place gets its share of the line. */
+    int share = (int)(300 / src->n_endpoints);
+    SL_AUTO_FREE char *text = sl_strf("%simage: %s, error: %.*s", f->count ? "; " : "",
+                                      image ? image : "?", share > 60 ? share : 60, err->msg);
+    f->count++;
+    if (text && sl_bytes_append(&f->list, sl_span_of(text), SL_ERROR_MSG_MAX, NULL) < 0)
+        return; /* the line is full */
+}
+
+static int report_failures(struct failures *f, const struct sl_docker_source *src, int r,
+                           struct sl_error *err)
+{
+    struct sl_endpoint logical = {.host = src->host, .repository = src->repository};
+    SL_AUTO_FREE char *image = image_at(src, &logical);
+    if (f->count > 1 && image && f->list.data)
+        r = sl_error_set(err, err->code, -r,
+                         "Failed to pull image %s from all mirror/mapping locations or original "
+                         "location: %s",
+                         image, (const char *)f->list.data);
+    else
+        r = sl_error_wrap(err, r, "%s", image ? image : src->repository);
+    sl_bytes_done(&f->list);
+    return r;
+}
+
+/* Tries first, if there is such a place, then all others in order. *ret is where it was found. */
+static int fetch_somewhere(struct sl_docker_source *src, size_t first, struct order *order,
+                           size_t *ret, struct sl_error *err)
+{
+    struct failures failures = {0};
+    struct sl_error why = {0};
+    int r = -ENOENT;
+    for (size_t n = 0; n <= src->n_endpoints; n++) {
+        size_t i = n == 0 ? first : n - 1;
+        if (i == src->n_endpoints || (n > 0 && i == first))
+            continue;
+        r = try_endpoint(&src->endpoints[i], order, &why);
+        if (r == 0) {
+            *ret = i;
+            sl_bytes_done(&failures.list);
+            return 0;
+        }
+        note_failure(&failures, src, i, &why);
+        if (!sl_docker_may_fall_back(&why))
+            break;
+    }
+    r = report_failures(&failures, src, r, &why);
+    if (err)
+        *err = why;
+    return r;
+}
+
+/* --- operations --- */
+
+static char *media_type_of(const char *content_type)
+{
+    return content_type ? strndup(content_type, strcspn(content_type, "; \t")) : NULL;
+}
+
+static int docker_fetch_manifest(struct sl_source *base, const struct sl_digest *digest,
+                                 struct sl_source_document *ret, struct sl_error *err)
+{
+    struct sl_docker_source *src = docker_of(base);
+    int r = make_plan(src, err);
+    if (r < 0)
+        return r;
+    char text[SL_DIGEST_TEXT_MAX];
+    if (!digest && src->has_digest)
+        digest = &src->digest;
+    if (digest)
+        sl_digest_format(digest, text);
+    struct order order = {
+        .kind = "manifests",
+        .id = digest ? text : src->tag,
+        .doc = {.accept = manifest_types, .limit = SL_MANIFEST_MAX},
+    };
+    size_t where;
+    r = fetch_somewhere(src, src->serving, &order, &where, err);
+    if (r < 0)
+        return sl_error_wrap(err, r, "manifest");
+    src->serving = where;
+    struct sl_digest promised;
+    /* A header in another form than ours proves nothing; the front has its own digest then. */
+    ret->has_promised = sl_digest_parse(order.doc.content_digest, &promised, NULL) == 0;
+    if (ret->has_promised)
+        ret->promised = promised;
+    ret->media_type = media_type_of(order.doc.content_type);
+    ret->bytes = order.doc.bytes;
+    order.doc.bytes = (struct sl_bytes){0};
+    sl_docker_document_done(&order.doc);
+    return 0;
+}
+
+static int docker_fetch_blob(struct sl_source *base, const struct sl_descriptor *blob,
+                             struct sl_bytes *ret, struct sl_error *err)
+{
+    struct sl_docker_source *src = docker_of(base);
+    int r = make_plan(src, err);
+    if (r < 0)
+        return r;
+    char text[SL_DIGEST_TEXT_MAX];
+    sl_digest_format(&blob->digest, text);
+    struct order order = {
+        .kind = "blobs",
+        .id = text,
+        .doc = {.limit = (size_t)blob->size, .has_size = true, .size = blob->size},
+    };
+    size_t where;
+    r = fetch_somewhere(src, src->serving, &order, &where, err);
+    if (r < 0)
+        return sl_error_wrap(err, r, "blob %.19s", text);
+    *ret = order.doc.bytes;
+    order.doc.bytes = (struct sl_bytes){0};
+    sl_docker_document_done(&order.doc);
+    return 0;
+}
+
+static void docker_close(struct sl_source *base)
+{
+    struct sl_docker_source *src = docker_of(base);
+    for (size_t i = 0; i < src->n_endpoints; i++)
+        sl_docker_endpoint_done(&src->endpoints[i]);
+    free(src->endpoints);
+    sl_mirror_plan_free(src->plan);
+    free(src->host);
+    free(src->repository);
+    free(src->tag);
+    free(src);
+}
+
+static const struct sl_source_ops docker_ops = {
+    .name = "docker",
+    .fetch_manifest = docker_fetch_manifest,
+    .fetch_blob = docker_fetch_blob,
+    .stream = sl_docker_source_stream,
+    .close = docker_close,
+};
+
+int sl_docker_source_open(struct sl_registry *registry, const struct sl_reference *ref,
+                          struct sl_source **ret, struct sl_error *err)
+{
+    struct sl_docker_source *src = calloc(1, sizeof(*src));
+    if (!src)
+        return sl_error_oom(err);
+    src->base.ops = &docker_ops;
+    src->registry = registry;
+    src->has_digest = ref->has_digest;
+    src->digest = ref->digest;
+    src->host = strdup(ref->host);
+    src->repository = strdup(ref->repository);
+    src->tag = ref->tag ? strdup(ref->tag) : NULL;
+    if (!src->host || !src->repository || (ref->tag && !src->tag)) {
+        docker_close(&src->base);
+        return sl_error_oom(err);
+    }
+    *ret = &src->base;
+    return 0;
+}

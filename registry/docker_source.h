@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The docker transport: what its control side and its streams share. */
+#pragma once
+
+#include "docker_endpoint.h"
+#include "source_ops.h"
+
+struct sl_docker_source {
+    struct sl_source base;
+    struct sl_registry *registry;
+    char *host, *repository, *tag; /* of the reference; tag may be NULL */
+    bool has_digest;
+    struct sl_digest digest;
+    struct sl_mirror_plan *plan;          /* NULL before the first fetch */
+    struct sl_docker_endpoint *endpoints; /* one for each of the plan */
+    size_t n_endpoints;
+    size_t serving; /* the endpoint that gave the manifest; n_endpoints: none yet */
+};
+
+int sl_docker_source_stream(struct sl_source *base, const struct sl_descriptor *blob,
+                            struct sl_buf_lane *lane, struct sl_flow *flow,
+                            struct sl_blob_stream **ret, struct sl_error *err);
+/* Another place may do better: the network, the server's opinion of us, or something missing; but
+ * not what is wrong with the bytes themselves, nor a rule of ours. */
+bool sl_docker_may_fall_back(const struct sl_error *err);

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http_easy.h"
+
+#include "http_url.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    ERROR_BODY_MAX = 16 * 1024, /* of an answer that is not the document */
+    RECV_BUFFER = 128 * 1024,   /* libcurl's own, for each transfer */
+};
+
+/* --- callbacks of libcurl --- */
+
+static size_t on_header(char *data, size_t size, size_t n, void *arg)
+{
+    struct sl_fetch *f = arg;
+    if (f->stop_r == 0 && !f->has_begun) { /* later ones are trailers */
+        struct sl_span line = {(const uint8_t *)data, size * n};
+        f->stop_r = sl_http_response_line(&f->response, line, &f->error);
+    }
+    return f->stop_r < 0 ? 0 : size * n;
+}
+
+static size_t take_error_body(struct sl_fetch *f, struct sl_span bytes)
+{
+    size_t room = ERROR_BODY_MAX - f->error_body.len;
+    size_t len = bytes.len;
+    if (bytes.len > room) {
+        f->is_cut = true;
+        bytes.len = room;
+    }
+    f->stop_r = sl_bytes_append(&f->error_body, bytes, ERROR_BODY_MAX, &f->error);
+    return f->stop_r < 0 || f->is_cut ? 0 : len;
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *arg)
+{
+    struct sl_fetch *f = arg;
+    struct sl_span bytes = {(const uint8_t *)data, size * n};
+    if (f->response.status / 100 != 2)
+        return take_error_body(f, bytes);
+    if (!f->has_begun) {
+        f->has_begun = true;
+        if (f->ops->begin)
+            f->stop_r = f->ops->begin(f, &f->error);
+    }
+    int r = f->stop_r;
+    if (r == 0 && f->ops->body)
+        r = f->ops->body(f, bytes, &f->error);
+    if (r == -EAGAIN)
+        return CURL_WRITEFUNC_PAUSE;
+    f->stop_r = r;
+    return r < 0 ? 0 : bytes.len;
+}
+
+/* --- set-up --- */
+
+static int add_header(struct sl_fetch *f, const char *name, const char *value, struct sl_error *err)
+{
+    SL_AUTO_SECRET line = sl_strf("%s: %s", name, value);
+    struct curl_slist *list = line ? curl_slist_append(f->headers, line) : NULL;
+    if (!list)
+        return sl_error_oom(err);
+    f->headers = list;
+    return 0;
+}
+
+static int set_headers(struct sl_fetch *f, struct sl_error *err)
+{
+    int r = 0;
+    if (f->accept)
+        r = add_header(f, "Accept", f->accept, err);
+    if (r == 0 && f->authorization && f->may_authorize)
+        r = add_header(f, "Authorization", f->authorization, err);
+    if (r == 0)
+        (void)curl_easy_setopt(f->transfer.easy, CURLOPT_HTTPHEADER, f->headers);
+    return r;
+}
+
+static void set_roots(CURL *easy, const struct sl_bytes *roots)
+{
+    struct curl_blob blob = {
+        .data = roots->data,
+        .len = roots->len,
+        .flags = CURL_BLOB_NOCOPY,
+    };
+    (void)curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
+    (void)curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO_BLOB, &blob);
+}
+
+static void set_tls(struct sl_fetch *f)
+{
+    CURL *easy = f->transfer.easy;
+    const struct sl_http_peer *peer = f->peer;
+    (void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+    if (peer->insecure) {
+        (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+        (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+    if (peer->roots.len)
+        set_roots(easy, &peer->roots);
+    if (peer->client_cert && sl_url_is_same_origin(peer->origin, f->hop_url)) {
+        (void)curl_easy_setopt(easy, CURLOPT_SSLCERT, peer->client_cert);
+        (void)curl_easy_setopt(easy, CURLOPT_SSLKEY, peer->client_key);
+    }
+}
+
+static void set_limits(struct sl_fetch *f)
+{
+    CURL *easy = f->transfer.easy;
+    const struct sl_http_settings *s = f->settings;
+    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)s->connect_timeout_ms);
+    (void)curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)s->stall_timeout_s);
+    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
+}
+
+static void set_request(struct sl_fetch *f)
+{
+    CURL *easy = f->transfer.easy;
+    (void)curl_easy_setopt(easy, CURLOPT_URL, f->hop_url);
+    (void)curl_easy_setopt(easy, CURLOPT_USERAGENT, f->settings->user_agent);
+    (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                           f->is_blob ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
+    if (f->post_form)
+        (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, f->post_form);
+    if (f->has_range) {
+        SL_AUTO_FREE char *range = sl_strf("%llu-", (unsigned long long)f->range_start);
+        if (range)
+            (void)curl_easy_setopt(easy, CURLOPT_RANGE, range);
+    }
+}
+
+static void set_callbacks(struct sl_fetch *f)
+{
+    CURL *easy = f->transfer.easy;
+    (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, (void *)f);
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, (void *)f);
+    (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, f->curl_error);
+    (void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECV_BUFFER);
+}
+
+void sl_http_easy_reset(struct sl_fetch *f)
+{
+    if (f->transfer.easy)
+        curl_easy_reset(f->transfer.easy);
+    for (struct curl_slist *h = f->headers; h; h = h->next)
+        sl_wipe(h->data, strlen(h->data));
+    curl_slist_free_all(f->headers);
+    f->headers = NULL;
+}
+
+void sl_http_easy_free(struct sl_fetch *f)
+{
+    sl_http_easy_reset(f);
+    if (f->transfer.easy)
+        curl_easy_cleanup(f->transfer.easy);
+    f->transfer.easy = NULL;
+    free(f->curl_error);
+    f->curl_error = NULL;
+}
+
+int sl_http_easy_send(struct sl_fetch *f, struct sl_error *err)
+{
+    if (!f->transfer.easy)
+        f->transfer.easy = curl_easy_init();
+    if (!f->curl_error)
+        f->curl_error = calloc(1, CURL_ERROR_SIZE);
+    if (!f->transfer.easy || !f->curl_error)
+        return sl_error_oom(err);
+    sl_http_easy_reset(f);
+    sl_http_response_done(&f->response);
+    sl_bytes_done(&f->error_body);
+    f->error_body = (struct sl_bytes){0};
+    f->has_begun = f->is_cut = false;
+    f->stop_r = 0;
+    f->curl_error[0] = '\0';
+    set_request(f);
+    set_limits(f);
+    set_tls(f);
+    set_callbacks(f);
+    int r = set_headers(f, err);
+    return r < 0 ? r : sl_http_loop_add(f->loop, &f->transfer, err);
+}
+
+/* --- errors --- */
+
+static int errnum_of(int curl_code)
+{
+    switch (curl_code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return EHOSTUNREACH;
+    case CURLE_COULDNT_CONNECT:
+        return ECONNREFUSED;
+    case CURLE_OPERATION_TIMEDOUT:
+        return ETIMEDOUT;
+    case CURLE_PARTIAL_FILE:
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+        return ECONNRESET;
+    default:
+        return EPROTO;
+    }
+}
+
+int sl_http_easy_error(const struct sl_fetch *f, int curl_code, struct sl_error *err)
+{
+    const char *why =
+        f->curl_error && f->curl_error[0] ? f->curl_error : curl_easy_strerror(curl_code);
+    const char *advice = "";
+    if (curl_code == CURLE_PEER_FAILED_VERIFICATION)
+        advice = "; trust its CA with --cert-dir, or use --tls-verify=false";
+    else if (curl_code == CURLE_UNSUPPORTED_PROTOCOL || curl_code == CURLE_WEIRD_SERVER_REPLY)
+        advice = "; the server does not speak HTTP";
+    return sl_error_set(err, SL_E_NETWORK, errnum_of(curl_code), "%s%s", why, advice);
+}

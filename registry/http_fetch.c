@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http_fetch.h"
+
+#include "http_easy.h"
+#include "http_url.h"
+#include "registry_error.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum {
+    REDIRECTS_MAX = 10, /* hops of one try */
+    ROUNDS_MAX = 8,     /* SL_FETCH_AGAIN without a byte of progress */
+};
+
+#define FETCH_OF(member_ptr, member)                                                               \
+    ((struct sl_fetch *)((char *)(member_ptr)-offsetof(struct sl_fetch, member)))
+
+static void begin_try(struct sl_fetch *f);
+
+static void let_go(struct sl_fetch *f)
+{
+    if (f->state == SL_FETCH_RUNNING)
+        sl_http_loop_remove(f->loop, &f->transfer);
+    sl_http_loop_disarm(f->loop, &f->timer);
+}
+
+static void finish(struct sl_fetch *f, int r, const struct sl_error *err)
+{
+    let_go(f);
+    f->state = SL_FETCH_OVER;
+    sl_http_loop_unwatch(f->loop, &f->watch);
+    sl_http_easy_free(f);
+    sl_http_response_done(&f->response);
+    sl_bytes_done(&f->error_body);
+    sl_secret_free(f->authorization);
+    f->authorization = NULL;
+    free(f->hop_url);
+    f->hop_url = NULL;
+    struct sl_error copy = r < 0 ? *err : (struct sl_error){0}; /* err may be inside f */
+    f->ops->done(f, r, &copy);
+}
+
+/* The try failed with f->error in a way that may pass. */
+static void try_later(struct sl_fetch *f, int r)
+{
+    if (f->progress >= SL_RETRY_PROGRESS)
+        f->retry.failures = 0;
+    f->progress = 0;
+    uint32_t random = 0;
+    (void)!getrandom(&random, sizeof(random), GRND_NONBLOCK);
+    int64_t after_ms = sl_retry_after_ms(f->response.retry_after, time(NULL));
+    uint64_t pause_ms;
+    if (!sl_retry_next(&f->retry, after_ms, random, &pause_ms)) {
+        if (f->retry.failures > 1)
+            r = sl_error_wrap(&f->error, r, "after %u attempts", f->retry.failures);
+        finish(f, r, &f->error);
+        return;
+    }
+    f->state = SL_FETCH_WAITING;
+    sl_http_loop_arm(f->loop, &f->timer, pause_ms);
+}
+
+static void on_timer(struct sl_http_timer *timer)
+{
+    begin_try(FETCH_OF(timer, timer));
+}
+
+static void try_again(struct sl_fetch *f)
+{
+    if (f->progress)
+        f->rounds = 0;
+    if (++f->rounds > ROUNDS_MAX) {
+        int r = sl_error_set(&f->error, SL_E_NETWORK, EPROTO, "the server goes round in circles");
+        finish(f, r, &f->error);
+        return;
+    }
+    begin_try(f);
+}
+
+/* --- redirects: ours, since libcurl's would not tell a safe hop from an unsafe one --- */
+
+static int check_hop(const struct sl_fetch *f, const char *next, struct sl_error *err)
+{
+    if (!next)
+        return sl_error_set(err, SL_E_NETWORK, EPROTO, "redirected to a URL that makes no sense");
+    if (sl_url_is_https(f->hop_url) && !sl_url_is_https(next))
+        return sl_error_set(err, SL_E_NETWORK, EPROTO, "redirected from https to http: refused");
+    if (f->post_form)
+        return sl_error_set(err, SL_E_NETWORK, EPROTO, "a POST was redirected: refused");
+    return 0;
+}
+
+static void follow_redirect(struct sl_fetch *f)
+{
+    char *next = NULL;
+    int r = 0;
+    if (f->hops++ >= REDIRECTS_MAX)
+        r = sl_error_set(&f->error, SL_E_NETWORK, ELOOP, "more than %d redirects", REDIRECTS_MAX);
+    else
+        next = sl_url_resolve(f->hop_url, f->response.location);
+    if (r == 0)
+        r = check_hop(f, next, &f->error);
+    if (r == 0) {
+        /* Once it has been dropped it stays dropped, also when a later hop comes back. */
+        f->may_authorize = f->may_authorize && sl_url_is_same_origin(f->hop_url, next);
+        free(f->hop_url);
+        f->hop_url = sl_steal(&next);
+        r = sl_http_easy_send(f, &f->error);
+        f->state = r < 0 ? SL_FETCH_IDLE : SL_FETCH_RUNNING;
+    }
+    free(next);
+    if (r < 0)
+        finish(f, r, &f->error);
+}
+
+static bool is_redirect(const struct sl_http_response *resp)
+{
+    switch (resp->status) {
+    case 301:
+    case 302:
+    case 303:
+    case 307:
+    case 308:
+        return resp->location != NULL;
+    default:
+        return false;
+    }
+}
+
+/* --- the end of a transfer --- */
+
+static void answer_refused(struct sl_fetch *f)
+{
+    int verdict = f->ops->refused ? f->ops->refused(f, &f->error) : SL_FETCH_DEFAULT;
+    if (verdict < 0 || verdict == SL_FETCH_COMPLETE) {
+        finish(f, verdict < 0 ? verdict : 0, &f->error);
+        return;
+    }
+    if (verdict == SL_FETCH_AGAIN) {
+        try_again(f);
+        return;
+    }
+    long status = f->response.status;
+    int r = sl_registry_error_set(status, sl_bytes_span(&f->error_body), &f->error);
+    if (sl_retry_is_transient_status(status))
+        try_later(f, r);
+    else
+        finish(f, r, &f->error);
+}
+
+static void answer_complete(struct sl_fetch *f)
+{
+    int r = 0;
+    if (!f->has_begun && f->ops->begin) /* an empty body */
+        r = f->ops->begin(f, &f->error);
+    if (r < 0) {
+        finish(f, r, &f->error);
+        return;
+    }
+    r = f->ops->end ? f->ops->end(f, &f->error) : 0;
+    if (r < 0)
+        try_later(f, r);
+    else
+        finish(f, 0, NULL);
+}
+
+static void transfer_failed(struct sl_fetch *f, int curl_code)
+{
+    int r = sl_http_easy_error(f, curl_code, &f->error);
+    if (sl_retry_is_transient_curl(curl_code))
+        try_later(f, r);
+    else
+        finish(f, r, &f->error);
+}
+
+static void on_transfer_done(struct sl_http_transfer *transfer, int curl_code)
+{
+    struct sl_fetch *f = FETCH_OF(transfer, transfer);
+    f->state = SL_FETCH_IDLE;
+    long status = f->response.status;
+    if (f->stop_r < 0)
+        finish(f, f->stop_r, &f->error);
+    else if (curl_code != CURLE_OK && !f->is_cut)
+        transfer_failed(f, curl_code);
+    else if (status / 100 == 2)
+        answer_complete(f);
+    else if (is_redirect(&f->response))
+        follow_redirect(f);
+    else
+        answer_refused(f);
+}
+
+/* --- the beginning --- */
+
+static int send_first_hop(struct sl_fetch *f, struct sl_error *err)
+{
+    char *url = strdup(f->url);
+    if (!url)
+        return sl_error_oom(err);
+    free(f->hop_url);
+    f->hop_url = url;
+    f->hops = 0;
+    f->may_authorize = true;
+    return sl_http_easy_send(f, err);
+}
+
+static void begin_try(struct sl_fetch *f)
+{
+    f->state = SL_FETCH_PREPARING;
+    int r = f->ops->prepare ? f->ops->prepare(f, &f->error) : 0;
+    if (r == -EAGAIN)
+        return;
+    if (r == 0)
+        r = send_first_hop(f, &f->error);
+    f->state = r < 0 ? SL_FETCH_IDLE : SL_FETCH_RUNNING;
+    if (r < 0)
+        finish(f, r, &f->error);
+}
+
+static void on_cancel(struct sl_http_watch *watch)
+{
+    struct sl_error err;
+    int r = sl_error_set(&err, SL_E_CANCELLED, ECANCELED, "cancelled");
+    sl_fetch_abort(FETCH_OF(watch, watch), r, &err);
+}
+
+void sl_fetch_start(struct sl_fetch *f)
+{
+    sl_http_response_init(&f->response);
+    f->transfer.done = on_transfer_done;
+    f->timer.fire = on_timer;
+    f->watch.cancel = on_cancel;
+    f->retry.max_attempts = f->max_attempts ? f->max_attempts : f->settings->max_attempts;
+    f->retry.base_ms = f->settings->retry_base_ms;
+    sl_http_loop_watch(f->loop, &f->watch);
+    if (sl_http_loop_is_cancelled(f->loop))
+        on_cancel(&f->watch);
+    else
+        begin_try(f);
+}
+
+void sl_fetch_continue(struct sl_fetch *f, int r, const struct sl_error *err)
+{
+    if (f->state != SL_FETCH_PREPARING)
+        return;
+    if (r < 0)
+        finish(f, r, err);
+    else
+        begin_try(f);
+}
+
+void sl_fetch_unpause(struct sl_fetch *f)
+{
+    if (f->state == SL_FETCH_RUNNING)
+        (void)curl_easy_pause(f->transfer.easy, CURLPAUSE_CONT);
+}
+
+void sl_fetch_abort(struct sl_fetch *f, int r, const struct sl_error *err)
+{
+    if (f->state != SL_FETCH_OVER)
+        finish(f, r, err);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A fetch: one document or blob, tried until it is here or must be given up. It owns redirects,
+ * retries with their pauses, timeouts and cancellation; who may see what (authorization), where
+ * to go on (ranges) and what the bytes are for is its user's, through struct sl_fetch_ops.
+ *
+ * HTTP/2 is offered for documents. Blobs ask for HTTP/1.1: over HTTP/2 all layers would share one
+ * TCP connection and its window, and some registries reset long streams.
+ *
+ * Everything here happens on the loop thread.
+ */
+#pragma once
+
+#include "http_loop.h"
+#include "http_response.h"
+#include "retry.h"
+
+/* TLS settings of one registry. Also for the hosts it redirects to, except the client's
+ * certificate, which only the origin sees. */
+struct sl_http_peer {
+    char *origin;                   /* "https://host:port" */
+    bool insecure;                  /* certificates are not verified */
+    struct sl_bytes roots;          /* PEM of all trusted roots; empty: the platform's */
+    char *client_cert, *client_key; /* paths; NULL: none */
+};
+
+/* Shared by all fetches of a registry; borrowed. */
+struct sl_http_settings {
+    char *user_agent;
+    unsigned max_attempts;
+    unsigned retry_base_ms;
+    unsigned connect_timeout_ms;
+    unsigned stall_timeout_s; /* no byte for so long, also before the first one */
+};
+
+struct sl_fetch;
+
+enum sl_fetch_verdict {
+    SL_FETCH_DEFAULT,  /* the common rules decide */
+    SL_FETCH_AGAIN,    /* try again at once: what was wrong has been changed */
+    SL_FETCH_COMPLETE, /* there is nothing more to fetch */
+};
+
+/* Hooks may be NULL except done. r < 0 fails the fetch for good, with err set. */
+struct sl_fetch_ops {
+    /* Before each try: sets authorization and range. -EAGAIN: not yet, sl_fetch_continue() will
+     * be called. */
+    int (*prepare)(struct sl_fetch *f, struct sl_error *err);
+    /* An answer other than 2xx or a redirect: an enum sl_fetch_verdict, or failure. */
+    int (*refused)(struct sl_fetch *f, struct sl_error *err);
+    /* A 2xx answer: its head. */
+    int (*begin)(struct sl_fetch *f, struct sl_error *err);
+    /* Bytes of a 2xx answer: all of them, or -EAGAIN for none: the transfer pauses until
+     * sl_fetch_unpause(). Called from within libcurl. */
+    int (*body)(struct sl_fetch *f, struct sl_span bytes, struct sl_error *err);
+    /* A 2xx answer has ended as HTTP sees it. Failure here is worth another try. */
+    int (*end)(struct sl_fetch *f, struct sl_error *err);
+    /* The end, once. The fetch may be freed by it. */
+    void (*done)(struct sl_fetch *f, int r, const struct sl_error *err);
+};
+
+enum sl_fetch_state {
+    SL_FETCH_IDLE,
+    SL_FETCH_PREPARING, /* waits for sl_fetch_continue() */
+    SL_FETCH_RUNNING,   /* libcurl has it */
+    SL_FETCH_WAITING,   /* for the timer, before another try */
+    SL_FETCH_OVER,
+};
+
+struct sl_fetch {
+    /* Set by the user; strings are borrowed until done(). */
+    const struct sl_fetch_ops *ops;
+    struct sl_http_loop *loop;
+    const struct sl_http_settings *settings;
+    const struct sl_http_peer *peer;
+    const char *url;
+    const char *accept;    /* NULL: anything */
+    const char *post_form; /* NULL: GET. Never redirected. */
+    bool is_blob;          /* HTTP/1.1 */
+    unsigned max_attempts; /* 0: as in settings */
+
+    /* Set by prepare(): wiped with the fetch. */
+    char *authorization; /* value of the header; not sent to another origin */
+    bool has_range;
+    uint64_t range_start;
+
+    /* body() adds what brought the fetch nearer to its end: enough of it, and the count of
+     * failures starts anew. */
+    uint64_t progress;
+
+    /* For the hooks to read. */
+    struct sl_http_response response;
+    struct sl_bytes error_body; /* of an answer other than 2xx; cut at a limit */
+
+    /* Its own. */
+    enum sl_fetch_state state;
+    struct sl_http_transfer transfer;
+    struct sl_http_timer timer;
+    struct sl_http_watch watch;
+    struct sl_retry retry;
+    void *headers; /* struct curl_slist */
+    char *hop_url;
+    unsigned hops, rounds;
+    bool may_authorize;
+    bool has_begun;        /* begin() was called for this answer */
+    bool is_cut;           /* we stopped reading an error body */
+    int stop_r;            /* a hook failed within libcurl */
+    struct sl_error error; /* of stop_r, and of the last try */
+    char *curl_error;
+};
+
+/* Everything else must be set or zero. done() may be called before this returns. */
+void sl_fetch_start(struct sl_fetch *f);
+/* After prepare() said -EAGAIN: prepare() is called again, or with r < 0 the fetch fails. */
+void sl_fetch_continue(struct sl_fetch *f, int r, const struct sl_error *err);
+void sl_fetch_unpause(struct sl_fetch *f);
+/* Ends it now with r < 0 unless it is over. Not from within body(). */
+void sl_fetch_abort(struct sl_fetch *f, int r, const struct sl_error *err);
