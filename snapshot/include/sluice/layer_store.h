@@ -48,11 +48,18 @@ SL_MUST_CHECK int sl_store_has_layer(struct sl_store *store, const struct sl_dig
 SL_MUST_CHECK int sl_store_lock_layer(struct sl_store *store, const struct sl_digest *diff_id,
                                       bool wait, int *ret_fd, struct sl_error *err);
 
+/* Keeps a layer from gc until the descriptor is closed: a pull holds the layers it reuses until its
+ * image is committed. 1 and *ret_fd when it is held, 0 when the layer is not in the store. Many
+ * may hold one layer. */
+SL_MUST_CHECK int sl_store_hold_layer(struct sl_store *store, const struct sl_digest *diff_id,
+                                      int *ret_fd, struct sl_error *err);
+
 /* A tree under construction in staging/, gone with its process unless committed. */
 struct sl_staged_layer;
 SL_MUST_CHECK int sl_staged_layer_new(struct sl_store *store, struct sl_staged_layer **ret,
                                       struct sl_error *err);
-/* Removes the tree unless it was committed. */
+/* Removes the tree unless it was committed. Until then the layer is held against gc, as by
+ * sl_store_hold_layer(): free it after the image was committed. */
 struct sl_staged_layer *sl_staged_layer_free(struct sl_staged_layer *staged);
 SL_DEFINE_AUTO(sl_staged_layer, sl_staged_layer_free)
 /* The directory of the tree (staging/<random>/fs); borrowed. */
