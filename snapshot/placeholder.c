@@ -1,1 +1,0 @@
-typedef int sl_placeholder; /* replaced by the first source of this module */

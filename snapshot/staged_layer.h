@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "staging.h"
+#include "store_records.h"
+
+struct sl_staged_layer {
+    struct sl_store *store;
+    struct sl_staging_entry entry; /* staging/<id>/; after the commit layers/…/ by entry.fd */
+    int fs;                        /* …/fs */
+    int hold;                      /* of the layer of the same content that was there before */
+    struct sl_path_list implicit;
+};
