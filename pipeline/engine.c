@@ -6,14 +6,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define STORE_ROOT_DEFAULT "/var/lib/sluice"
-
 static int engine_open(struct sl_engine *e, const struct sl_engine_options *o, struct sl_error *err)
 {
     e->cancel_fd = eventfd(0, EFD_CLOEXEC);
     if (e->cancel_fd < 0)
         return sl_error_system(err, errno, "eventfd");
-    int r = sl_store_open(o->root ? o->root : STORE_ROOT_DEFAULT, &e->store, err);
+    int r = sl_store_open(o->root ? o->root : SL_STORE_ROOT_DEFAULT, &e->store, err);
     if (r < 0)
         return r;
     r = sl_buf_pool_new(o->memory ? o->memory : SL_BUF_POOL_DEFAULT, &e->buffers, err);

@@ -121,41 +121,6 @@ int sl_store_find_blob(struct sl_store *store, const struct sl_digest *blob,
     return r;
 }
 
-static int flock_layer(int fd, bool wait, const char *name, struct sl_error *err)
-{
-    if (flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) == 0)
-        return 0;
-    if (errno == EWOULDBLOCK)
-        return -EAGAIN;
-    if (errno == EINTR)
-        return sl_error_set(err, SL_E_CANCELLED, EINTR, "interrupted while waiting for %s", name);
-    return sl_error_system(err, errno, "locking %s", name);
-}
-
-int sl_store_lock_layer(struct sl_store *store, const struct sl_digest *diff_id, bool wait,
-                        int *ret_fd, struct sl_error *err)
-{
-    char path[SL_STORE_PATH_MAX] = "locks/";
-    sl_digest_format(diff_id, path + strlen(path));
-    for (;;) {
-        const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
-        SL_AUTO_FD fd = openat(store->fd, path, flags, 0600);
-        if (fd < 0)
-            return sl_error_system(err, errno, "opening %s/%s", store->root, path);
-        int r = flock_layer(fd, wait, path, err);
-        if (r < 0)
-            return r;
-        /* gc removes locks that nobody holds: one that went between open and flock is no lock. */
-        struct stat st;
-        if (fstat(fd, &st) < 0)
-            return sl_error_system(err, errno, "checking %s/%s", store->root, path);
-        if (st.st_nlink > 0) {
-            *ret_fd = sl_steal_fd(&fd);
-            return 0;
-        }
-    }
-}
-
 /* Under the shared lock no gc decides. Only a committing process may make this wait, for the
  * moment in which its own lock becomes a shared one. */
 int sl_store_hold_layer(struct sl_store *store, const struct sl_digest *diff_id, int *ret_fd,

@@ -8,8 +8,10 @@
 #include "sluice/image_source.h"
 #include "sluice/overlay_mount.h"
 
+#define SL_STORE_ROOT_DEFAULT "/var/lib/sluice"
+
 struct sl_engine_options {
-    const char *root;   /* of the store; NULL: /var/lib/sluice */
+    const char *root;   /* of the store; NULL: SL_STORE_ROOT_DEFAULT */
     unsigned threads;   /* workers; 0: one for each core */
     size_t memory;      /* bytes of the buffer pool; 0: SL_BUF_POOL_DEFAULT */
     struct sl_registry_options registry;

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The program: one file for each verb, one table of options. */
+#pragma once
+
+#include "sluice/core/json_writer.h"
+#include "sluice/pipeline.h"
+
+enum verb_bits {
+    VERB_PULL = 1 << 0,
+    VERB_INSPECT = 1 << 1,
+    VERB_IMAGES = 1 << 2,
+    VERB_MOUNT = 1 << 3,
+    VERB_UNMOUNT = 1 << 4,
+    VERB_RM = 1 << 5,
+    VERB_GC = 1 << 6,
+    VERB_VERSION = 1 << 7,
+
+    VERB_REMOTE = VERB_PULL | VERB_INSPECT,
+    VERB_STORE = VERB_PULL | VERB_IMAGES | VERB_MOUNT | VERB_UNMOUNT | VERB_RM | VERB_GC,
+    VERB_ALL = ~0,
+};
+
+/* The command line of one verb. Strings are borrowed from argv. */
+struct cli_options {
+    const char *root;
+    struct sl_registry_options registry;
+    struct sl_platform platform;
+    const char **decryption_keys; /* NULL-terminated, owned */
+    const char *kbc, *offline_keys;
+    bool insecure_policy, verify_first, stats, raw, config, read_only, force, dry_run;
+    bool json, quiet, debug, help;
+    unsigned jobs;
+    size_t memory;
+    char *const *args; /* positional, NULL-terminated */
+    int n_args;
+};
+
+struct cli_verb {
+    const char *name;
+    unsigned bit;
+    const char *arguments; /* as printed in the help */
+    int min_args, max_args;
+    const char *summary;
+    int (*run)(const struct cli_options *options, struct sl_error *err);
+};
+
+/* The table, ended by a NULL name. */
+extern const struct cli_verb cli_verbs[];
+
+int verb_pull(const struct cli_options *o, struct sl_error *err);
+int verb_inspect(const struct cli_options *o, struct sl_error *err);
+int verb_images(const struct cli_options *o, struct sl_error *err);
+int verb_mount(const struct cli_options *o, struct sl_error *err);
+int verb_unmount(const struct cli_options *o, struct sl_error *err);
+int verb_rm(const struct cli_options *o, struct sl_error *err);
+int verb_gc(const struct cli_options *o, struct sl_error *err);
+int verb_version(const struct cli_options *o, struct sl_error *err);
+
+/* options.c: argv without the program and the verb. -EINVAL on a usage error. */
+SL_MUST_CHECK int cli_options_parse(const struct cli_verb *verb, int argc, char **argv,
+                                    struct cli_options *ret, struct sl_error *err);
+void cli_options_done(struct cli_options *o);
+/* help.c */
+void cli_print_help(void);
+void cli_print_verb_help(const struct cli_verb *verb);
+
+/* stored_image.c */
+SL_MUST_CHECK int cli_open_store(const struct cli_options *o, struct sl_store **ret,
+                                 struct sl_error *err);
+bool cli_is_digest(const char *text);
+/* By any way of writing its name, or by digest. */
+SL_MUST_CHECK int cli_find_image(struct sl_store *store, const char *text,
+                                 struct sl_image_record **ret, struct sl_error *err);
+
+/* output.c: a size for people, "12.3 MB"; out has room for 16 bytes. */
+const char *cli_format_size(uint64_t bytes, char out[16]);
+/* Ends a JSON document and prints it to stdout. */
+SL_MUST_CHECK int cli_print_json(struct sl_json_writer *w, struct sl_error *err);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli.h"
+#include "exit_codes.h"
+#include "sluice/core/log.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+const struct cli_verb cli_verbs[] = {
+    {"pull", VERB_PULL, "IMAGE [BUNDLE]", 1, 2,
+     "bring an image into the store, and mount it at BUNDLE/rootfs", verb_pull},
+    {"inspect", VERB_INSPECT, "IMAGE", 1, 1, "show what a registry or layout says of an image",
+     verb_inspect},
+    {"images", VERB_IMAGES, "", 0, 0, "list the images of the store", verb_images},
+    {"mount", VERB_MOUNT, "IMAGE TARGET", 2, 2, "mount a stored image at TARGET", verb_mount},
+    {"unmount", VERB_UNMOUNT, "TARGET|BUNDLE", 1, 1, "unmount it and remove what was written to it",
+     verb_unmount},
+    {"rm", VERB_RM, "IMAGE...", 1, 1024, "remove names of images; gc frees the space", verb_rm},
+    {"gc", VERB_GC, "", 0, 0, "remove what nothing refers to", verb_gc},
+    {"version", VERB_VERSION, "", 0, 0, "print the version", verb_version},
+    {0},
+};
+
+static const struct cli_verb *find_verb(const char *name)
+{
+    for (const struct cli_verb *v = cli_verbs; v->name; v++)
+        if (strcmp(v->name, name) == 0)
+            return v;
+    return NULL;
+}
+
+/* One line, or one object, to stderr. */
+static int report(const struct sl_error *err, bool json)
+{
+    SL_AUTO(sl_json_writer) w = json ? sl_json_writer_new(/* pretty= */ false) : NULL;
+    SL_AUTO_DONE(sl_bytes) text = {0};
+    sl_json_put_string(w, "level", "error");
+    sl_json_put_string(w, "code", sl_errc_name(err->code));
+    if (err->stage)
+        sl_json_put_string(w, "stage", err->stage);
+    sl_json_put_string(w, "message", err->msg);
+    if (w && sl_json_end(w, &text, NULL) == 0)
+        fputs((const char *)text.data, stderr);
+    else
+        fprintf(stderr, "sluice: %s\n", err->msg);
+    return exit_code_of(err->code);
+}
+
+static int usage(const struct sl_error *err)
+{
+    fprintf(stderr, "sluice: %s\n", err->msg);
+    return EXIT_USAGE;
+}
+
+/* Keys are in memory: no core dumps. Each layer of an image holds a few descriptors. */
+static void harden(void)
+{
+    struct rlimit files;
+    (void)prctl(PR_SET_DUMPABLE, 0);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+static int run_verb(const struct cli_verb *verb, int argc, char **argv)
+{
+    struct cli_options options;
+    struct sl_error err = {0};
+    int r = cli_options_parse(verb, argc, argv, &options, &err);
+    if (r < 0)
+        return usage(&err);
+    sl_log_setup(options.debug ? SL_LOG_DEBUG : SL_LOG_WARN, options.json);
+    int code = EXIT_DONE;
+    if (options.help)
+        cli_print_verb_help(verb);
+    else if (verb->run(&options, &err) < 0)
+        code = report(&err, options.json);
+    cli_options_done(&options);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    harden();
+    if (argc < 2) {
+        cli_print_help();
+        return EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        const struct cli_verb *about = argc > 2 ? find_verb(argv[2]) : NULL;
+        if (about)
+            cli_print_verb_help(about);
+        else
+            cli_print_help();
+        return EXIT_DONE;
+    }
+    const struct cli_verb *verb = find_verb(strcmp(name, "--version") == 0 ? "version" : name);
+    if (!verb) {
+        struct sl_error err;
+        (void)sl_error_set(&err, SL_E_FORMAT, EINVAL, "unknown verb '%s'; see sluice --help", name);
+        return usage(&err);
+    }
+    return run_verb(verb, argc - 1, argv + 1);
+}
