@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "whiteout.h"
+
+#include "entry_attrs.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+static const char prefix[] = ".wh.";
+static const char meta_prefix[] = ".wh..wh.";
+static const char opaque_name[] = ".wh..wh..opq";
+
+enum { PREFIX_LEN = sizeof(prefix) - 1, META_PREFIX_LEN = sizeof(meta_prefix) - 1 };
+
+static int classify_base(const char *base, enum sl_whiteout_kind *ret, struct sl_error *err)
+{
+    *ret = SL_WHITEOUT_NONE;
+    if (strncmp(base, prefix, PREFIX_LEN) != 0)
+        return 0;
+    if (strcmp(base, opaque_name) == 0) {
+        *ret = SL_WHITEOUT_OPAQUE;
+        return 0;
+    }
+    if (strncmp(base, meta_prefix, META_PREFIX_LEN) == 0) {
+        *ret = SL_WHITEOUT_IGNORED;
+        return 0;
+    }
+    const char *hidden = base + PREFIX_LEN;
+    if (!*hidden || strcmp(hidden, ".") == 0 || strcmp(hidden, "..") == 0)
+        return sl_error_set(err, SL_E_FORMAT, EINVAL, "a whiteout of nothing");
+    *ret = SL_WHITEOUT_NAME;
+    return 0;
+}
+
+int sl_whiteout_classify(const struct sl_clean_path *path, enum sl_whiteout_kind *ret,
+                         struct sl_error *err)
+{
+    const char *p = path->text, *end = path->text + path->base;
+    while ((p = memmem(p, (size_t)(end - p), prefix, PREFIX_LEN))) {
+        if (p == path->text || p[-1] == '/') {
+            if (strncmp(p, meta_prefix, META_PREFIX_LEN) == 0) {
+                *ret = SL_WHITEOUT_IGNORED;
+                return 0;
+            }
+            return sl_error_set(err, SL_E_FORMAT, EINVAL, "an entry below a whiteout");
+        }
+        p++;
+    }
+    return classify_base(sl_clean_path_base(path), ret, err);
+}
+
+void sl_whiteouts_done(struct sl_whiteouts *whiteouts)
+{
+    free(whiteouts->notes);
+    sl_bytes_done(&whiteouts->names);
+    *whiteouts = (struct sl_whiteouts){0};
+}
+
+static int reserve(struct sl_whiteouts *w, size_t name_len, struct sl_error *err)
+{
+    size_t used = w->n * sizeof(*w->notes) + w->names.len;
+    if (used + sizeof(*w->notes) + name_len > SL_WHITEOUTS_MAX)
+        return sl_error_set(err, SL_E_LIMIT, E2BIG,
+                            "the whiteouts of the layer exceed %zu bytes of memory",
+                            SL_WHITEOUTS_MAX);
+    if (w->n < w->cap)
+        return 0;
+    size_t cap = w->cap ? w->cap + w->cap / 2 : 32;
+    struct sl_whiteout_note *more = realloc(w->notes, cap * sizeof(*more));
+    if (!more)
+        return sl_error_oom(err);
+    w->notes = more;
+    w->cap = cap;
+    return 0;
+}
+
+static uint32_t depth_of(struct sl_span path)
+{
+    uint32_t depth = 1;
+    for (size_t i = 0; i < path.len; i++)
+        depth += path.data[i] == '/';
+    return depth;
+}
+
+int sl_whiteouts_add(struct sl_whiteouts *whiteouts, const struct sl_clean_path *path,
+                     enum sl_whiteout_kind kind, struct sl_error *err)
+{
+    struct sl_span whole = sl_clean_path_span(path);
+    struct sl_whiteout_note note = {
+        .name_at = whiteouts->names.len,
+        .depth = depth_of(whole),
+        .is_opaque = kind == SL_WHITEOUT_OPAQUE,
+    };
+    /* The name it hides; a marker keeps its own, which stands for any name in its directory. */
+    size_t cut = note.is_opaque ? 0 : PREFIX_LEN;
+    struct sl_span head = {whole.data, path->base};
+    struct sl_span tail = {whole.data + path->base + cut, whole.len - path->base - cut};
+    int r = reserve(whiteouts, whole.len, err);
+    if (r >= 0)
+        r = sl_bytes_append(&whiteouts->names, head, SL_WHITEOUTS_MAX, err);
+    if (r >= 0)
+        r = sl_bytes_append(&whiteouts->names, tail, SL_WHITEOUTS_MAX, err);
+    if (r < 0)
+        return r;
+    note.name_len = (uint32_t)(head.len + tail.len);
+    whiteouts->notes[whiteouts->n++] = note;
+    return 0;
+}
+
+/* From the top down, so that what hides or empties a directory comes before what concerns names
+ * in it; a marker before the names beside it. */
+static int by_depth(const void *a, const void *b)
+{
+    const struct sl_whiteout_note *x = a, *y = b;
+    if (x->depth != y->depth)
+        return x->depth < y->depth ? -1 : 1;
+    if (x->is_opaque != y->is_opaque)
+        return x->is_opaque ? -1 : 1;
+    return x->name_at < y->name_at ? -1 : 1;
+}
+
+/* Whether this directory or one above it, up to the root, hides all that is below it. */
+static int is_below_opaque(int dirfd, int root_fd, struct sl_error *err)
+{
+    struct stat root, st;
+    if (fstat(root_fd, &root) < 0)
+        return sl_error_system(err, errno, "the root of the layer");
+    SL_AUTO_FD fd = openat(dirfd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    while (fd >= 0 && fstat(fd, &st) == 0) {
+        if (sl_attrs_is_opaque(fd))
+            return 1;
+        if (st.st_ino == root.st_ino && st.st_dev == root.st_dev)
+            return 0;
+        int up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        (void)close(fd);
+        fd = up;
+    }
+    return sl_error_system(err, errno, "open a parent directory");
+}
+
+/* Whether nothing below can be seen at the path anyway: an opaque directory lies above it, or
+ * (ENOTDIR) something that is not a directory. */
+static int is_moot(const struct sl_whiteouts *w, struct sl_path_guard *guard, int root_fd,
+                   const struct sl_clean_path *path, struct sl_error *err)
+{
+    struct sl_place place = {.dirfd = root_fd};
+    SL_AUTO_DONE(sl_clean_path) above = {0};
+    struct sl_error why;
+    int r = sl_clean_path_set(&above, sl_clean_path_span(path), UINT_MAX, err);
+    if (r < 0)
+        return r;
+    while ((r = sl_path_guard_find(guard, &above, &place, &why)) == -ENOENT && above.base) {
+        above.len = above.base - 1;
+        r = sl_clean_path_set(&above, sl_clean_path_span(&above), UINT_MAX, err);
+        if (r < 0)
+            return r;
+    }
+    if (r == -ENOTDIR)
+        return 1;
+    if (r < 0) {
+        if (err)
+            *err = why;
+        return r;
+    }
+    return w->any_opaque ? is_below_opaque(place.dirfd, root_fd, err) : 0;
+}
+
+static int make_opaque(struct sl_whiteouts *w, int fd, struct sl_error *err)
+{
+    w->any_opaque = true;
+    return sl_attrs_make_opaque(fd, err);
+}
+
+static int make_whiteout(struct sl_whiteouts *w, const struct sl_place *place, struct sl_error *err)
+{
+    if (mknodat(place->dirfd, place->base, S_IFCHR, makedev(0, 0)) == 0)
+        return 0;
+    if (errno != EEXIST)
+        return sl_error_system(err, errno, "make the whiteout of '%s'", place->base);
+    /* The layer has the name itself, and so hides it already: unless it is a directory, which
+     * would be merged with what lies below. */
+    SL_AUTO_FD fd = openat(place->dirfd, place->base,
+                           O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0)
+        return make_opaque(w, fd, err);
+    if (errno == ENOTDIR || errno == ELOOP)
+        return 0;
+    return sl_error_system(err, errno, "open the directory '%s'", place->base);
+}
+
+static int settle_one(struct sl_whiteouts *w, struct sl_path_guard *guard, int root_fd,
+                      const struct sl_whiteout_note *note, const struct sl_clean_path *path,
+                      struct sl_error *err)
+{
+    struct sl_place place;
+    int r = is_moot(w, guard, root_fd, path, err);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = sl_path_guard_make(guard, path, &place, err);
+    if (r < 0)
+        return r;
+    return note->is_opaque ? make_opaque(w, place.dirfd, err) : make_whiteout(w, &place, err);
+}
+
+int sl_whiteouts_settle(struct sl_whiteouts *whiteouts, struct sl_path_guard *guard, int root_fd,
+                        struct sl_error *err)
+{
+    SL_AUTO_DONE(sl_clean_path) path = {0};
+    int r = 0;
+    if (whiteouts->n)
+        qsort(whiteouts->notes, whiteouts->n, sizeof(*whiteouts->notes), by_depth);
+    for (size_t i = 0; r >= 0 && i < whiteouts->n; i++) {
+        const struct sl_whiteout_note *note = &whiteouts->notes[i];
+        struct sl_span name = {whiteouts->names.data + note->name_at, note->name_len};
+        r = sl_clean_path_set(&path, name, UINT_MAX, err);
+        if (r >= 0)
+            r = settle_one(whiteouts, guard, root_fd, note, &path, err);
+        if (r < 0)
+            return sl_error_wrap(err, r, "whiteout '%.256s'", path.text);
+    }
+    return 0;
+}
