@@ -218,6 +218,31 @@ static int set_tag(struct sl_reference *ref, const char *text, struct piece tag,
     return ref->tag ? 0 : sl_error_oom(err);
 }
 
+/* Any algorithm's name may stand here; which ones are supported is another question. */
+static bool algorithm_is_valid(struct piece digest)
+{
+    struct piece name = cut(&digest, ':');
+    if (name.len == 0 || !is_alnum(name.p[0]) || is_digit(name.p[0]))
+        return false;
+    for (size_t i = 0; i < name.len; i++)
+        if (!is_alnum(name.p[i]) && !strchr("-_+.", name.p[i]))
+            return false;
+    return true;
+}
+
+static int set_digest(struct sl_reference *ref, const char *text, struct piece digest,
+                      struct sl_error *err)
+{
+    if (!algorithm_is_valid(digest))
+        return refuse(err, text, "the digest is not valid (algorithm:hex)");
+    /* It is the last part, so it ends with the text. */
+    int r = sl_digest_parse(digest.p, &ref->digest, err);
+    if (r < 0)
+        return sl_error_wrap(err, r, "image reference \"%s\"", text);
+    ref->has_digest = true;
+    return 0;
+}
+
 /* rest: what follows the domain. */
 static int parse_rest(struct sl_reference *ref, const char *text, struct piece domain,
                       struct piece rest, struct sl_error *err)
@@ -231,12 +256,7 @@ static int parse_rest(struct sl_reference *ref, const char *text, struct piece d
     if (r >= 0 && (has_tag || !has_digest))
         r = set_tag(ref, text, has_tag ? named : (struct piece){default_tag, strlen(default_tag)},
                     err);
-    if (r < 0 || !has_digest)
-        return r;
-    ref->has_digest = true;
-    /* The digest is the last part, so it ends with the text. */
-    r = sl_digest_parse(rest.p, &ref->digest, err);
-    return r < 0 ? sl_error_wrap(err, r, "image reference \"%s\"", text) : 0;
+    return r < 0 || !has_digest ? r : set_digest(ref, text, rest, err);
 }
 
 int sl_reference_parse(const char *text, struct sl_reference **ret, struct sl_error *err)
