@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 sl_add_unit_test(core ring)
+sl_add_unit_test(core toml)
