@@ -41,9 +41,29 @@ static int give_passphrase(char *buf, size_t size, size_t *ret_len, const OSSL_P
     return 1;
 }
 
+/* From where the first PEM block of a private key begins: the decoder would stop at a certificate
+ * or at curve parameters in front of it. The whole if there is none, as in DER. */
+static struct sl_span skip_to_private_key(struct sl_span bytes)
+{
+    static const char begin[] = "-----BEGIN ";
+    static const char label[] = "PRIVATE KEY-----";
+    const uint8_t *end = bytes.data + bytes.len;
+    for (const uint8_t *p = bytes.data; p < end; p++) {
+        p = memmem(p, (size_t)(end - p), begin, strlen(begin));
+        if (!p)
+            break;
+        const uint8_t *eol = memchr(p, '\n', (size_t)(end - p));
+        size_t line = eol ? (size_t)(eol - p) : (size_t)(end - p);
+        if (memmem(p, line, label, strlen(label)))
+            return (struct sl_span){p, (size_t)(end - p)};
+    }
+    return bytes;
+}
+
 /* PEM or DER, whichever it is; NULL when it is none we use. */
 static EVP_PKEY *decode_private_key(struct sl_span bytes, struct passphrase *passphrase)
 {
+    bytes = skip_to_private_key(bytes);
     EVP_PKEY *key = NULL;
     const uint8_t *p = bytes.data;
     size_t len = bytes.len;

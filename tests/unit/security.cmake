@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+sl_add_unit_test(security kbc_offline_fs PRIVATE sl::crypto)

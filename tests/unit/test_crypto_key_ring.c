@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The whole way: annotations of a layer and a ring of keys in, the layer's key out. */
+#include "key_ring.h"
+
+#include "key_vectors.h"
+
+#define PUBOPTS "org.opencontainers.image.enc.pubopts"
+#define KEYS "org.opencontainers.image.enc.keys."
+#define FAILED                                                                                     \
+    "Failed to decrypt the image layer, please ensure that the decryption key is placed and "      \
+    "correct: "
+#define RSA_KEY VECTOR("ocicrypt_rsa2048_pkcs1.der")
+#define PKCS7_KEY VECTOR("ocicrypt_rsa2048_pkcs7_pkcs1.der")
+#define P521_KEY VECTOR("ocicrypt_p521_sec1.der")
+
+/* Base64 of vectors, and what the tests combine into lists. */
+struct elements {
+    char *pubopts, *jwe1, *jwe2, *pkcs7, *packet, *other_packet;
+};
+
+static char *encode_vector(const char *path)
+{
+    struct sl_bytes b = read_vector(path);
+    char *text = sl_base64_encode(sl_bytes_span(&b));
+    sl_bytes_done(&b);
+    return text;
+}
+
+static int set_up(void **state)
+{
+    struct elements *e = calloc(1, sizeof(*e));
+    e->pubopts = read_text(VECTOR("ocicrypt_l1_pubopts.b64"));
+    e->jwe1 = encode_vector(VECTOR("ocicrypt_jwe_flattened_rsa_oaep.json"));
+    e->jwe2 = encode_vector(VECTOR("ocicrypt_jwe_general_rsa_and_p521.json"));
+    e->pkcs7 = encode_vector(VECTOR("ocicrypt_pkcs7_smallstep_form.der"));
+    e->packet = read_text(VECTOR("coco_packet_w1_sample.b64"));
+    e->other_packet = read_text(VECTOR("coco_packet_p2_example_image.b64"));
+    *state = e;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct elements *e = *state;
+    free(e->pubopts);
+    free(e->jwe1);
+    free(e->jwe2);
+    free(e->pkcs7);
+    free(e->packet);
+    free(e->other_packet);
+    free(e);
+    return 0;
+}
+
+static int sample_kek(void *arg, const char *kid, uint8_t ret[32], struct sl_error *err)
+{
+    enum sl_errc *refuse = arg;
+    if (refuse && *refuse)
+        return sl_error_set(err, *refuse, ECONNREFUSED, "broker says no");
+    if (strcmp(kid, "kbs:///default/test-key/1") != 0)
+        return sl_error_set(err, SL_E_AUTH, ENOKEY, "unknown");
+    struct sl_bytes kek = {0};
+    assert_ok(
+        sl_base64_decode(sl_span_of("2Zt3BbC6ehaClbOjNnJwsN2bNxv1FMqLm6fwozcR2uo="), &kek, NULL));
+    memcpy(ret, kek.data, 32);
+    sl_bytes_wipe(&kek);
+    return 0;
+}
+
+/* keys: up to three specs. */
+static struct sl_key_ring *make_ring(const char *const keys[3], sl_kek_lookup_fn *fn, void *arg)
+{
+    struct sl_key_ring *ring = NULL;
+    assert_ok(sl_key_ring_new(&ring, NULL));
+    for (size_t i = 0; i < 3 && keys[i]; i++)
+        assert_ok(sl_key_ring_add_spec(ring, keys[i], NULL));
+    sl_key_ring_set_kek_lookup(ring, fn, arg);
+    return ring;
+}
+
+static int unwrap(const struct sl_key_ring *ring, const struct elements *e,
+                  const struct sl_pair *keys, size_t n, struct sl_layer_key *ret,
+                  struct sl_error *err)
+{
+    SL_AUTO(sl_enc_annotations) a = NULL;
+    struct sl_pair pairs[8] = {{(char *)PUBOPTS, e->pubopts}};
+    memcpy(pairs + 1, keys, n * sizeof(*keys));
+    assert_ok(sl_enc_annotations_parse(pairs, n + 1, &a, NULL));
+    return sl_key_ring_unwrap(ring, a, ret, err);
+}
+
+static void protocols_fall_back_to_whichever_opens(void **state)
+{
+    struct elements *e = *state;
+    static const struct {
+        const char *keys[3];
+        sl_kek_lookup_fn *lookup;
+        const char *protocol, *plbco;
+    } cases[] = {
+        {{RSA_KEY, PKCS7_KEY}, sample_kek, "provider", VECTOR("ocicrypt_l1_plbco.json")},
+        {{PKCS7_KEY, RSA_KEY}, NULL, "jwe", VECTOR("ocicrypt_jwe_flattened_rsa_oaep_plbco.json")},
+        {{PKCS7_KEY}, NULL, "pkcs7", VECTOR("ocicrypt_pkcs7_plbco.json")},
+        {{PKCS7_KEY, P521_KEY}, NULL, "pkcs7", VECTOR("ocicrypt_pkcs7_plbco.json")},
+    };
+    struct sl_pair keys[] = {{(char *)KEYS "pgp", (char *)"AAAA"},
+                             {(char *)KEYS "pkcs7", e->pkcs7},
+                             {(char *)KEYS "jwe", e->jwe1},
+                             {(char *)KEYS "provider.attestation-agent", e->packet}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        SL_AUTO(sl_key_ring) ring = make_ring(cases[i].keys, cases[i].lookup, NULL);
+        struct sl_layer_key key = {0};
+        assert_ok(unwrap(ring, e, keys, 4, &key, NULL));
+        assert_string_equal(key.protocol, cases[i].protocol);
+        assert_same_key(&key, cases[i].plbco);
+    }
+}
+
+static void elements_fall_back_past_bad_ones(void **state)
+{
+    struct elements *e = *state;
+    struct sl_layer_key key = {0};
+    SL_AUTO(sl_key_ring) ring = make_ring((const char *[3]){P521_KEY}, sample_kek, NULL);
+    char *list = sl_strf("***, AAAA ,%s,%s", e->jwe1, e->jwe2);
+    struct sl_pair jwe = {(char *)KEYS "jwe", list};
+    assert_ok(unwrap(ring, e, &jwe, 1, &key, NULL));
+    assert_same_key(&key, VECTOR("ocicrypt_jwe_general_rsa_and_p521_plbco.json"));
+    free(list);
+
+    list = sl_strf("%s,%s", e->other_packet, e->packet);
+    struct sl_pair one = {(char *)KEYS "provider.attestation-agent", list};
+    assert_ok(unwrap(ring, e, &one, 1, &key, NULL));
+    assert_same_key(&key, VECTOR("ocicrypt_l1_plbco.json"));
+    free(list);
+
+    struct sl_pair two[] = {{(char *)KEYS "provider.zz", e->packet},
+                            {(char *)KEYS "provider.aa", e->other_packet}};
+    assert_ok(unwrap(ring, e, two, 2, &key, NULL));
+    assert_same_key(&key, VECTOR("ocicrypt_l1_plbco.json"));
+}
+
+static void nothing_fits_gives_one_line_with_all_reasons(void **state)
+{
+    struct elements *e = *state;
+    struct sl_pair keys[] = {{(char *)KEYS "pgp", (char *)"AAAA"},
+                             {(char *)KEYS "jwe", e->jwe1},
+                             {(char *)KEYS "provider.attestation-agent", e->packet}};
+    struct sl_layer_key key = {.lek = {7}};
+    struct sl_error err = {0};
+    SL_AUTO(sl_key_ring) empty = make_ring((const char *[3]){0}, NULL, NULL);
+    assert_fails(unwrap(empty, e, keys, 3, &key, &err), ENOKEY, err, SL_E_AUTH);
+    assert_string_equal(err.msg,
+                        FAILED "provider.attestation-agent[0]: kid kbs:///default/test-key/1: no "
+                               "key broker is configured; jwe[0]: missing private key needed for "
+                               "decryption; pgp[0]: keys wrapped with pgp are not supported");
+    assert_int_equal(key.lek[0], 7);
+
+    SL_AUTO(sl_key_ring) wrong = make_ring((const char *[3]){PKCS7_KEY}, NULL, NULL);
+    assert_fails(unwrap(wrong, e, keys, 3, &key, &err), EBADMSG, err, SL_E_INTEGRITY);
+    assert_memory_equal(err.msg, FAILED, strlen(FAILED));
+
+    enum sl_errc refuse = SL_E_NETWORK;
+    SL_AUTO(sl_key_ring) down = make_ring((const char *[3]){PKCS7_KEY}, sample_kek, &refuse);
+    assert_fails(unwrap(down, e, keys, 3, &key, &err), ECONNREFUSED, err, SL_E_NETWORK);
+    assert_contains(err.msg, "broker says no");
+    refuse = SL_E_CANCELLED;
+    assert_fails(unwrap(down, e, keys, 3, &key, &err), ECONNREFUSED, err, SL_E_CANCELLED);
+    assert_null(strstr(err.msg, "jwe[0]"));
+}
+
+static void many_reasons_stay_within_the_message(void **state)
+{
+    struct elements *e = *state;
+    struct sl_bytes list = {0};
+    for (int i = 0; i < 64; i++)
+        assert_ok(sl_bytes_append(&list, sl_span_of("AAAA,"), 1 << 16, NULL));
+    struct sl_pair jwe = {(char *)KEYS "jwe", (char *)list.data};
+    struct sl_layer_key key = {0};
+    struct sl_error err = {0};
+    SL_AUTO(sl_key_ring) ring = make_ring((const char *[3]){0}, NULL, NULL);
+    assert_fails(unwrap(ring, e, &jwe, 1, &key, &err), EBADMSG, err, SL_E_FORMAT);
+    assert_int_equal(strlen(err.msg), SL_ERROR_MSG_MAX - 1);
+    assert_memory_equal(err.msg, FAILED, strlen(FAILED));
+    sl_bytes_done(&list);
+}
+
+static void provider_specs_are_recorded(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_key_ring) ring = make_ring(
+        (const char *[3]){"provider:attestation-agent:offline_fs_kbc::null", "provider:other"},
+        NULL, NULL);
+    assert_string_equal(sl_key_ring_provider(ring, "attestation-agent"), "offline_fs_kbc::null");
+    assert_string_equal(sl_key_ring_provider(ring, "other"), "Enabled");
+    assert_null(sl_key_ring_provider(ring, "none"));
+    struct sl_error err = {0};
+    assert_fails(sl_key_ring_add_spec(ring, "provider::x", &err), EINVAL, err, SL_E_FORMAT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(protocols_fall_back_to_whichever_opens),
+        cmocka_unit_test(elements_fall_back_past_bad_ones),
+        cmocka_unit_test(nothing_fits_gives_one_line_with_all_reasons),
+        cmocka_unit_test(many_reasons_stay_within_the_message),
+        cmocka_unit_test(provider_specs_are_recorded),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
