@@ -72,6 +72,17 @@ static int run_header(struct gzip_decoder *g, struct sl_span *in, struct sl_erro
     return 0;
 }
 
+/* After a failure isa-l's counts of bytes are not to be trusted (avail_in may have gone below
+ * zero); its position is, within bounds. */
+static int bad_body(struct gzip_decoder *g, struct sl_span *in, const char *what,
+                    struct sl_error *err)
+{
+    const uint8_t *at = g->inflate.next_in;
+    if (at >= in->data && at <= in->data + in->len)
+        consume(g, in, (size_t)(at - in->data));
+    return bad(g, what, err);
+}
+
 static int run_body(struct gzip_decoder *g, struct sl_span *in, struct sl_buf *out,
                     struct sl_error *err)
 {
@@ -83,11 +94,11 @@ static int run_body(struct gzip_decoder *g, struct sl_span *in, struct sl_buf *o
     z->avail_out = room;
 
     int r = isal_inflate(z);
+    if (r < 0)
+        return bad_body(g, in, inflate_problem(r), err);
     size_t used = in->len - z->avail_in;
     consume(g, in, used);
     out->len += room - z->avail_out;
-    if (r < 0)
-        return bad(g, inflate_problem(r), err);
     if (z->block_state == ISAL_BLOCK_FINISH)
         g->state = GZIP_BETWEEN;
     else if (in->len && used == 0 && z->avail_out == room)

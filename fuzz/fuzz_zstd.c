@@ -7,6 +7,7 @@
  * makes of it in pieces.
  */
 #include "decompress_drive.h"
+#include "format_probe.h"
 
 #include <zstd.h>
 
@@ -23,23 +24,18 @@ static bool oracle_frame(struct sl_span frame, struct sl_bytes *out)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size < 4 || (data[0] != 0x28 && (data[0] & 0xf0) != 0x50))
+    if (sl_format_probe((struct sl_span){data, size}) != SL_FORMAT_ZSTD)
         return 0; /* another format */
     SL_AUTO_DONE(sl_bytes) expected = {0}, out = {0};
-    int r = drive_decompress((struct sl_span){data, size}, &out);
-    if (r < 0)
+    if (drive_decompress((struct sl_span){data, size}, &out) < 0)
         return 0; /* the window limit makes us stricter: what matters is what we accept */
-    struct sl_span rest = {data, size};
-    bool is_plain = data[0] == 0x28 ? data[3] != 0xfd : data[3] != 0x18;
-    while (!is_plain && rest.len) {
+    for (struct sl_span rest = {data, size}; rest.len;) {
         size_t n = ZSTD_findFrameCompressedSize(rest.data, rest.len);
         DRIVE_DEMAND(!ZSTD_isError(n));
         DRIVE_DEMAND(oracle_frame((struct sl_span){rest.data, n}, &expected));
         rest.data += n;
         rest.len -= n;
     }
-    if (is_plain)
-        return 0;
     DRIVE_DEMAND(out.len == expected.len);
     DRIVE_DEMAND(!out.len || memcmp(out.data, expected.data, out.len) == 0);
     return 0;
