@@ -58,6 +58,22 @@ static int tear_down(void **state)
 
 /* ---- what is visible ---- */
 
+/* Else both halves of these tests might run by the same calls. */
+static void mount_is_made_as_asked(void **state)
+{
+    struct mounted m;
+    struct store_fixture *f = *state;
+    SL_AUTO_DONE(sl_bytes) info = {0};
+    PUT_LAYER(f->store, 1, {'f', "a", 0});
+    MOUNT(&m, f, 1);
+    assert_ok(sl_read_file(AT_FDCWD, "/proc/thread-self/mountinfo", 1 << 20, &info, ok_err));
+    const char *wanted = world.no_lowerdir_plus ? "lowerdir=0," : "lowerdir+=layers/sha256/aa";
+    const char *other = world.no_lowerdir_plus ? "lowerdir+=" : "lowerdir=";
+    assert_non_null(strstr((const char *)info.data, wanted));
+    assert_null(strstr((const char *)info.data, other));
+    unmount_image(&m);
+}
+
 static void layers_merge_topmost_first(void **state)
 {
     struct mounted m;
@@ -517,6 +533,7 @@ static void mount_killed_at_each_step_is_collected(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 static const struct CMUnitTest tests[] = {
+    TEST(mount_is_made_as_asked),
     TEST(layers_merge_topmost_first),
     TEST(layer_twice_counts_where_it_comes_last),
     TEST(opaque_root_hides_all_below),
