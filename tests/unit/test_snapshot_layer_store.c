@@ -219,7 +219,7 @@ static void staging_of_the_living_survives_an_open(void **state)
     sl_store_close(other);
 }
 
-enum { N_RACES = 40 };
+enum { N_RACES = 10 };
 
 static void commit_many(const char *root, unsigned blobs)
 {
