@@ -68,7 +68,7 @@ SL_MUST_CHECK int sl_staged_layer_new(struct sl_store *store, struct sl_staged_l
  * sl_store_hold_layer(): free it after the image was committed. */
 struct sl_staged_layer *sl_staged_layer_free(struct sl_staged_layer *staged);
 SL_DEFINE_AUTO(sl_staged_layer, sl_staged_layer_free)
-/* The directory of the tree (staging/<random>/fs); borrowed. */
+/* The directory of the tree (staging/<random>/fs); borrowed, and closed by the commit. */
 int sl_staged_layer_fd(const struct sl_staged_layer *staged);
 /* Paths (relative, bytes) of directories that the layer needed and did not describe: their
  * attributes come from the layers below. "" is the root. Takes a copy. */
