@@ -244,6 +244,20 @@ class Oracle(KeyCase):
             self.assertEqual(self.unwrap(self.annotations("jwe", compact.encode()), private),
                              (0, "jwe" + self.WANT))
 
+    def check_tampered(self, members, key):
+        """Each member changed in turn: the same answer each time."""
+        private = self.write("k.pem", self.pem(key))
+        for name in ("protected", "encrypted_key", "iv", "ciphertext", "tag"):
+            raw = bytearray(base64.urlsafe_b64decode(members[name] + "==="))
+            if name == "protected":
+                raw = raw.replace(b"{", b"{ ")
+            else:
+                raw[-1] ^= 1
+            changed = {**members, name: b64u(bytes(raw))}
+            status, out = self.unwrap(self.annotations("jwe", json.dumps(changed).encode()), private)
+            self.assertEqual((status, out.split(": ")[0]), (1, "error integrity"), (name, out))
+            self.assertTrue(out.endswith("jwe[0]: the wrapped key does not open"), out)
+
     def test_jwe_rsa_with_every_content_cipher(self):
         key = rsa.generate_private_key(65537, 2048)
         for alg, digest in (("RSA-OAEP", hashes.SHA1()), ("RSA-OAEP-256", hashes.SHA256())):
@@ -253,6 +267,7 @@ class Oracle(KeyCase):
                     oaep = rsa_padding.OAEP(rsa_padding.MGF1(digest), digest, None)
                     members["encrypted_key"] = b64u(key.public_key().encrypt(cek, oaep))
                     self.check_jwe(members, key)
+                    self.check_tampered(members, key)
 
     def agree(self, alg, curve, key, **info):
         """epk and the key-encryption key, as a sender makes them."""
@@ -313,6 +328,42 @@ class Oracle(KeyCase):
             status, out = self.unwrap(self.annotations("pkcs7", f.read()), private, cert)
         self.assertEqual(status, 1)
         self.assertIn("error unsupported:", out)
+
+    def test_pkcs7_gcm_in_every_encoding(self):
+        """By hand: openssl puts AES-GCM into another message type."""
+        def der(tag, *parts):
+            body = b"".join(parts)
+            n = len(body)
+            size = bytes([n]) if n < 128 else bytes([0x80 | (n.bit_length() + 7) // 8]) + n.to_bytes((n.bit_length() + 7) // 8, "big")
+            return bytes([tag]) + size + body
+        def oid(text):
+            return der(6, bytes.fromhex(text))
+        key = rsa.generate_private_key(65537, 2048)
+        private = self.write("k.pem", self.pem(key))
+        pem = self.certificate(key)
+        cert = self.write("c.pem", pem)
+        parsed = x509.load_pem_x509_certificate(pem)
+        serial = parsed.serial_number
+        serial = der(2, serial.to_bytes(serial.bit_length() // 8 + 1, "big"))
+        plbco = json.dumps(self.PLBCO).encode()
+        for size, cipher in ((16, "06"), (32, "2e")):
+            cek, iv = os.urandom(size), os.urandom(12)
+            wrapped = key.public_key().encrypt(cek, rsa_padding.PKCS1v15())
+            sealed = AESGCM(cek).encrypt(iv, plbco, None)
+            recipient = der(0x30, der(2, b"\0"), der(0x30, parsed.issuer.public_bytes(), serial),
+                            der(0x30, oid("2a864886f70d010101"), der(5)), der(4, wrapped))
+            odd = der(0x10, der(0x30, der(0x84, iv), der(2, b"\x10")))
+            standard = der(0x30, der(4, iv), der(2, b"\x10"))
+            short_tag = der(0x30, der(4, iv), der(2, b"\x0c"))
+            forms = (der(0x80, sealed), der(0xa0, der(4, sealed)), der(0xa0, der(4, sealed[:7]), der(4, sealed[7:])))
+            for params, good in ((odd, True), (standard, True), (short_tag, False)):
+                for content in forms:
+                    element = der(0x30, oid("2a864886f70d010703"), der(0xa0, der(0x30,
+                        der(2, b"\0"), der(0x31, recipient), der(0x30, oid("2a864886f70d010701"),
+                        der(0x30, oid("6086480165030401" + cipher), params), content))))
+                    status, out = self.unwrap(self.annotations("pkcs7", element), private, cert)
+                    with self.subTest(size=size, params=params.hex(), content=content[:1].hex()):
+                        self.assertEqual((status, out) == (0, "pkcs7" + self.WANT), good, out)
 
     def test_pkcs7_cbc_is_no_padding_oracle(self):
         key = rsa.generate_private_key(65537, 2048)
