@@ -8,3 +8,4 @@ sl_add_unit_test(registry mirror)
 set(SL_SUPPORT ${PROJECT_SOURCE_DIR}/tests/support)
 sl_add_unit_test(registry oci_layout
   SOURCES ${SL_SUPPORT}/layout_fixture.c ${SL_SUPPORT}/fake_docker_source.c)
+sl_add_unit_test(registry image_source SOURCES ${SL_SUPPORT}/fake_docker_source.c)
