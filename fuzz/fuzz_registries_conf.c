@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(const struct sl_endpoint *e)
 {
-    if (!*e->host || !*e->repository || strpbrk(e->host, "/?#%\\ \r\n") ||
+    if (!*e->host || !*e->repository || strpbrk(e->host, "@/?#%\\ \r\n") ||
         strpbrk(e->repository, ":@?#%\\ \r\n") || strstr(e->repository, "/../"))
         abort();
 }

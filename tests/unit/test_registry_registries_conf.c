@@ -110,9 +110,9 @@ static void conf_with_names_that_are_no_names_is_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "https://a.io", "a.io/..",   "a.io/../b",  "a.io//b",   "/a", "a.io/b?x", "a io",
-        "a.io/%2e",     "a.*.io",    "*.io/a",     "*.io:5000", "*.", "*",        "*..io",
-        "a.io/#",       "a.io\\n/b", "a.io/\u00e9"};
+        "https://a.io", "a.io/..",   "a.io/../b",   "a.io//b",    "/a", "a.io/b?x", "a io",
+        "a.io/%2e",     "a.*.io",    "*.io/a",      "*.io:5000",  "*.", "*",        "*..io",
+        "a.io/#",       "a.io\\n/b", "user@a.io/b", "a.io/\u00e9"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         SL_AUTO_FREE char *prefix = sl_strf("[[registry]]\nprefix = \"%s\"\n", bad[i]);
         expect_refused(prefix, SL_E_FORMAT, "[[registry]] 1: prefix");
@@ -125,6 +125,11 @@ static void conf_with_names_that_are_no_names_is_refused(void **state)
     expect_refused("[aliases]\n'a:1' = 'q.io/b'\n", SL_E_FORMAT, "is not a short name");
     expect_refused("[aliases]\na = 'b'\n", SL_E_FORMAT, "must stand for host/name");
     expect_refused("[aliases]\na = 'q.io/b:1'\n", SL_E_FORMAT, "must stand for host/name");
+    expect_refused("[aliases]\na = 'q.io/b c'\n", SL_E_FORMAT, "must stand for host/name");
+    expect_refused("[aliases]\na = 'u@q.io/b'\n", SL_E_FORMAT, "must stand for host/name");
+    expect_refused("[aliases]\na = 'q.io/../b'\n", SL_E_FORMAT, "must stand for host/name");
+    expect_refused("unqualified-search-registries = ['q.io/b:1']\n", SL_E_FORMAT, "has a tag");
+    expect_refused("unqualified-search-registries = ['u@q.io']\n", SL_E_FORMAT, "host[:port]");
     expect_refused("[aliases]\na = 1\n", SL_E_FORMAT, "must stand for host/name");
 }
 
