@@ -402,6 +402,49 @@ static void auth_helpers_of_the_configuration_are_asked_in_order(void **state)
     assert_non_null(strstr(err.msg, "status 3: broken"));
 }
 
+/* The user name skopeo finds in the file for a key; "" for none. */
+static char *ask_skopeo(const char *file, const char *key)
+{
+    SL_AUTO_FREE char *command =
+        sl_strf("exec skopeo login --get-login --authfile %s %s 2>&1", file, key);
+    FILE *f = popen(command, "re");
+    assert_non_null(f);
+    char line[256] = "";
+    if (!fgets(line, sizeof(line), f))
+        line[0] = 0;
+    line[strcspn(line, "\n")] = 0;
+    return pclose(f) == 0 ? strdup(line) : strdup("");
+}
+
+static void auth_lookups_agree_with_skopeo(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 1), 0);
+    if (access("/usr/bin/skopeo", X_OK) < 0)
+        skip(); /* skopeo is not installed */
+    SCRATCH_DIR d = scratch_make();
+    scratch_write(&d, "auth.json",
+                  "{\"auths\": {\"quay.io/a\": {\"auth\": \"dTE6cA==\"}, \"quay.io\": {\"auth\": "
+                  "\"dTI6cA==\"}, \"https://index.docker.io/v1/\": {\"auth\": \"dTM6cA==\"}, "
+                  "\"e.io/x\": {}, \"e.io\": {\"auth\": \"dTQ6cA==\"}, "
+                  "\"http://h.io:5000/v2/x\": {\"auth\": \"dTU6cA==\"}}}",
+                  0600);
+    SL_AUTO_FREE char *file = scratch_path(&d, "auth.json");
+    static const char *const keys[] = {
+        "quay.io/a", "quay.io/a/b", "quay.io/c", "quay.io/ab",   "docker.io/a/b", "docker.io/a",
+        "e.io/x",    "e.io/x/y",    "e.io/z",    "h.io:5000/v2", "h.io/v2",       "gcr.io/a",
+    };
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        SL_AUTO_FREE char *expected = ask_skopeo(file, keys[i]);
+        SL_AUTO_FREE char *host = strndup(keys[i], strcspn(keys[i], "/"));
+        struct sl_auth_options o = {.authfile = file};
+        SL_AUTO_DONE(sl_credentials) c = {0};
+        assert_int_equal(sl_auth_lookup(&o, host, strchr(keys[i], '/') + 1, &c, NULL), 0);
+        if (strcmp(c.username ? c.username : "", expected) != 0)
+            fail_msg("%s: %s, skopeo finds %s", keys[i], c.username, expected);
+    }
+}
+
 static void credentials_are_gone_after_done(void **state)
 {
     (void)state;
@@ -431,6 +474,7 @@ int main(void)
         cmocka_unit_test(auth_helpers_of_the_file_are_asked),
         cmocka_unit_test(auth_store_that_is_not_installed_matters_only_after_a_login),
         cmocka_unit_test(auth_helpers_of_the_configuration_are_asked_in_order),
+        cmocka_unit_test(auth_lookups_agree_with_skopeo),
         cmocka_unit_test(credentials_are_gone_after_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
