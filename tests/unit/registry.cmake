@@ -9,3 +9,7 @@ set(SL_SUPPORT ${PROJECT_SOURCE_DIR}/tests/support)
 sl_add_unit_test(registry oci_layout
   SOURCES ${SL_SUPPORT}/layout_fixture.c ${SL_SUPPORT}/fake_docker_source.c)
 sl_add_unit_test(registry image_source SOURCES ${SL_SUPPORT}/fake_docker_source.c)
+sl_add_unit_test(registry registries_conf)
+sl_add_unit_test(registry auth_file)
+sl_add_unit_test(registry certs_dir)
+sl_add_unit_test(registry credential_helper)

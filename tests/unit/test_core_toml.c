@@ -141,6 +141,7 @@ static void toml_nested_deeply_is_refused_before_the_stack_ends(void **state)
         {"x = 1 # '\n", "a.", "a = 1"},
         {"x = '''\n''' \ny = '#'\n", "a.", "a = 1"},
         {"x = \"\"\"a\\\"\"\"\"\"\n", "a.", "a = 1"},
+        {"x = {y = \"\\\"\", ", "a.", "a = 1}"},
         {"a = ", "[", ""},
         {"a = ", "{a = ", ""},
         {"a = {", "a.", "a = 1}"},
