@@ -66,7 +66,6 @@ static struct sl_token *token_free(struct sl_token *token)
     free(token);
     return NULL;
 }
-SL_DEFINE_AUTO(sl_token, token_free)
 
 static bool is_good(const struct sl_token *token)
 {

@@ -109,8 +109,9 @@ static void start_head(struct sl_http_response *resp, const char *text)
     resp->header_bytes = bytes;
     resp->header_lines = lines;
     const char *p = strchr(text, ' ');
-    if (!p++)
+    if (!p)
         return;
+    p++;
     int64_t status = take_number(&p);
     resp->status = status >= 100 && status <= 999 ? (long)status : 0;
 }
