@@ -86,8 +86,10 @@ def umoci(tar, to):
         json.dump({"schemaVersion": 2, "manifests": [
             {"mediaType": mt + "manifest.v1+json", **manifest,
              "annotations": {"org.opencontainers.image.ref.name": "t"}}]}, f)
-    subprocess.run(["umoci", "raw", "unpack", "--image", layout + ":t", to], check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    done = subprocess.run(["umoci", "raw", "unpack", "--image", layout + ":t", to],
+                          capture_output=True)
+    if done.returncode:
+        failures.append("umoci: " + done.stderr.decode())
     shutil.rmtree(layout)
 
 
@@ -112,7 +114,8 @@ def compare(work, driver, what, tar, oracle, with_xattrs=True, root_entry=True, 
 
 def pack(work, program, form, source, *more):
     tar = f"{work}/{form}.tar"
-    command = {"gnu": GNU + ["--format=" + form, "-cf", tar], "bsd": BSD + ["--format", form, "-cf", tar]}
+    plain = GNU if form == "pax" else ["tar", "--numeric-owner"] + (["--sparse"] if form == "gnu" else [])
+    command = {"gnu": plain + ["--format=" + form, "-cf", tar], "bsd": BSD + ["--format", form, "-cf", tar]}
     subprocess.run(command[program] + [*more, "-C", source, "."], check=False, stderr=subprocess.DEVNULL)
     return tar
 
