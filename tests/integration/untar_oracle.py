@@ -90,6 +90,7 @@ def umoci(tar, to):
                           capture_output=True)
     if done.returncode:
         failures.append("umoci: " + done.stderr.decode())
+        os.makedirs(to, exist_ok=True)
     shutil.rmtree(layout)
 
 
@@ -104,6 +105,9 @@ def compare(work, driver, what, tar, oracle, with_xattrs=True, root_entry=True, 
     if done.returncode:
         failures.append(f"{what}: {done.stderr.decode()}")
     a, b = (tree(d, with_xattrs=with_xattrs, root_entry=root_entry) for d in (ours, theirs))
+    if oracle is umoci:  # Go's tar reader takes an empty attribute for "unset"; GNU tar keeps it
+        for f in a.values():
+            f["xattrs"] = {k: v for k, v in f["xattrs"].items() if v}
     for line in differences(a, b):
         failures.append(f"{what}: {line}")
     print(f"{what}: {len(a)} entries")
@@ -127,18 +131,18 @@ def run(work, driver):
     for sparse in ("0.0", "0.1", "1.0"):
         tar = pack(work, "gnu", "pax", source, "--sparse-version=" + sparse)
         a = compare(work, driver, f"GNU tar, pax, sparse {sparse}", tar, gnu, options=fast)
-        if a != tree(source):
-            failures.extend(f"source, sparse {sparse}: {d}" for d in differences(a, tree(source)))
+        failures.extend(f"source, sparse {sparse}: {d}" for d in differences(a, tree(source)))
     compare(work, driver, "umoci, pax", tar, umoci)
     for form in ("gnu", "ustar", "v7"):
         tar = pack(work, "gnu", form, source)
         # The forms before PAX carry no attributes; extracting must invent none.
         compare(work, driver, f"GNU tar, {form}", tar, gnu)
-        if form != "v7":
+        if form == "ustar":  # umoci knows neither v7's lack of types nor GNU's sparse files
             compare(work, driver, f"umoci, {form}", tar, umoci)
     for form in ("pax", "gnutar", "ustar"):
         tar = pack(work, "bsd", form, source)
-        compare(work, driver, f"bsdtar, {form}", tar, bsd, options=("--no-openat2",))
+        # bsdtar leaves the times of "." alone.
+        compare(work, driver, f"bsdtar, {form}", tar, bsd, root_entry=False, options=("--no-openat2",))
     for place in ("/etc", "/usr/bin"):
         tar = pack(work, "gnu", "pax", place)
         compare(work, driver, f"GNU tar, {place}", tar, gnu)
