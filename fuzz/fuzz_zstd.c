@@ -10,22 +10,13 @@
 
 #include <zstd.h>
 
-/* False when a frame is bad or too large. Appends the plain bytes. The streaming call, since the
- * one-shot call refuses more: a frame that promises content and has none. */
+/* False when a frame is bad or too large. Appends the plain bytes. */
 static bool oracle_frame(struct sl_span frame, struct sl_bytes *out)
 {
     static uint8_t piece[DRIVE_OUTPUT_MAX];
-    ZSTD_DCtx *dctx = ZSTD_createDCtx();
-    DRIVE_DEMAND(dctx);
-    ZSTD_inBuffer in = {frame.data, frame.len, 0};
-    ZSTD_outBuffer to = {piece, sizeof(piece), 0};
-    size_t r;
-    do
-        r = ZSTD_decompressStream(dctx, &to, &in);
-    while (!ZSTD_isError(r) && in.pos < in.size && to.pos < to.size);
-    ZSTD_freeDCtx(dctx);
-    return r == 0 &&
-           sl_bytes_append(out, (struct sl_span){piece, to.pos}, DRIVE_OUTPUT_MAX, NULL) == 0;
+    size_t n = ZSTD_decompress(piece, sizeof(piece), frame.data, frame.len);
+    return !ZSTD_isError(n) &&
+           sl_bytes_append(out, (struct sl_span){piece, n}, DRIVE_OUTPUT_MAX, NULL) == 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -39,7 +30,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (struct sl_span rest = {data, size}; rest.len;) {
         size_t n = ZSTD_findFrameCompressedSize(rest.data, rest.len);
         DRIVE_DEMAND(!ZSTD_isError(n));
-        DRIVE_DEMAND(oracle_frame((struct sl_span){rest.data, n}, &expected));
+        /* Given all at once, libzstd refuses more: a frame that promises content and has none. */
+        if (!oracle_frame((struct sl_span){rest.data, n}, &expected))
+            return 0;
         rest.data += n;
         rest.len -= n;
     }
