@@ -437,6 +437,22 @@ def mounts(work):
             subprocess.run(["umount", top], check=True)
 
 
+def full_disk(driver, work):
+    """ENOSPC is reported as what it is, with the name of the entry."""
+    top = os.path.join(work, "full")
+    os.mkdir(top)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", top]).returncode:
+        print("skipped: cannot mount a small tmpfs")
+        return []
+    try:
+        done = subprocess.run([driver, top], input=archive(entry(b"big", b"x" * (2 << 20))), capture_output=True)
+    finally:
+        subprocess.run(["umount", top], check=True)
+    said = done.stderr.decode()
+    good = done.returncode == 1 and said.startswith("system 28 unpack: entry 'big': write")
+    return [] if good else [f"full disk: {said!r}"]
+
+
 def main():
     if os.geteuid() != 0:
         print("skipped: needs root")
@@ -453,6 +469,7 @@ def main():
                 bench.escape(name, lambda outside, name=name: escapes(outside)[name])
             failures += bench.failures
             n += len(accept) + len(reject) + len(escapes(b"/x"))
+        failures += full_disk(sys.argv[1], work)
     print("\n".join(failures[:60]))
     print(f"{n} archives, {len(failures)} failures")
     return 1 if failures else 0 if n else 77
