@@ -77,8 +77,8 @@ void sl_json_put_digest(struct sl_json_writer *w, const char *name, const struct
     sl_json_put_string(w, name, text);
 }
 
-void sl_json_put_digests(struct sl_json_writer *w, const char *name,
-                         const struct sl_digest *values, size_t n)
+void sl_json_put_digests(struct sl_json_writer *w, const char *name, const struct sl_digest *values,
+                         size_t n)
 {
     sl_json_open_array(w, name);
     for (size_t i = 0; i < n; i++)

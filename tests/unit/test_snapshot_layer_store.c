@@ -3,6 +3,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/mount.h>
 
 static int set_up(void **state)
@@ -273,37 +274,61 @@ static void layer_lock_is_exclusive_until_closed(void **state)
     struct sl_error err = {.code = SL_OK};
     int first = -1;
     int second = -1;
-    assert_ok(sl_store_lock_layer(f->store, &layer, false, &first, ok_err));
-    assert_int_equal(sl_store_lock_layer(f->store, &layer, false, &second, &err), -EAGAIN);
+    assert_ok(sl_store_lock_layer(f->store, &layer, -1, &first, ok_err));
+    assert_int_equal(sl_store_lock_layer(f->store, &layer, -1, &second, &err), -EAGAIN);
     assert_int_equal(err.code, SL_OK);
     (void)gc(f->store, false);
     assert_int_equal(count_names(f->store, "locks"), 1);
     close(first);
-    assert_ok(sl_store_lock_layer(f->store, &layer, true, &second, ok_err));
+    assert_ok(sl_store_lock_layer(f->store, &layer, -1, &second, ok_err));
     close(second);
     (void)gc(f->store, false);
     assert_int_equal(count_names(f->store, "locks"), 0);
 }
 
-static void ignore_signal(int n)
-{
-    (void)n;
-}
-
-static void layer_lock_interrupted_is_cancelled(void **state)
+static void layer_lock_waited_for_is_cancelled(void **state)
 {
     struct store_fixture *f = *state;
     struct sl_digest layer = layer_id(1);
     struct sl_error err = {.code = SL_OK};
-    struct sigaction action = {.sa_handler = ignore_signal};
     SL_AUTO_FD first = -1;
+    SL_AUTO_FD cancel = eventfd(1, EFD_CLOEXEC);
     int second = -1;
-    assert_ok(sl_store_lock_layer(f->store, &layer, false, &first, ok_err));
-    assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
-    ualarm(20000, 20000);
-    assert_int_equal(sl_store_lock_layer(f->store, &layer, true, &second, &err), -EINTR);
-    ualarm(0, 0);
+    assert_ok(sl_store_lock_layer(f->store, &layer, -1, &first, ok_err));
+    assert_int_equal(sl_store_lock_layer(f->store, &layer, cancel, &second, &err), -ECANCELED);
     assert_int_equal(err.code, SL_E_CANCELLED);
+    assert_int_equal(second, -1);
+}
+
+/* The holder dies without a word; the waiter must notice. */
+static void layer_lock_of_the_dead_is_taken_over(void **state)
+{
+    struct store_fixture *f = *state;
+    struct sl_digest layer = layer_id(1);
+    SL_AUTO_FD never = eventfd(0, EFD_CLOEXEC);
+    int told[2];
+    assert_int_equal(pipe(told), 0);
+    pid_t holder = fork();
+    if (holder == 0) {
+        int fd = -1;
+        int r = sl_store_lock_layer(f->store, &layer, -1, &fd, NULL);
+        if (r == 0 && write(told[1], "x", 1) == 1)
+            pause();
+        _exit(1);
+    }
+    char byte;
+    assert_int_equal(read(told[0], &byte, 1), 1);
+    /* Whether the kill comes before or after we begin to wait, the lock must come. */
+    pid_t killer = fork();
+    if (killer == 0)
+        _exit(kill(holder, SIGKILL) != 0);
+    int fd = -1;
+    assert_ok(sl_store_lock_layer(f->store, &layer, never, &fd, ok_err));
+    close(fd);
+    close(told[0]);
+    close(told[1]);
+    assert_int_equal(waitpid(killer, NULL, 0), killer);
+    assert_int_equal(waitpid(holder, NULL, 0), holder);
 }
 
 static void gc_spares_held_layers_only(void **state)
@@ -560,7 +585,8 @@ int main(void)
         TEST(staging_of_the_living_survives_an_open),
         TEST(commits_of_two_processes_and_gc_do_not_disturb_each_other),
         TEST(layer_lock_is_exclusive_until_closed),
-        TEST(layer_lock_interrupted_is_cancelled),
+        TEST(layer_lock_waited_for_is_cancelled),
+        TEST(layer_lock_of_the_dead_is_taken_over),
         TEST(gc_spares_held_layers_only),
         TEST(gc_keeps_what_named_images_need),
         TEST(image_survives_the_round_trip),

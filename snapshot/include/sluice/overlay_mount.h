@@ -6,12 +6,12 @@
 
 struct sl_mount_record {
     char *id;
-    char *target;                /* absolute path of the mount point */
+    char *target; /* absolute path of the mount point */
     struct sl_digest manifest;
-    struct sl_digest *diff_ids;  /* bottom first, duplicates kept */
+    struct sl_digest *diff_ids; /* bottom first, duplicates kept */
     size_t n_layers;
-    bool alive;                  /* the overlay is mounted right now: in this mount namespace, or
-                                    in the one it was mounted in, as far as /proc shows it */
+    bool alive; /* the overlay is mounted right now: in this mount namespace, or
+                   in the one it was mounted in, as far as /proc shows it */
 };
 struct sl_mount_record *sl_mount_record_free(struct sl_mount_record *record);
 SL_DEFINE_AUTO(sl_mount_record, sl_mount_record_free)
