@@ -10,8 +10,9 @@ from oci_images import layer_blobs
 from tree_facts import differences, tree
 
 WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
+DEFAULT_ACL = "system.posix_acl_default"
 EXTRACT = ("tar", "--extract", "--preserve-permissions", "--same-owner", "--numeric-owner",
-           "--xattrs", "--xattrs-include=*", "--acls", "--delay-directory-restore", "--exclude=.wh.*")
+           "--xattrs", "--xattrs-include=*", "--delay-directory-restore", "--exclude=.wh.*")
 
 
 def umoci_tree(layout, to):
@@ -43,8 +44,10 @@ def apply_layer(blob, root):
             make_room(root, name, member)
     subprocess.run([*EXTRACT, "--file", blob, "--directory", root], check=True,
                    stderr=subprocess.DEVNULL)
-    for path, times in touched.items():
+    for path, (times, default_acl) in touched.items():
         if os.path.isdir(path):
+            if default_acl:
+                os.setxattr(path, DEFAULT_ACL, default_acl)
             os.utime(path, ns=times)
 
 
@@ -53,17 +56,26 @@ def clean(name):
 
 
 def untold_directories(root, members):
-    """Those that change only because something in them does: their times stay."""
+    """Those that change only because something in them does: their times stay, and their default
+    ACL is set aside, since what tar makes would inherit it."""
     found = {}
     for name in members:
         while name not in ("", "."):
             name = os.path.dirname(name) or "."
             path = os.path.join(root, name)
-            if name not in members and os.path.isdir(path):
+            if name not in members and path not in found and os.path.isdir(path):
                 assert not os.path.islink(path), f"{path}: this oracle does not follow links"
                 st = os.stat(path)
-                found[path] = (st.st_atime_ns, st.st_mtime_ns)
+                found[path] = ((st.st_atime_ns, st.st_mtime_ns), take_default_acl(path))
     return found
+
+
+def take_default_acl(path):
+    if DEFAULT_ACL not in os.listxattr(path):
+        return None
+    value = os.getxattr(path, DEFAULT_ACL)
+    os.removexattr(path, DEFAULT_ACL)
+    return value
 
 
 def hide(root, name):
