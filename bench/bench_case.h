@@ -30,6 +30,7 @@ struct sl_bench_table {
 };
 
 extern const struct sl_bench_table sl_bench_cipher;
+extern const struct sl_bench_table sl_bench_decompress;
 
 #ifdef __cplusplus
 }

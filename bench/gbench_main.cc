@@ -9,6 +9,7 @@ namespace
 
 const sl_bench_table *const tables[] = {
     &sl_bench_cipher,
+    &sl_bench_decompress,
 };
 
 void run_case(benchmark::State &state, const sl_bench_case *c)

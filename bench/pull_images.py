@@ -85,12 +85,18 @@ def make_packages(root, name, packages):
             (tree / "usr" / link).rmdir()
 
 
-def write_layer(layout, trees):
-    """One gzip layer of one or more trees; returns its descriptor and diff_id."""
-    out = layout / "blobs/sha256" / ("partial." + trees[0].name)
-    argv = TAR + ["-cf", "-"]
+def merge_trees(merged, trees):
+    """All trees in one, by hard links: some tools refuse a layer that names a path twice."""
+    merged.mkdir()
     for tree in trees:
-        argv += ["-C", str(tree), "."]
+        run("cp", "-alf", f"{tree}/.", merged)
+    return merged
+
+
+def write_layer(layout, tree):
+    """One gzip layer of a tree; returns its descriptor and diff_id."""
+    out = layout / "blobs/sha256" / ("partial." + tree.name)
+    argv = TAR + ["-C", str(tree), "-cf", "-", "."]
     plain, total = hashlib.sha256(), 0
     with open(out, "wb") as raw:
         tar = subprocess.Popen(argv, stdout=subprocess.PIPE)
@@ -120,11 +126,11 @@ def write_json_blob(layout, media_type, value):
     return {"mediaType": media_type, "digest": "sha256:" + digest, "size": len(data)}
 
 
-def write_image(layout, layers):
-    """An OCI layout with one image, tag gzip, of one layer for each list of trees."""
+def write_image(layout, trees):
+    """An OCI layout with one image, tag gzip, of one layer for each tree."""
     (layout / "blobs/sha256").mkdir(parents=True)
     with ThreadPoolExecutor(os.cpu_count()) as workers:
-        done = list(workers.map(lambda trees: write_layer(layout, trees), layers))
+        done = list(workers.map(lambda tree: write_layer(layout, tree), trees))
     config = write_json_blob(layout, "application/vnd.oci.image.config.v1+json", {
         "architecture": "amd64", "os": "linux", "config": {"Cmd": ["/bin/sh"]},
         "rootfs": {"type": "layers", "diff_ids": [diff_id for _, diff_id in done]}})
@@ -202,7 +208,8 @@ def make_images(cache):
         for name, packages in PACKAGES.items():
             make_packages(root, name, packages)
         trees = [root / name for name in names]
-        for image, layers in {"many": [[t] for t in trees], "single": [trees]}.items():
+        images = {"many": trees, "single": [merge_trees(root / "all", trees)]}
+        for image, layers in images.items():
             sizes[image] = {"plain": write_image(root / f"{image}.oci", layers),
                             "layers": len(layers)}
             push(cache, root / f"{image}.oci", image, port)

@@ -9,7 +9,7 @@ enum {
     EXIT_FAILED = 1,    /* anything not below: a full disk, an unsupported image, Ctrl-C */
     EXIT_USAGE = 2,     /* the command line is wrong */
     EXIT_POLICY = 3,    /* refused by policy or signature */
-    EXIT_NETWORK = 4,   /* a registry could not be reached, or refused our credentials */
+    EXIT_NETWORK = 4,   /* a registry could not be reached, or a key or credentials were refused */
     EXIT_INTEGRITY = 5, /* bytes are not what was promised: digest, size, MAC, format */
 };
 

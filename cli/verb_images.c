@@ -28,10 +28,7 @@ static void put_image(struct sl_json_writer *w, const struct sl_image_record *im
     sl_json_put_int(w, "size", (int64_t)image->size);
     sl_json_put_bool(w, "encrypted", image->encrypted);
     sl_json_put_int(w, "pulled", image->pulled);
-    sl_json_open_array(w, "diffIds");
-    for (size_t i = 0; i < image->n_layers; i++)
-        sl_json_put_digest(w, NULL, &image->diff_ids[i]);
-    sl_json_close_array(w);
+    sl_json_put_digests(w, "diffIds", image->diff_ids, image->n_layers);
     sl_json_close_object(w);
 }
 

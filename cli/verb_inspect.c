@@ -60,10 +60,7 @@ static int print_summary(const char *name, const struct sl_resolved_image *image
     for (size_t i = 0; i < image->manifest->n_layers; i++)
         put_layer(w, &image->manifest->layers[i]);
     sl_json_close_array(w);
-    sl_json_open_array(w, "DiffIDs");
-    for (size_t i = 0; i < image->config->n_diff_ids; i++)
-        sl_json_put_digest(w, NULL, &image->config->diff_ids[i]);
-    sl_json_close_array(w);
+    sl_json_put_digests(w, "DiffIDs", image->config->diff_ids, image->config->n_diff_ids);
     return cli_print_json(w, err);
 }
 

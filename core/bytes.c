@@ -134,7 +134,7 @@ static int read_all(int fd, const char *path, size_t limit, struct sl_bytes *b,
 int sl_read_file(int dirfd, const char *path, size_t limit, struct sl_bytes *ret,
                  struct sl_error *err)
 {
-    /* O_NONBLOCK: a FIFO in place of a file must not hang us. */
+    /* O_NONBLOCK: a FIFO without a writer must not hang us. */
     SL_AUTO_FD fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return sl_error_system(err, errno, "%s", path);
@@ -143,6 +143,9 @@ int sl_read_file(int dirfd, const char *path, size_t limit, struct sl_bytes *ret
         return sl_error_system(err, errno, "%s", path);
     if (S_ISDIR(st.st_mode))
         return sl_error_system(err, EISDIR, "%s", path);
+    /* A pipe that somebody has opened for us, as in <(command), is read to its end. */
+    if (fcntl(fd, F_SETFL, O_RDONLY) < 0)
+        return sl_error_system(err, errno, "%s", path);
     struct sl_bytes b = {0};
     int r = read_all(fd, path, limit, &b, err);
     if (r < 0) {

@@ -77,6 +77,15 @@ void sl_json_put_digest(struct sl_json_writer *w, const char *name, const struct
     sl_json_put_string(w, name, text);
 }
 
+void sl_json_put_digests(struct sl_json_writer *w, const char *name, const struct sl_digest *values,
+                         size_t n)
+{
+    sl_json_open_array(w, name);
+    for (size_t i = 0; i < n; i++)
+        sl_json_put_digest(w, NULL, &values[i]);
+    sl_json_close_array(w);
+}
+
 void sl_json_put_base64(struct sl_json_writer *w, const char *name, struct sl_span value)
 {
     SL_AUTO_FREE char *text = sl_base64_encode(value);

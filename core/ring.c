@@ -185,7 +185,7 @@ int sl_ring_wait(struct sl_ring *ring, struct sl_ring_done *ret, struct sl_error
     if (ring->in_flight == 0)
         return sl_error_set(err, SL_E_SYSTEM, EINVAL, "waiting for a ring with nothing in flight");
     struct slot *slot = NULL;
-    int64_t result;
+    int64_t result = 0;
     if (ring->has_uring) {
         int r = uring_wait(ring, &slot, &result, err);
         if (r < 0)

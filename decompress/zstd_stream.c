@@ -3,8 +3,10 @@
  * zstd (RFC 8878): all frames, skippable ones too (zstd:chunked keeps its table of contents in
  * one), a limit on the window.
  *
- * The magic of each frame is looked at before zstd sees it: libraries are often built with the
- * decoders of formats older than 0.8, which nobody writes any more and an attacker could reach.
+ * The header of each frame is collected and handed over in one piece:
+ * - libraries are often built with the decoders of formats older than 0.8, which nobody writes any
+ *   more and an attacker could reach: the magic is looked at before zstd sees it;
+ * - when a header arrives in pieces, libzstd (1.5.4) may take what follows for the frame's start.
  */
 #include "decoder.h"
 #include "format_probe.h"
@@ -14,13 +16,19 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
+enum {
+    MAGIC_SIZE = SL_FORMAT_PROBE_SIZE,
+    HEADER_MAX = MAGIC_SIZE + 1 + 1 + 4 + 8, /* flags, window, dictionary, content size */
+    SKIPPABLE_HEADER_SIZE = MAGIC_SIZE + 4,
+};
+
 struct zstd_decoder {
     struct sl_decoder decoder;
     ZSTD_DCtx *dctx;
-    uint64_t window; /* the limit, for messages */
-    bool is_inside;  /* a frame has begun and not ended */
-    uint8_t magic[SL_FORMAT_PROBE_SIZE];
-    size_t n_magic; /* bytes of the next frame's magic seen */
+    uint64_t window;            /* the limit, for messages */
+    bool is_inside;             /* a frame has begun and not ended */
+    uint8_t header[HEADER_MAX]; /* of the next frame */
+    size_t n_header;
 };
 
 static int bad(const struct zstd_decoder *z, const char *what, struct sl_error *err)
@@ -59,21 +67,43 @@ static int step(struct zstd_decoder *z, ZSTD_inBuffer *in, struct sl_buf *out, s
     return 0;
 }
 
-/* Collects the magic of a frame, and hands it to zstd when it is whole and good. */
+/* Bytes of the header that begins with these n; more than n when they do not tell yet. RFC 8878
+ * section 3.1.1.1. */
+static size_t header_size(const uint8_t *p, size_t n)
+{
+    static const size_t content_size[] = {0, 2, 4, 8}, dictionary_size[] = {0, 1, 2, 4};
+    if (n < MAGIC_SIZE)
+        return MAGIC_SIZE;
+    if ((p[0] & 0xf0) == 0x50)
+        return SKIPPABLE_HEADER_SIZE;
+    if (n == MAGIC_SIZE)
+        return MAGIC_SIZE + 1;
+    uint8_t flags = p[MAGIC_SIZE];
+    bool is_single_segment = flags & 0x20; /* no window, and always a content size */
+    size_t size = content_size[flags >> 6] + dictionary_size[flags & 3];
+    return MAGIC_SIZE + 1 + size + (is_single_segment ? flags < 0x40 : 1);
+}
+
+static bool is_magic_good(const struct zstd_decoder *z)
+{
+    return sl_format_probe((struct sl_span){z->header, z->n_header}) == SL_FORMAT_ZSTD;
+}
+
+/* Collects the header of a frame, and hands it to zstd when it is whole. */
 static int begin_frame(struct zstd_decoder *z, struct sl_span *in, struct sl_buf *out,
                        struct sl_error *err)
 {
-    while (in->len && z->n_magic < sizeof(z->magic)) {
-        z->magic[z->n_magic++] = *in->data++;
+    while (in->len && z->n_header < header_size(z->header, z->n_header)) {
+        z->header[z->n_header++] = *in->data++;
         in->len--;
+        if (z->n_header == MAGIC_SIZE && !is_magic_good(z))
+            return bad(z, "neither a frame nor the end", err);
     }
-    if (z->n_magic < sizeof(z->magic))
+    if (z->n_header < header_size(z->header, z->n_header))
         return 0;
-    if (sl_format_probe((struct sl_span){z->magic, sizeof(z->magic)}) != SL_FORMAT_ZSTD)
-        return bad(z, "neither a frame nor the end", err);
-    z->n_magic = 0;
-    ZSTD_inBuffer magic = {z->magic, sizeof(z->magic), 0};
-    return step(z, &magic, out, err);
+    ZSTD_inBuffer header = {z->header, z->n_header, 0};
+    z->n_header = 0;
+    return step(z, &header, out, err);
 }
 
 static int inside_frame(struct zstd_decoder *z, struct sl_span *in, struct sl_buf *out,
@@ -102,9 +132,9 @@ static int zstd_run(struct sl_decoder *d, struct sl_span *in, struct sl_buf *out
 static int zstd_finish(struct sl_decoder *d, struct sl_error *err)
 {
     const struct zstd_decoder *z = (const struct zstd_decoder *)d;
-    if (z->is_inside)
+    if (z->is_inside || z->n_header >= MAGIC_SIZE)
         return bad(z, "the data ends inside a frame, truncated", err);
-    return z->n_magic ? bad(z, "neither a frame nor the end", err) : 0;
+    return z->n_header ? bad(z, "neither a frame nor the end", err) : 0;
 }
 
 static void zstd_close(struct sl_decoder *d)

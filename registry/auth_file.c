@@ -22,6 +22,7 @@ enum {
 /* What of docker.io is called what: in references, on the network, and in docker's own files. */
 #define DOCKER_HOST "docker.io"
 #define DOCKER_INDEX "index.docker.io"
+#define DOCKER_REGISTRY "registry-1.docker.io"
 #define DOCKER_SERVER "https://index.docker.io/v1/"
 
 struct target {
@@ -41,7 +42,7 @@ struct document {
 /* A piece of a key, compared as a registry: docker.io has three names. */
 static bool is_same_registry(const char *key, size_t len, const char *host)
 {
-    static const char *const docker[] = {DOCKER_HOST, DOCKER_INDEX, "registry-1." DOCKER_HOST};
+    static const char *const docker[] = {DOCKER_HOST, DOCKER_INDEX, DOCKER_REGISTRY};
     bool key_is_docker = false, host_is_docker = false;
     for (size_t i = 0; i < sizeof(docker) / sizeof(docker[0]); i++) {
         key_is_docker |= strlen(docker[i]) == len && strncmp(key, docker[i], len) == 0;

@@ -22,7 +22,8 @@ struct sl_token {
     bool is_fetching;
     time_t asked_at;
     struct sl_fetch fetch;
-    char *url, *form, *basic; /* form and basic are secrets, or NULL */
+    char *realm, *url;  /* for POST and for GET, with its query */
+    char *form, *basic; /* secrets, or NULL */
     struct sl_bytes answer;
     struct sl_token_waiter *waiters;
 };
@@ -40,11 +41,12 @@ static time_t now_s(void)
 
 static void forget_request(struct sl_token *token)
 {
+    free(token->realm);
     free(token->url);
     sl_secret_free(token->form);
     sl_secret_free(token->basic);
     sl_bytes_wipe(&token->answer);
-    token->url = token->form = token->basic = NULL;
+    token->realm = token->url = token->form = token->basic = NULL;
     token->answer = (struct sl_bytes){0};
 }
 
@@ -64,7 +66,6 @@ static struct sl_token *token_free(struct sl_token *token)
     free(token);
     return NULL;
 }
-SL_DEFINE_AUTO(sl_token, token_free)
 
 static bool is_good(const struct sl_token *token)
 {
@@ -131,6 +132,7 @@ static int token_refused(struct sl_fetch *f, struct sl_error *err)
     if (!f->post_form || (f->response.status != 404 && f->response.status != 405))
         return SL_FETCH_DEFAULT;
     f->post_form = NULL;
+    f->url = TOKEN_OF(f)->url;
     return SL_FETCH_AGAIN;
 }
 
@@ -209,7 +211,8 @@ static int compose_request(struct sl_token *token, const struct sl_registry_auth
     int r = check_realm(auth, realm, err);
     if (r < 0)
         return r;
-    token->url = sl_token_url(realm, service, scope, has_password(c) ? c->username : NULL);
+    token->realm = sl_steal(&realm);
+    token->url = sl_token_url(token->realm, service, scope, has_password(c) ? c->username : NULL);
     if (has_password(c))
         token->basic = sl_basic_value(c);
     if (c->identity_token)
@@ -233,7 +236,7 @@ static int start_fetch(struct sl_token *token, const struct sl_registry_auth *au
         .loop = token->cache->loop,
         .settings = token->cache->settings,
         .peer = auth->peer,
-        .url = token->url,
+        .url = token->form ? token->realm : token->url,
         .accept = "application/json",
         .post_form = token->form,
     };

@@ -7,7 +7,7 @@
 #include <strings.h>
 
 enum {
-    HEADER_BYTES_MAX = 64 * 1024, /* of one head, all lines */
+    HEADER_BYTES_MAX = 64 * 1024, /* of all heads of an answer */
     HEADER_LINES_MAX = 256,
     CHALLENGES_MAX = 16 * 1024, /* of all WWW-Authenticate lines */
 };
@@ -103,10 +103,15 @@ static int keep_field(struct sl_http_response *resp, const char *name, const cha
 /* "HTTP/1.1 200 OK", "HTTP/2 200 ". */
 static void start_head(struct sl_http_response *resp, const char *text)
 {
+    size_t bytes = resp->header_bytes, lines = resp->header_lines;
     sl_http_response_done(resp);
+    /* Heads without end, one 100 Continue after the other, share one limit. */
+    resp->header_bytes = bytes;
+    resp->header_lines = lines;
     const char *p = strchr(text, ' ');
-    if (!p++)
+    if (!p)
         return;
+    p++;
     int64_t status = take_number(&p);
     resp->status = status >= 100 && status <= 999 ? (long)status : 0;
 }

@@ -126,6 +126,22 @@ static bool has_odd_component(const char *name)
     return false;
 }
 
+/* "host[:port][/path]", where the path may go on with a tag and digest. In a host, '@' would
+ * make it the host of another URL. */
+static bool is_name_ok(const char *name)
+{
+    size_t len = 0;
+    while (is_name_char(name[len]))
+        len++;
+    return !name[len] && !has_odd_component(name) && !memchr(name, '@', strcspn(name, "/"));
+}
+
+/* The same without tag and digest. */
+static bool is_plain_name_ok(const char *name)
+{
+    return is_name_ok(name) && !strpbrk(name + strcspn(name, "/"), ":@");
+}
+
 /* "*.example.com": a host without port. */
 static bool is_wildcard_ok(const char *prefix)
 {
@@ -146,10 +162,7 @@ static int copy_name(const struct place *p, const char *key, const char *text, c
     char *name = strndup(text, len);
     if (!name)
         return sl_error_oom(err);
-    const char *rest = is_wildcard ? name + 2 : name;
-    while (is_name_char(*rest))
-        rest++;
-    if (*rest || has_odd_component(name) || (is_wildcard && !is_wildcard_ok(name))) {
+    if (!is_name_ok(is_wildcard ? name + 2 : name) || (is_wildcard && !is_wildcard_ok(name))) {
         free(name);
         return BAD(err, p, "%s = \"%s\" is not of the form host[:port][/path]%s", key, text,
                    strchr(text, '*') ? " or *.host" : "");
@@ -301,9 +314,8 @@ static int read_rules(const struct place *p, struct sl_registry_rules *rules, st
 /* A full name without tag and digest, or "" to erase. */
 static bool is_alias_value_ok(const char *value)
 {
-    const char *path = strchr(value, '/');
-    return !*value || (sl_reference_names_host(value) && path[1] && !strpbrk(path, ":@") &&
-                       !has_odd_component(value) && strlen(value) <= NAME_MAX_LEN);
+    return !*value || (sl_reference_names_host(value) && is_plain_name_ok(value) &&
+                       strlen(value) <= NAME_MAX_LEN);
 }
 
 static int read_alias(const struct place *p, size_t i, struct sl_pair *alias, struct sl_error *err)
@@ -362,14 +374,17 @@ static int read_short_name_mode(const struct place *p, struct sl_registry_rules 
 
 static int read_search(const struct place *p, struct sl_registry_rules *rules, struct sl_error *err)
 {
-    int r = get_names(p, "unqualified-search-registries", &rules->search, err);
+    static const char key[] = "unqualified-search-registries";
+    int r = get_names(p, key, &rules->search, err);
     for (char **name = rules->search; r == 0 && name && *name; name++) {
         char *checked = NULL;
-        r = copy_name(p, "unqualified-search-registries", *name, &checked, err);
-        if (r == 0) {
-            free(*name);
-            *name = checked;
-        }
+        r = copy_name(p, key, *name, &checked, err);
+        if (r < 0)
+            break;
+        free(*name);
+        *name = checked;
+        if (!is_plain_name_ok(checked))
+            r = BAD(err, p, "%s holds \"%s\", which has a tag or digest", key, checked);
     }
     return r;
 }

@@ -94,6 +94,14 @@ static int sync_names(const struct sl_store *store, const struct sl_blob_record 
     return sl_store_sync_dir(store, path, err);
 }
 
+/* Of 500 layers held at once each should cost one descriptor. */
+static void let_go(struct sl_staged_layer *staged)
+{
+    sl_cleanup_fdp(&staged->fs);
+    if (staged->hold >= 0)
+        sl_staging_drop(staged->store, &staged->entry);
+}
+
 int sl_layer_commit(struct sl_staged_layer *staged, const struct sl_gate_pass *pass,
                     const struct sl_blob_record *record, struct sl_error *err)
 {
@@ -116,6 +124,8 @@ int sl_layer_commit(struct sl_staged_layer *staged, const struct sl_gate_pass *p
     if (r == 0)
         r = publish(staged, record, &blob, err);
     sl_staging_drop(store, &blob);
+    if (r == 0)
+        let_go(staged);
     if (r == 0)
         r = sync_names(store, record, err);
     if (r == 0)

@@ -15,8 +15,7 @@
  * would wait in flock() too, but only a signal could end that. */
 static int wait_for_close(int watch_fd, int cancel_fd, struct sl_error *err)
 {
-    struct pollfd fds[] = {{.fd = watch_fd, .events = POLLIN},
-                           {.fd = cancel_fd, .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = watch_fd, .events = POLLIN}, {.fd = cancel_fd, .events = POLLIN}};
     char events[sizeof(struct inotify_event) * 16];
     int n;
     do

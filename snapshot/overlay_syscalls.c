@@ -76,7 +76,7 @@ static int set_string(int context, const char *key, const char *value, struct sl
     return context_error(context, errnum, what, err);
 }
 
-/* 0 when this kernel has no lowerdir+ (before 6.5). */
+/* 0 when this kernel has no lowerdir+ (documented since 6.8). */
 static int add_lowers(const struct sl_overlay *overlay, int context, struct sl_error *err)
 {
     char path[SL_STORE_PATH_MAX];

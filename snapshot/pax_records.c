@@ -293,7 +293,7 @@ static int on_xattr(struct sl_pax *pax, const struct record *rec, size_t prefix_
     if (!name_len || memchr(name, 0, name_len))
         return malformed(rec, err);
     int r = is_libarchive ? decode_base64(rec, &value_len, err) : 0;
-    struct sl_tar_xattr *x;
+    struct sl_tar_xattr *x = NULL;
     if (r >= 0)
         r = find_slot(pax, (struct sl_span){name, name_len}, &x, err);
     if (r < 0 || (is_libarchive && !x->is_libarchive))

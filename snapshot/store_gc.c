@@ -31,7 +31,7 @@ struct gc {
     struct digest_set layers;    /* that stay for an image or a mount */
     struct digest_set discarded; /* layers that go */
     unsigned n_dead_mounts;
-    char (*trees)[SL_STORE_PATH_MAX]; /* where the discarded layers are now */
+    char (*trees)[SL_STORE_PATH_MAX]; /* where the discarded layers are now, in no order */
     struct sl_gc_result result;
 };
 
@@ -244,7 +244,7 @@ static int decide(struct gc *gc, struct sl_error *err)
         r = sl_store_each_digest(gc->store, "layers", "", sweep_layer, gc, err);
     if (r < 0)
         return r;
-    set_sort(&gc->discarded); /* shares nothing with the order of trees */
+    set_sort(&gc->discarded);
     r = sl_store_each_digest(gc->store, "blobs", ".json", sweep_blob, gc, err);
     if (r == 0)
         r = sl_store_each_name(gc->store, "locks", sweep_lock, gc, err);

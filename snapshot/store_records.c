@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store_records.h"
 
-#include "record_writer.h"
 #include "sluice/core/json.h"
+#include "sluice/core/json_writer.h"
 #include "sluice/core/limits.h"
 
 #include <stdlib.h>
@@ -126,14 +126,14 @@ static int need_digests(const struct sl_json *object, const char *name, struct s
 int sl_layer_record_format(const struct sl_digest *diff_id, const struct sl_path_list *implicit,
                            int64_t created, struct sl_bytes *ret, struct sl_error *err)
 {
-    SL_AUTO(sl_record_writer) w = sl_record_writer_new();
-    sl_record_digest(w, "diffId", diff_id);
-    sl_record_array_open(w, "implicit");
+    SL_AUTO(sl_json_writer) w = sl_json_writer_new(/* pretty= */ false);
+    sl_json_put_digest(w, "diffId", diff_id);
+    sl_json_open_array(w, "implicit");
     for (size_t i = 0; i < implicit->n; i++)
-        sl_record_base64(w, NULL, sl_span_of(implicit->paths[i]));
-    sl_record_array_close(w);
-    sl_record_int(w, "created", created);
-    return sl_record_end(w, ret, err);
+        sl_json_put_base64(w, NULL, sl_span_of(implicit->paths[i]));
+    sl_json_close_array(w);
+    sl_json_put_int(w, "created", created);
+    return sl_json_end(w, ret, err);
 }
 
 static int add_base64_path(struct sl_path_list *list, const struct sl_json *node,
@@ -174,12 +174,13 @@ int sl_layer_record_parse(struct sl_span text, const struct sl_digest *diff_id,
 int sl_blob_record_format(const struct sl_blob_record *record, struct sl_bytes *ret,
                           struct sl_error *err)
 {
-    SL_AUTO(sl_record_writer) w = sl_record_writer_new();
-    sl_record_digest(w, "blob", &record->blob);
-    sl_record_digest(w, "diffId", &record->diff_id);
-    sl_record_bool(w, "encrypted", record->encrypted);
-    sl_record_base64(w, "keyCheck", (struct sl_span){record->key_check, sizeof(record->key_check)});
-    return sl_record_end(w, ret, err);
+    SL_AUTO(sl_json_writer) w = sl_json_writer_new(/* pretty= */ false);
+    sl_json_put_digest(w, "blob", &record->blob);
+    sl_json_put_digest(w, "diffId", &record->diff_id);
+    sl_json_put_bool(w, "encrypted", record->encrypted);
+    sl_json_put_base64(w, "keyCheck",
+                       (struct sl_span){record->key_check, sizeof(record->key_check)});
+    return sl_json_end(w, ret, err);
 }
 
 int sl_blob_record_parse(struct sl_span text, const struct sl_digest *blob,
@@ -224,15 +225,15 @@ struct sl_image_record *sl_image_record_free(struct sl_image_record *record)
 int sl_image_record_format(const struct sl_image_record *record, struct sl_bytes *ret,
                            struct sl_error *err)
 {
-    SL_AUTO(sl_record_writer) w = sl_record_writer_new();
-    sl_record_digest(w, "manifest", &record->manifest);
-    sl_record_digest(w, "config", &record->config);
-    sl_record_digests(w, "diffIds", record->diff_ids, record->n_layers);
-    sl_record_bool(w, "encrypted", record->encrypted);
-    sl_record_int(w, "size", (int64_t)record->size);
-    sl_record_int(w, "pulled", record->pulled);
-    sl_record_base64(w, "configJson", sl_bytes_span(&record->config_json));
-    return sl_record_end(w, ret, err);
+    SL_AUTO(sl_json_writer) w = sl_json_writer_new(/* pretty= */ false);
+    sl_json_put_digest(w, "manifest", &record->manifest);
+    sl_json_put_digest(w, "config", &record->config);
+    sl_json_put_digests(w, "diffIds", record->diff_ids, record->n_layers);
+    sl_json_put_bool(w, "encrypted", record->encrypted);
+    sl_json_put_int(w, "size", (int64_t)record->size);
+    sl_json_put_int(w, "pulled", record->pulled);
+    sl_json_put_base64(w, "configJson", sl_bytes_span(&record->config_json));
+    return sl_json_end(w, ret, err);
 }
 
 int sl_image_record_parse(struct sl_span text, const struct sl_digest *manifest,
@@ -273,10 +274,10 @@ int sl_image_record_parse(struct sl_span text, const struct sl_digest *manifest,
 int sl_ref_record_format(const char *name, const struct sl_digest *manifest, struct sl_bytes *ret,
                          struct sl_error *err)
 {
-    SL_AUTO(sl_record_writer) w = sl_record_writer_new();
-    sl_record_string(w, "name", name);
-    sl_record_digest(w, "manifest", manifest);
-    return sl_record_end(w, ret, err);
+    SL_AUTO(sl_json_writer) w = sl_json_writer_new(/* pretty= */ false);
+    sl_json_put_string(w, "name", name);
+    sl_json_put_digest(w, "manifest", manifest);
+    return sl_json_end(w, ret, err);
 }
 
 int sl_ref_record_parse(struct sl_span text, char **ret_name, struct sl_digest *ret_manifest,
@@ -317,13 +318,13 @@ int sl_mount_record_format(const struct sl_mount_record *record,
                            const struct sl_mount_origin *origin, struct sl_bytes *ret,
                            struct sl_error *err)
 {
-    SL_AUTO(sl_record_writer) w = sl_record_writer_new();
-    sl_record_base64(w, "target", sl_span_of(record->target));
-    sl_record_digest(w, "manifest", &record->manifest);
-    sl_record_digests(w, "diffIds", record->diff_ids, record->n_layers);
-    sl_record_string(w, "bootId", origin->boot_id);
-    sl_record_int(w, "namespace", origin->namespace_id);
-    return sl_record_end(w, ret, err);
+    SL_AUTO(sl_json_writer) w = sl_json_writer_new(/* pretty= */ false);
+    sl_json_put_base64(w, "target", sl_span_of(record->target));
+    sl_json_put_digest(w, "manifest", &record->manifest);
+    sl_json_put_digests(w, "diffIds", record->diff_ids, record->n_layers);
+    sl_json_put_string(w, "bootId", origin->boot_id);
+    sl_json_put_int(w, "namespace", origin->namespace_id);
+    return sl_json_end(w, ret, err);
 }
 
 static int need_target(const struct sl_json *root, char **ret, struct sl_error *err)

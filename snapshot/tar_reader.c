@@ -358,7 +358,7 @@ static int begin_gnu_sparse(struct sl_tar_reader *reader, const uint8_t *block,
 
 static int begin_pax_sparse(struct sl_tar_reader *reader, struct sl_error *err)
 {
-    enum sl_pax_sparse form;
+    enum sl_pax_sparse form = SL_PAX_PLAIN;
     int r = sl_pax_sparse_form(&reader->pax, &form, err);
     if (r < 0)
         return r;

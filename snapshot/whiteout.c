@@ -178,8 +178,12 @@ static int make_opaque(struct sl_whiteouts *w, int fd, struct sl_error *err)
 
 static int make_whiteout(struct sl_whiteouts *w, const struct sl_place *place, struct sl_error *err)
 {
+    /* The same tree from the same layer, always: so the epoch, as for implicit directories. */
+    static const struct timespec epoch[2];
     if (mknodat(place->dirfd, place->base, S_IFCHR, makedev(0, 0)) == 0)
-        return 0;
+        return utimensat(place->dirfd, place->base, epoch, AT_SYMLINK_NOFOLLOW) < 0
+                   ? sl_error_system(err, errno, "set the times of a whiteout")
+                   : 0;
     if (errno != EEXIST)
         return sl_error_system(err, errno, "make the whiteout of '%s'", place->base);
     /* The layer has the name itself, and so hides it already: unless it is a directory, which

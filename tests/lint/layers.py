@@ -16,7 +16,7 @@ MAY_USE["service"] = MAY_USE["cli"]
 # Calls that only one file may make.
 ONLY_IN = {
     "sl_layer_commit": {"snapshot/layer_commit.c", "pipeline/commit_gate.c"},
-    "sl_image_commit": {"snapshot/image_commit.c", "pipeline/commit_gate.c"},
+    "sl_image_commit": {"snapshot/image_store.c", "pipeline/commit_gate.c"},
 }
 BANNED = re.compile(r"\b(sprintf|strcpy|strcat|atoi|alloca|system|tmpnam|gets)\s*\(")
 

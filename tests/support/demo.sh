@@ -32,8 +32,12 @@ make_layers() {
     mkdir -p "$work/debs" "$work/python" "$work/app/srv" "$work/app/usr/share"
     (cd "$work/debs" && apt-get -q download -o APT::Sandbox::User=root \
         $(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
-            --no-replaces --no-enhances python3-minimal | grep -E '^(lib)?python3[.0-9]*-?(minimal|stdlib)?$' | sort -u) >/dev/null 2>&1)
+            --no-replaces --no-enhances python3-minimal | grep -E '^((lib)?python3[.0-9]*-?(minimal|stdlib)?|libexpat1)$' | sort -u) >/dev/null 2>&1)
     for deb in "$work"/debs/*.deb; do dpkg-deb -x "$deb" "$work/python"; done
+    # Packages may still ship /lib, where the base has a link to usr/lib.
+    if [ -d "$work/python/lib" ]; then
+        cp -a "$work/python/lib" "$work/python/usr/" && rm -r "$work/python/lib"
+    fi
     cat >"$work/app/srv/hello.py" <<'PY'
 import os, platform, sys
 print("hello from", open("/etc/os-release").readline().split("=")[1].strip(),
@@ -112,4 +116,4 @@ say "again: nothing is downloaded twice"
     --decryption-key "$work/key.pem" "docker://$registry/demo:1"
 "$sluice" images --root "$work/store"
 
-say "cleaned up: $work"
+say "cleaning up"

@@ -4,6 +4,8 @@
 
 #include "key_vectors.h"
 
+#include <pthread.h>
+
 #define PUBOPTS "org.opencontainers.image.enc.pubopts"
 #define KEYS "org.opencontainers.image.enc.keys."
 #define FAILED                                                                                     \
@@ -196,6 +198,44 @@ static void provider_specs_are_recorded(void **state)
     assert_fails(sl_key_ring_add_spec(ring, "provider::x", &err), EINVAL, err, SL_E_FORMAT);
 }
 
+struct shared {
+    const struct sl_key_ring *ring;
+    const struct elements *elements;
+    int failures;
+};
+
+static void *unwrap_again_and_again(void *arg)
+{
+    struct shared *shared = arg;
+    const struct elements *e = shared->elements;
+    struct sl_pair pairs[] = {{(char *)PUBOPTS, e->pubopts}, {(char *)KEYS "jwe", e->jwe2}};
+    for (int i = 0; i < 8; i++) {
+        SL_AUTO(sl_enc_annotations) a = NULL;
+        struct sl_layer_key key = {0};
+        if (sl_enc_annotations_parse(pairs, 2, &a, NULL) < 0 ||
+            sl_key_ring_unwrap(shared->ring, a, &key, NULL) < 0)
+            shared->failures++;
+    }
+    return NULL;
+}
+
+/* For the thread sanitizer: layers are unwrapped in parallel from one ring. */
+static void ring_is_used_by_many_threads_at_once(void **state)
+{
+    enum { THREADS = 4 };
+    SL_AUTO(sl_key_ring) ring = make_ring((const char *[3]){PKCS7_KEY, P521_KEY}, NULL, NULL);
+    struct shared shared[THREADS];
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        shared[i] = (struct shared){.ring = ring, .elements = *state};
+        assert_ok(pthread_create(&threads[i], NULL, unwrap_again_and_again, &shared[i]));
+    }
+    for (int i = 0; i < THREADS; i++) {
+        assert_ok(pthread_join(threads[i], NULL));
+        assert_int_equal(shared[i].failures, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +244,7 @@ int main(void)
         cmocka_unit_test(nothing_fits_gives_one_line_with_all_reasons),
         cmocka_unit_test(many_reasons_stay_within_the_message),
         cmocka_unit_test(provider_specs_are_recorded),
+        cmocka_unit_test(ring_is_used_by_many_threads_at_once),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <zstd.h>
 
 static const struct sl_span empty = {(const uint8_t *)"", 0};
 
@@ -58,6 +59,22 @@ static void frames_and_skippable_frames_are_joined(void **state)
         sl_test_skippable(&stream, at % 2000 ? empty : part);
     }
     sl_assert_decompresses(sl_bytes_span(&stream), sl_bytes_span(&text));
+}
+
+/* The content size takes 1, 2 or 4 bytes of the header; small frames have no window. */
+static void frame_that_tells_its_size_decompresses(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {0, 1, 255, 256, 65791, 65792, 140 * 1000};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        SL_AUTO_DONE(sl_bytes) text = sl_test_text(sizes[i]), stream = {0};
+        static uint8_t frame[256 * 1024];
+        size_t n = ZSTD_compress(frame, sizeof(frame), text.data, text.len, 1);
+        assert_false(ZSTD_isError(n));
+        assert_int_equal(ZSTD_getFrameContentSize(frame, n), sizes[i]);
+        sl_test_append(&stream, (struct sl_span){frame, n});
+        sl_assert_decompresses(sl_bytes_span(&stream), sl_bytes_span(&text));
+    }
 }
 
 static void empty_frame_gives_nothing(void **state)
@@ -163,6 +180,7 @@ int main(void)
         cmocka_unit_test(frame_larger_than_the_lane_decompresses),
         cmocka_unit_test(frame_that_fills_buffers_exactly_decompresses),
         cmocka_unit_test(frames_and_skippable_frames_are_joined),
+        cmocka_unit_test(frame_that_tells_its_size_decompresses),
         cmocka_unit_test(empty_frame_gives_nothing),
         cmocka_unit_test(skippable_frame_alone_gives_nothing),
         cmocka_unit_test(stream_truncated_anywhere_fails_with_format),

@@ -26,7 +26,7 @@ struct place {
 static int set_up(void **state)
 {
     struct place *p = calloc(1, sizeof(*p));
-    strcpy(p->path, "/tmp/sl-remove-XXXXXX");
+    (void)snprintf(p->path, sizeof(p->path), "/tmp/sl-remove-XXXXXX");
     assert_non_null(mkdtemp(p->path));
     p->fd = open(p->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(p->fd >= 0);

@@ -12,8 +12,7 @@ struct sl_enc_annotations;
 /* Refuses a missing or malformed pubopts, an unknown cipher, a public nonce, and annotations
  * without any wrapped key. */
 SL_MUST_CHECK int sl_enc_annotations_parse(const struct sl_pair *annotations, size_t n,
-                                           struct sl_enc_annotations **ret,
-                                           struct sl_error *err);
+                                           struct sl_enc_annotations **ret, struct sl_error *err);
 struct sl_enc_annotations *sl_enc_annotations_free(struct sl_enc_annotations *a);
 SL_DEFINE_AUTO(sl_enc_annotations, sl_enc_annotations_free)
 /* True if any annotation belongs to layer encryption: wrong on a layer whose media type is not. */
@@ -46,5 +45,5 @@ void sl_key_ring_allow_a256ctr(struct sl_key_ring *ring, bool allow);
  * "Failed to decrypt the image layer, please ensure that the decryption key is placed and
  * correct". The caller wipes *ret. */
 SL_MUST_CHECK int sl_key_ring_unwrap(const struct sl_key_ring *ring,
-                                     const struct sl_enc_annotations *a,
-                                     struct sl_layer_key *ret, struct sl_error *err);
+                                     const struct sl_enc_annotations *a, struct sl_layer_key *ret,
+                                     struct sl_error *err);

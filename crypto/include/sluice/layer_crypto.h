@@ -20,8 +20,7 @@ void sl_layer_key_done(struct sl_layer_key *key);
 /* Proof of possession of a layer's key that can be stored: HMAC-SHA-256 keyed with the LEK, over
  * a fixed label, the nonce and the blob digest. Reveals nothing about the key. */
 enum { SL_KEY_CHECK_SIZE = 32 };
-SL_MUST_CHECK int sl_layer_key_check(const struct sl_layer_key *key,
-                                     const struct sl_digest *blob,
+SL_MUST_CHECK int sl_layer_key_check(const struct sl_layer_key *key, const struct sl_digest *blob,
                                      uint8_t ret[SL_KEY_CHECK_SIZE], struct sl_error *err);
 
 /* Checks size and digest of a blob's bytes and passes them on. */

@@ -11,9 +11,9 @@
 #define SL_STORE_ROOT_DEFAULT "/var/lib/sluice"
 
 struct sl_engine_options {
-    const char *root;   /* of the store; NULL: SL_STORE_ROOT_DEFAULT */
-    unsigned threads;   /* workers; 0: one for each core */
-    size_t memory;      /* bytes of the buffer pool; 0: SL_BUF_POOL_DEFAULT */
+    const char *root; /* of the store; NULL: SL_STORE_ROOT_DEFAULT */
+    unsigned threads; /* workers; 0: one for each core */
+    size_t memory;    /* bytes of the buffer pool; 0: SL_BUF_POOL_DEFAULT */
     struct sl_registry_options registry;
 };
 
@@ -43,8 +43,8 @@ enum { SL_LAYER_STAGES_MAX = 8 };
 /* One layer, as far as anybody outside may know. */
 struct sl_layer_report {
     struct sl_digest blob, diff_id;
-    uint64_t size;        /* bytes of the blob */
-    uint64_t received;    /* of them so far */
+    uint64_t size;     /* bytes of the blob */
+    uint64_t received; /* of them so far */
     enum sl_layer_state state;
     bool encrypted;
     const char *protocol; /* that unwrapped the key: "jwe"; NULL when not encrypted */
@@ -66,15 +66,15 @@ struct sl_pull_report {
 };
 
 struct sl_pull_options {
-    const char *image;          /* as the user wrote it */
-    const char *bundle;         /* folder that gets rootfs/ and config.json; NULL: store only */
+    const char *image;           /* as the user wrote it */
+    const char *bundle;          /* folder that gets rootfs/ and config.json; NULL: store only */
     struct sl_platform platform; /* NULL members: this machine's */
     const char *const *decryption_keys; /* NULL-terminated; NULL: none */
-    const char *kbc;            /* "offline_fs_kbc::null", or NULL */
-    const char *offline_keys;   /* file for offline_fs_kbc; NULL: its default */
-    bool insecure_policy;       /* accept images without any signature policy */
-    bool verify_first;          /* no decompressor sees a byte before its blob is verified */
-    unsigned jobs;              /* layers at once; 0: 4 */
+    const char *kbc;                    /* "offline_fs_kbc::null", or NULL */
+    const char *offline_keys;           /* file for offline_fs_kbc; NULL: its default */
+    bool insecure_policy;               /* accept images without any signature policy */
+    bool verify_first; /* no decompressor sees a byte before its blob is verified */
+    unsigned jobs;     /* layers at once; 0: 4 */
     /* Called on the pulling thread at most a few times a second, and once at the end. */
     void (*progress)(void *arg, const struct sl_pull_report *report);
     void *progress_arg;

@@ -16,8 +16,8 @@ struct sl_registry_options {
     bool insecure;               /* --tls-verify=false: no verification, plain HTTP allowed */
     bool force_secure;           /* --tls-verify=true: beats "insecure" of the configuration */
     const char *extra_root_certificates; /* PEM text, added to the platform's roots; or NULL */
-    const char *user_agent;      /* NULL: "sluice/VERSION" */
-    unsigned max_attempts;       /* tries per request; 0: 5 */
+    const char *user_agent;              /* NULL: "sluice/VERSION" */
+    unsigned max_attempts;               /* tries per request; 0: 5 */
 };
 
 /* The HTTP engine: one loop thread with connections, tokens and rules shared by all images of
@@ -44,10 +44,10 @@ const char *sl_image_source_name(const struct sl_image_source *src);
 /* An image resolved to digests: everything after this uses them. */
 struct sl_resolved_image {
     struct sl_digest manifest_digest;
-    bool has_index_digest;         /* it was chosen from an index: this one, the outermost */
+    bool has_index_digest; /* it was chosen from an index: this one, the outermost */
     struct sl_digest index_digest;
     struct sl_bytes manifest_json;
-    struct sl_bytes config_json;   /* verified against manifest->config */
+    struct sl_bytes config_json; /* verified against manifest->config */
     struct sl_manifest *manifest;
     struct sl_image_config *config;
 };
@@ -65,9 +65,9 @@ SL_DEFINE_AUTO(sl_resolved_image, sl_resolved_image_free)
  * digest: a stage does. blob must outlive the stream. */
 struct sl_blob_stream;
 SL_MUST_CHECK int sl_image_source_stream(struct sl_image_source *src,
-                                         const struct sl_descriptor *blob,
-                                         struct sl_buf_lane *lane, struct sl_flow *flow,
-                                         struct sl_blob_stream **ret, struct sl_error *err);
+                                         const struct sl_descriptor *blob, struct sl_buf_lane *lane,
+                                         struct sl_flow *flow, struct sl_blob_stream **ret,
+                                         struct sl_error *err);
 /* Stops soon and ends the flow with SL_E_CANCELLED unless it has ended already. Any thread, does
  * not block. */
 void sl_blob_stream_stop(struct sl_blob_stream *stream);

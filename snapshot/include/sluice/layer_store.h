@@ -68,12 +68,12 @@ SL_MUST_CHECK int sl_staged_layer_new(struct sl_store *store, struct sl_staged_l
  * sl_store_hold_layer(): free it after the image was committed. */
 struct sl_staged_layer *sl_staged_layer_free(struct sl_staged_layer *staged);
 SL_DEFINE_AUTO(sl_staged_layer, sl_staged_layer_free)
-/* The directory of the tree (staging/<random>/fs); borrowed. */
+/* The directory of the tree (staging/<random>/fs); borrowed, and closed by the commit. */
 int sl_staged_layer_fd(const struct sl_staged_layer *staged);
 /* Paths (relative, bytes) of directories that the layer needed and did not describe: their
  * attributes come from the layers below. "" is the root. Takes a copy. */
-SL_MUST_CHECK int sl_staged_layer_add_implicit(struct sl_staged_layer *staged,
-                                               struct sl_span path, struct sl_error *err);
+SL_MUST_CHECK int sl_staged_layer_add_implicit(struct sl_staged_layer *staged, struct sl_span path,
+                                               struct sl_error *err);
 /* Syncs the tree and renames it into layers/, then records the blob. When the layer is there
  * already (another blob with the same content), only the blob is recorded and the tree dropped.
  * One name for the whole act: nothing else publishes a layer. Called by the gate only. */
@@ -83,15 +83,15 @@ SL_MUST_CHECK int sl_layer_commit(struct sl_staged_layer *staged, const struct s
 /* ---- images ---- */
 
 struct sl_image_record {
-    char *name;                     /* the canonical reference it was pulled by; may be NULL */
+    char *name; /* the canonical reference it was pulled by; may be NULL */
     struct sl_digest manifest;
     struct sl_digest config;
-    struct sl_digest *diff_ids;     /* bottom first, duplicates kept */
+    struct sl_digest *diff_ids; /* bottom first, duplicates kept */
     size_t n_layers;
-    bool encrypted;                 /* any layer came encrypted */
-    uint64_t size;                  /* bytes of the blobs as sent */
-    int64_t pulled;                 /* seconds since the epoch */
-    struct sl_bytes config_json;    /* the image config, as verified */
+    bool encrypted;              /* any layer came encrypted */
+    uint64_t size;               /* bytes of the blobs as sent */
+    int64_t pulled;              /* seconds since the epoch */
+    struct sl_bytes config_json; /* the image config, as verified */
 };
 struct sl_image_record *sl_image_record_free(struct sl_image_record *record);
 SL_DEFINE_AUTO(sl_image_record, sl_image_record_free)

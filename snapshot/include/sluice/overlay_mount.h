@@ -6,11 +6,12 @@
 
 struct sl_mount_record {
     char *id;
-    char *target;                /* absolute path of the mount point */
+    char *target; /* absolute path of the mount point */
     struct sl_digest manifest;
-    struct sl_digest *diff_ids;  /* bottom first, duplicates kept */
+    struct sl_digest *diff_ids; /* bottom first, duplicates kept */
     size_t n_layers;
-    bool alive;                  /* the overlay is mounted right now */
+    bool alive; /* the overlay is mounted right now: in this mount namespace, or
+                   in the one it was mounted in, as far as /proc shows it */
 };
 struct sl_mount_record *sl_mount_record_free(struct sl_mount_record *record);
 SL_DEFINE_AUTO(sl_mount_record, sl_mount_record_free)
@@ -26,7 +27,10 @@ struct sl_mount_options {
 SL_MUST_CHECK int sl_store_mount(struct sl_store *store, const struct sl_image_record *image,
                                  const char *target, const struct sl_mount_options *options,
                                  struct sl_error *err);
-/* Unmounts what sl_store_mount() mounted at target and removes its upper directory. */
+/* Unmounts what sl_store_mount() mounted at target and removes its upper directory; to be called
+ * in the mount namespace of the mount. While the overlay is bound to another place as well, its
+ * directory stays until gc finds it unused. Mounts that a crash or a reboot ended are collected by
+ * gc; one of another mount namespace is when nobody lives there, or at the next boot. */
 SL_MUST_CHECK int sl_store_unmount(struct sl_store *store, const char *target,
                                    struct sl_error *err);
 /* All mounts, a NULL-terminated list, each to be freed, then the list. */

@@ -7,12 +7,12 @@
 
 /* Zero members mean the defaults. */
 struct sl_untar_limits {
-    uint64_t entries;      /* 16 Mi */
-    uint64_t file_size;    /* bytes of one file, as it appears: 1 TiB (sparse files) */
-    uint64_t total_size;   /* bytes of file content written: 256 GiB */
-    size_t pax_size;       /* bytes of the extended headers of one entry: 1 MiB */
-    size_t path_size;      /* bytes of a path: 64 KiB */
-    unsigned depth;        /* components of a path: 4096 */
+    uint64_t entries;    /* 16 Mi */
+    uint64_t file_size;  /* bytes of one file, as it appears: 1 TiB (sparse files) */
+    uint64_t total_size; /* bytes of file content written: 256 GiB */
+    size_t pax_size;     /* bytes of the extended headers of one entry: 1 MiB */
+    size_t path_size;    /* bytes of a path: 64 KiB */
+    unsigned depth;      /* components of a path: 4096 */
 };
 struct sl_untar_options {
     struct sl_untar_limits limits;
@@ -21,5 +21,5 @@ struct sl_untar_options {
 
 /* staged must outlive the stage. options may be NULL. */
 SL_MUST_CHECK int sl_stage_untar_new(struct sl_staged_layer *staged,
-                                     const struct sl_untar_options *options,
-                                     struct sl_stage **ret, struct sl_error *err);
+                                     const struct sl_untar_options *options, struct sl_stage **ret,
+                                     struct sl_error *err);

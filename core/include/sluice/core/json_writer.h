@@ -15,6 +15,8 @@ void sl_json_put_string(struct sl_json_writer *w, const char *name, const char *
 /* A list of strings, ended by NULL; NULL is an empty list. */
 void sl_json_put_strings(struct sl_json_writer *w, const char *name, char *const *values);
 void sl_json_put_digest(struct sl_json_writer *w, const char *name, const struct sl_digest *value);
+void sl_json_put_digests(struct sl_json_writer *w, const char *name, const struct sl_digest *values,
+                         size_t n);
 void sl_json_put_base64(struct sl_json_writer *w, const char *name, struct sl_span value);
 void sl_json_put_bool(struct sl_json_writer *w, const char *name, bool value);
 void sl_json_put_int(struct sl_json_writer *w, const char *name, int64_t value);

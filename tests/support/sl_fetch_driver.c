@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Drives the docker transport from tests, without the program around it:
+ *
+ *   sl_fetch_driver [OPTIONS] HOST REPOSITORY TAG manifest
+ *   sl_fetch_driver [OPTIONS] HOST REPOSITORY TAG small DIGEST SIZE
+ *   sl_fetch_driver [OPTIONS] HOST REPOSITORY TAG blob DIGEST SIZE [DIGEST SIZE]...
+ *
+ * manifest and small print the document; blob streams all blobs at once through flows and prints
+ * "sha256:HEX BYTES" for each. A failure is "CODE ERRNO: message" on stderr and exit status 1.
+ */
+#include "registry.h"
+#include "sluice/core/digest.h"
+#include "source_ops.h"
+
+#include <getopt.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOBS_MAX = 16 };
+
+struct settings {
+    struct sl_registry_options registry;
+    unsigned base_ms, stall_s, connect_ms;
+    size_t lane;
+    uint64_t stop_at, cancel_at; /* bytes of the first blob; 0: never */
+};
+
+struct blob_run;
+
+/* The end of a flow: sums the bytes up. */
+struct sink {
+    struct sl_stage base;
+    struct blob_run *run;
+    struct sl_hash *hash;
+    uint64_t seen;
+    bool is_past_mark;
+};
+
+struct blob_run {
+    const struct settings *settings;
+    struct sl_registry *registry;
+    struct sl_descriptor blob;
+    struct sl_buf_lane *lane;
+    struct sl_flow *flow;
+    struct sl_blob_stream *stream;
+    pthread_mutex_t lock; /* guards stream against a stop that comes before it is known */
+    pthread_cond_t cond;
+    bool is_done;
+    int r;
+    struct sl_error err;
+    char digest[SL_DIGEST_TEXT_MAX];
+    uint64_t bytes;
+};
+
+static int fail(const struct sl_error *err)
+{
+    fprintf(stderr, "%s %d: %s\n", sl_errc_name(err->code), err->errnum, err->msg);
+    return 1;
+}
+
+static void stop_stream(void *arg)
+{
+    struct blob_run *run = arg;
+    pthread_mutex_lock(&run->lock);
+    if (run->stream)
+        run->stream->ops->stop(run->stream);
+    pthread_mutex_unlock(&run->lock);
+}
+
+static int sink_push(struct sl_stage *stage, struct sl_buf **bufp, struct sl_error *err)
+{
+    (void)err;
+    struct sink *sink = (struct sink *)stage;
+    const struct settings *s = sink->run->settings;
+    sl_hash_update(sink->hash, sl_buf_span(*bufp));
+    sink->seen += (*bufp)->len;
+    sl_buf_release(bufp);
+    if (!sink->is_past_mark && s->stop_at && sink->seen >= s->stop_at) {
+        sink->is_past_mark = true;
+        stop_stream(sink->run);
+    }
+    if (!sink->is_past_mark && s->cancel_at && sink->seen >= s->cancel_at) {
+        sink->is_past_mark = true;
+        sl_registry_cancel(sink->run->registry);
+    }
+    return 0;
+}
+
+static int sink_finish(struct sl_stage *stage, struct sl_error *err)
+{
+    (void)err;
+    struct sink *sink = (struct sink *)stage;
+    struct sl_digest digest;
+    sl_hash_final(sink->hash, &digest);
+    sl_digest_format(&digest, sink->run->digest);
+    sink->run->bytes = sink->seen;
+    return 0;
+}
+
+static void sink_close(struct sl_stage *stage)
+{
+    struct sink *sink = (struct sink *)stage;
+    sl_hash_free(sink->hash);
+    free(sink);
+}
+
+static const struct sl_stage_ops sink_ops = {
+    .name = "sink",
+    .phase = SL_PHASE_BLOB,
+    .push = sink_push,
+    .finish = sink_finish,
+    .close = sink_close,
+};
+
+static void flow_done(void *arg, int r, const struct sl_error *err)
+{
+    struct blob_run *run = arg;
+    pthread_mutex_lock(&run->lock);
+    run->r = r;
+    if (r < 0)
+        run->err = *err;
+    run->is_done = true;
+    pthread_cond_signal(&run->cond);
+    pthread_mutex_unlock(&run->lock);
+}
+
+static int blob_start(struct blob_run *run, struct sl_source *src, struct sl_buf_pool *pool,
+                      struct sl_worker_pool *workers, struct sl_error *err)
+{
+    const struct sl_flow_events events = {flow_done, stop_stream, run};
+    struct sink *sink = calloc(1, sizeof(*sink));
+    if (!sink)
+        return sl_error_oom(err);
+    sink->base.ops = &sink_ops;
+    sink->run = run;
+    struct sl_stage *stage = &sink->base;
+    int r = sl_hash_new(SL_SHA256, &sink->hash, err);
+    if (r == 0)
+        r = sl_flow_new(workers, &events, &run->flow, err);
+    if (r < 0) {
+        sl_stage_close(stage);
+        return r;
+    }
+    r = sl_flow_add(run->flow, &stage, SL_NEW_SEGMENT, err);
+    if (r == 0)
+        r = sl_buf_lane_open(pool, run->settings->lane, &run->lane, err);
+    if (r < 0)
+        return r;
+    sl_flow_start(run->flow);
+    pthread_mutex_lock(&run->lock);
+    r = src->ops->stream(src, &run->blob, run->lane, run->flow, &run->stream, err);
+    pthread_mutex_unlock(&run->lock);
+    if (r < 0)
+        sl_flow_end(run->flow, r, err);
+    return 0;
+}
+
+static void blob_join(struct blob_run *run)
+{
+    pthread_mutex_lock(&run->lock);
+    while (run->flow && !run->is_done)
+        pthread_cond_wait(&run->cond, &run->lock);
+    struct sl_blob_stream *stream = run->stream;
+    pthread_mutex_unlock(&run->lock);
+    if (stream)
+        stream->ops->close(stream);
+    sl_flow_free(run->flow);
+    sl_buf_lane_close(run->lane);
+}
+
+static int run_blobs(const struct settings *settings, struct sl_registry *registry,
+                     struct sl_source *src, char **args)
+{
+    SL_AUTO(sl_buf_pool) pool = NULL;
+    SL_AUTO(sl_worker_pool) workers = NULL;
+    static struct blob_run runs[BLOBS_MAX];
+    struct sl_error err;
+    size_t n = 0;
+    if (sl_buf_pool_new(SL_BUF_POOL_DEFAULT, &pool, &err) < 0 ||
+        sl_worker_pool_new(2, &workers, &err) < 0)
+        return fail(&err);
+    for (; n < BLOBS_MAX && args[2 * n] && args[2 * n + 1]; n++) {
+        struct blob_run *run = &runs[n];
+        run->settings = settings;
+        run->registry = registry;
+        run->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+        run->cond = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+        run->blob.size = strtoull(args[2 * n + 1], NULL, 10);
+        if (sl_digest_parse(args[2 * n], &run->blob.digest, &err) < 0 ||
+            blob_start(run, src, pool, workers, &err) < 0)
+            return fail(&err);
+    }
+    int status = 0;
+    for (size_t i = 0; i < n; i++) {
+        blob_join(&runs[i]);
+        if (runs[i].r < 0)
+            status = fail(&runs[i].err);
+        else
+            printf("%s %llu\n", runs[i].digest, (unsigned long long)runs[i].bytes);
+    }
+    return status;
+}
+
+static int run_verb(const struct settings *settings, struct sl_registry *registry,
+                    struct sl_source *src, const char *verb, char **args)
+{
+    SL_AUTO_DONE(sl_source_document) doc = {0};
+    struct sl_error err;
+    if (strcmp(verb, "small") != 0) {
+        if (src->ops->fetch_manifest(src, NULL, &doc, &err) < 0)
+            return fail(&err);
+        if (!strcmp(verb, "blob"))
+            return run_blobs(settings, registry, src, args);
+        char digest[SL_DIGEST_TEXT_MAX] = "none";
+        if (doc.has_promised)
+            sl_digest_format(&doc.promised, digest);
+        fprintf(stderr, "media type %s, promised %s\n", doc.media_type ? doc.media_type : "none",
+                digest);
+    } else {
+        struct sl_descriptor blob = {.size = strtoull(args[1], NULL, 10)};
+        if (sl_digest_parse(args[0], &blob.digest, &err) < 0 ||
+            src->ops->fetch_blob(src, &blob, &doc.bytes, &err) < 0)
+            return fail(&err);
+    }
+    (void)fwrite(doc.bytes.data, 1, doc.bytes.len, stdout);
+    return 0;
+}
+
+static int set_option(struct settings *s, int option)
+{
+    switch (option) {
+    case 'a':
+        s->registry.authfile = optarg;
+        return 0;
+    case 'c':
+        s->registry.creds = optarg;
+        return 0;
+    case 'd':
+        s->registry.cert_dir = optarg;
+        return 0;
+    case 'r':
+        s->registry.registries_conf = optarg;
+        return 0;
+    case 'i':
+        s->registry.insecure = true;
+        return 0;
+    case 'n':
+        s->registry.max_attempts = (unsigned)strtoul(optarg, NULL, 10);
+        return 0;
+    case 'b':
+        s->base_ms = (unsigned)strtoul(optarg, NULL, 10);
+        return 0;
+    case 's':
+        s->stall_s = (unsigned)strtoul(optarg, NULL, 10);
+        return 0;
+    case 'l':
+        s->lane = strtoul(optarg, NULL, 10);
+        return 0;
+    case 'x':
+        s->stop_at = strtoull(optarg, NULL, 10);
+        return 0;
+    case 'X':
+        s->cancel_at = strtoull(optarg, NULL, 10);
+        return 0;
+    default:
+        return -1;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"authfile", required_argument, NULL, 'a'},
+        {"creds", required_argument, NULL, 'c'},
+        {"cert-dir", required_argument, NULL, 'd'},
+        {"registries-conf", required_argument, NULL, 'r'},
+        {"insecure", no_argument, NULL, 'i'},
+        {"attempts", required_argument, NULL, 'n'},
+        {"base-ms", required_argument, NULL, 'b'},
+        {"stall-s", required_argument, NULL, 's'},
+        {"lane", required_argument, NULL, 'l'},
+        {"stop-at", required_argument, NULL, 'x'},
+        {"cancel-at", required_argument, NULL, 'X'},
+        {0},
+    };
+    struct settings settings = {.base_ms = 1, .lane = 8};
+    for (int o; (o = getopt_long(argc, argv, "+", options, NULL)) != -1;)
+        if (set_option(&settings, o) < 0)
+            return 2;
+    if (argc - optind < 4)
+        return 2;
+    char **args = argv + optind;
+    struct sl_error err;
+    SL_AUTO(sl_registry) registry = NULL;
+    if (sl_registry_new(&settings.registry, &registry, &err) < 0)
+        return fail(&err);
+    registry->settings.retry_base_ms = settings.base_ms;
+    if (settings.stall_s)
+        registry->settings.stall_timeout_s = settings.stall_s;
+    struct sl_reference ref = {.host = args[0], .repository = args[1], .tag = args[2]};
+    struct sl_source *src = NULL;
+    if (sl_docker_source_open(registry, &ref, &src, &err) < 0)
+        return fail(&err);
+    int status = run_verb(&settings, registry, src, args[3], args + 4);
+    src->ops->close(src);
+    return status;
+}
