@@ -184,7 +184,7 @@ class Encrypted(SluiceCase):
 
     def test_9_9_g3_cached_encrypted_layer_with_a_wrong_key_is_refused(self):
         self.pull_with_key(self.encrypted)
-        self.pull_fails(EXIT_NETWORK, "--decryption-key", self.wrong_key, self.encrypted,
+        self.pull_fails(EXIT_INTEGRITY, "--decryption-key", self.wrong_key, self.encrypted,
                         self.path("bundle"), says="layer 1/1")
         self.assertFalse(os.path.exists(self.path("bundle", "rootfs")))
 
