@@ -17,9 +17,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import images
 import own_mounts
 import tree_compare
-from docker_registry import DockerRegistry
 from oci_images import (TYPE, layer_blobs, read_manifest, write_blob, write_image,
                         write_plain_image)
+from registry import Registry
 from tree_facts import tree
 
 try:
@@ -69,11 +69,11 @@ class World:
         own_mounts.hide(os.path.dirname(SKOPEO_CACHE))
         self.mount = own_mounts.OwnTmpfs()
         self.top = self.mount.path
-        self.registry = DockerRegistry(self.path("registry"))
+        self.registry = Registry().__enter__()
         self.make_keys()
 
     def close(self):
-        self.registry.stop()
+        self.registry.__exit__()
         self.mount.close()
 
     def path(self, *names):
@@ -163,8 +163,7 @@ class PullCase(unittest.TestCase):
             self.assertEqual(layer["mediaType"], TYPE + "layer.v1.tar" + suffix)
 
     def upload(self, source, *options):
-        name = os.path.basename(self.work).lower().replace(".", "/")
-        reference = f"docker://{WORLD.registry.address}/{name}:t"
+        reference = WORLD.registry.ref(os.path.basename(self.work).lower().replace(".", "/") + ":t")
         skopeo("--dest-tls-verify=false", *(options or ["--preserve-digests"]), source, reference)
         return reference
 
