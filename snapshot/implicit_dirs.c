@@ -26,6 +26,7 @@ enum presence { ABSENT, PRESENT, HIDES }; /* HIDES: and nothing below can be see
 struct lookup {
     enum presence presence;
     bool is_dir; /* the layer has the directory; then fd is it */
+    bool is_opaque;
     int fd;
 };
 
@@ -43,7 +44,7 @@ static bool next_component(const char **path, char name[NAME_MAX + 1], int *ret)
 }
 
 /* What one layer says about a directory. Whatever is there and not a directory (a whiteout, a
- * file, a symlink) ends the search, as does an opaque directory on the way or at its end. */
+ * file, a symlink) ends the search, as does an opaque directory on the way. */
 static int look_up(int root, const char *path, struct lookup *ret)
 {
     SL_AUTO_FD fd = fcntl(root, F_DUPFD_CLOEXEC, 0);
@@ -51,6 +52,8 @@ static int look_up(int root, const char *path, struct lookup *ret)
     char name[NAME_MAX + 1];
     int r = fd < 0 ? -errno : 0;
     while (r == 0 && found.is_dir && next_component(&path, name, &r)) {
+        if (found.is_opaque)
+            found.presence = HIDES;
         int next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (next < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
             return -errno;
@@ -61,8 +64,7 @@ static int look_up(int root, const char *path, struct lookup *ret)
         found.is_dir = next >= 0;
         sl_cleanup_fdp(&fd);
         fd = next;
-        if (next >= 0 && sl_is_opaque(next))
-            found.presence = HIDES;
+        found.is_opaque = next >= 0 && sl_is_opaque(next);
     }
     if (r < 0)
         return r;
@@ -89,13 +91,15 @@ static int look_into(const struct seed *seed, const struct sl_stack_layer *layer
     return r < 0 ? sl_error_system(err, -r, "looking for \"%s\" in the layers", path) : 0;
 }
 
-/* Of the copies that can be seen the topmost described one, else the topmost. */
+/* Of the copies that can be seen the topmost described one, else the topmost. An opaque copy cuts
+ * off what lower ones hold, not what they say of the directory: it is the same one still. */
 static int find_source(const struct seed *seed, const char *path, struct source *ret,
                        struct sl_error *err)
 {
     struct source source = {.fd = -1, .is_topmost = true};
     SL_AUTO_FD best = -1;
     enum presence presence = ABSENT;
+    bool is_cut = false;
     for (size_t i = 0; i < seed->stack->n && presence != HIDES; i++) {
         const struct sl_stack_layer *layer = &seed->stack->layers[i];
         struct lookup found = {.fd = -1};
@@ -107,7 +111,8 @@ static int find_source(const struct seed *seed, const char *path, struct source 
         if (!found.is_dir)
             continue;
         bool is_described = !sl_stack_layer_is_implicit(layer, path);
-        source.is_merged = best >= 0;
+        source.is_merged |= best >= 0 && !is_cut;
+        is_cut |= found.is_opaque;
         if (best >= 0 && (source.is_described || !is_described))
             continue;
         source.is_described = is_described;

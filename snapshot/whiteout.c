@@ -191,8 +191,22 @@ static int note_dir(struct sl_whiteouts *w, const struct sl_clean_path *path,
     return r < 0 ? r : sl_staged_layer_add_whiteout_dir(staged, dir, err);
 }
 
+/* A directory that was removed and is there again owes nothing to the one below. */
+static int make_new(struct sl_whiteouts *w, int fd, const struct sl_clean_path *path,
+                    struct sl_dir_ledger *dirs, struct sl_error *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return sl_error_system(err, errno, "directory '%s'", path->text);
+    const struct sl_dir_note note = {.is_new = true, .inode = st.st_ino};
+    int r = make_opaque(w, fd, err);
+    return r < 0 ? r : sl_dir_ledger_add(dirs, sl_clean_path_span(path), &note, err);
+}
+
 /* 1 when it is there, 0 when none is needed. */
-static int make_whiteout(struct sl_whiteouts *w, const struct sl_place *place, struct sl_error *err)
+static int make_whiteout(struct sl_whiteouts *w, const struct sl_place *place,
+                         const struct sl_clean_path *path, struct sl_dir_ledger *dirs,
+                         struct sl_error *err)
 {
     /* The same tree from the same layer, always: so the epoch, as for implicit directories. */
     static const struct timespec epoch[2];
@@ -207,15 +221,16 @@ static int make_whiteout(struct sl_whiteouts *w, const struct sl_place *place, s
     SL_AUTO_FD fd = openat(place->dirfd, place->base,
                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd >= 0)
-        return make_opaque(w, fd, err);
+        return make_new(w, fd, path, dirs, err);
     if (errno == ENOTDIR || errno == ELOOP)
         return 0;
     return sl_error_system(err, errno, "open the directory '%s'", place->base);
 }
 
 static int settle_one(struct sl_whiteouts *w, struct sl_path_guard *guard,
-                      struct sl_staged_layer *staged, const struct sl_whiteout_note *note,
-                      const struct sl_clean_path *path, struct sl_error *err)
+                      struct sl_staged_layer *staged, struct sl_dir_ledger *dirs,
+                      const struct sl_whiteout_note *note, const struct sl_clean_path *path,
+                      struct sl_error *err)
 {
     struct sl_place place;
     int r = is_moot(w, guard, sl_staged_layer_fd(staged), path, err);
@@ -226,12 +241,13 @@ static int settle_one(struct sl_whiteouts *w, struct sl_path_guard *guard,
         return r;
     if (note->is_opaque)
         return make_opaque(w, place.dirfd, err);
-    r = make_whiteout(w, &place, err);
+    r = make_whiteout(w, &place, path, dirs, err);
     return r > 0 ? note_dir(w, path, staged, err) : r;
 }
 
 int sl_whiteouts_settle(struct sl_whiteouts *whiteouts, struct sl_path_guard *guard,
-                        struct sl_staged_layer *staged, struct sl_error *err)
+                        struct sl_staged_layer *staged, struct sl_dir_ledger *dirs,
+                        struct sl_error *err)
 {
     SL_AUTO_DONE(sl_clean_path) path = {0};
     int r = 0;
@@ -242,7 +258,7 @@ int sl_whiteouts_settle(struct sl_whiteouts *whiteouts, struct sl_path_guard *gu
         struct sl_span name = {whiteouts->names.data + note->name_at, note->name_len};
         r = sl_clean_path_set(&path, name, UINT_MAX, err);
         if (r >= 0)
-            r = settle_one(whiteouts, guard, staged, note, &path, err);
+            r = settle_one(whiteouts, guard, staged, dirs, note, &path, err);
         if (r < 0)
             return sl_error_wrap(err, r, "whiteout '%.256s'", path.text);
     }

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "path_guard.h"
+#include "dir_ledger.h"
 #include "sluice/layer_store.h"
 
 /* Bytes of memory for one layer's whiteouts. */
@@ -38,6 +38,7 @@ void sl_whiteouts_done(struct sl_whiteouts *whiteouts);
 /* Copies the path, which is of kind NAME or OPAQUE. */
 SL_MUST_CHECK int sl_whiteouts_add(struct sl_whiteouts *whiteouts, const struct sl_clean_path *path,
                                    enum sl_whiteout_kind kind, struct sl_error *err);
-/* Makes them, and tells staged where. */
+/* Makes them, tells staged where, and notes directories that replace what they hide. */
 SL_MUST_CHECK int sl_whiteouts_settle(struct sl_whiteouts *whiteouts, struct sl_path_guard *guard,
-                                      struct sl_staged_layer *staged, struct sl_error *err);
+                                      struct sl_staged_layer *staged, struct sl_dir_ledger *dirs,
+                                      struct sl_error *err);
