@@ -33,7 +33,8 @@ SLUICE = os.environ.get("SLUICE")
 KEPT = os.environ.get("SLUICE_IMAGES")
 if not SLUICE or not KEPT:
     sys.exit(__doc__)
-TOOLS = ("skopeo", "umoci", "buildah", "docker-registry", "mmdebstrap", "bsdtar", "openssl")
+TOOLS = ("skopeo", "umoci", "buildah", "docker-registry", "mmdebstrap", "bsdtar", "openssl",
+         "crun")
 
 CIPHERS = ("plain", "jwe", "pkcs7")
 FORMATS = ("gzip", "zstd", "none")
@@ -234,7 +235,7 @@ class ImageCase:
 
 
 class Runs:
-    """Its command runs: by crun where that works, else in a chroot."""
+    """Its command runs, by crun and the config.json of the bundle."""
     said = None
 
     def test_command_of_the_bundle_runs(self):
