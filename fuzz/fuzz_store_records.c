@@ -14,15 +14,17 @@ static const struct sl_digest *zero_digest(void)
 
 static void run_layer(struct sl_span text)
 {
-    SL_AUTO_DONE(sl_path_list) list = {0};
-    SL_AUTO_DONE(sl_path_list) again = {0};
+    SL_AUTO_DONE(sl_layer_notes) notes = {0};
+    SL_AUTO_DONE(sl_layer_notes) again = {0};
     SL_AUTO_DONE(sl_bytes) out = {0};
-    if (sl_layer_record_parse(text, zero_digest(), &list, NULL) < 0)
+    if (sl_layer_record_parse(text, zero_digest(), &notes, NULL) < 0)
         return;
     /* What was read can be written, and is the same when read again. */
-    if (sl_layer_record_format(zero_digest(), &list, 0, &out, NULL) < 0 ||
+    if (sl_layer_record_format(zero_digest(), &notes, 0, &out, NULL) < 0 ||
         sl_layer_record_parse(sl_bytes_span(&out), zero_digest(), &again, NULL) < 0 ||
-        again.n != list.n || again.bytes != list.bytes)
+        again.implicit.n != notes.implicit.n || again.implicit.bytes != notes.implicit.bytes ||
+        again.whiteout_dirs.n != notes.whiteout_dirs.n ||
+        again.whiteout_dirs.bytes != notes.whiteout_dirs.bytes)
         abort();
 }
 

@@ -56,6 +56,15 @@ static int by_inode(const void *a, const void *b, void *notes)
     return (i > j) - (i < j);
 }
 
+static void supersede(struct sl_dir_note *earlier, struct sl_dir_note *later)
+{
+    if (earlier->inode != later->inode)
+        return;
+    if (later->is_new)
+        earlier->is_implicit = false;
+    (later->is_new ? later : earlier)->is_superseded = true;
+}
+
 static int mark_superseded(struct sl_dir_ledger *ledger, struct sl_error *err)
 {
     SL_AUTO_FREE size_t *order = malloc(ledger->n * sizeof(*order));
@@ -65,8 +74,7 @@ static int mark_superseded(struct sl_dir_ledger *ledger, struct sl_error *err)
         order[i] = i;
     qsort_r(order, ledger->n, sizeof(*order), by_inode, ledger->notes);
     for (size_t i = 0; i + 1 < ledger->n; i++)
-        if (ledger->notes[order[i]].inode == ledger->notes[order[i + 1]].inode)
-            ledger->notes[order[i]].is_superseded = true;
+        supersede(&ledger->notes[order[i]], &ledger->notes[order[i + 1]]);
     return 0;
 }
 

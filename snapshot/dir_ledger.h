@@ -17,6 +17,7 @@ struct sl_dir_note {
     size_t name_at;
     uint32_t name_len;
     bool is_implicit;
+    bool is_new; /* of a directory noted before: it is not the one of the layers below */
     bool is_superseded;
     uint64_t inode; /* what the name meant: a later entry may have put something else there */
     struct timespec atime, mtime;

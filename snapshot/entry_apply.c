@@ -310,7 +310,8 @@ static int note_implicit_root(struct sl_applier *applier, struct sl_error *err)
 
 int sl_applier_finish(struct sl_applier *applier, struct sl_error *err)
 {
-    int r = sl_whiteouts_settle(&applier->whiteouts, applier->guard, applier->root_fd, err);
+    int r = sl_whiteouts_settle(&applier->whiteouts, applier->guard, applier->staged,
+                                &applier->dirs, err);
     if (r >= 0 && !applier->root_described)
         r = note_implicit_root(applier, err);
     return r < 0 ? r : sl_dir_ledger_settle(&applier->dirs, applier->guard, applier->staged, err);

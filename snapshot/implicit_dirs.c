@@ -26,6 +26,7 @@ enum presence { ABSENT, PRESENT, HIDES }; /* HIDES: and nothing below can be see
 struct lookup {
     enum presence presence;
     bool is_dir; /* the layer has the directory; then fd is it */
+    bool is_opaque;
     int fd;
 };
 
@@ -43,7 +44,7 @@ static bool next_component(const char **path, char name[NAME_MAX + 1], int *ret)
 }
 
 /* What one layer says about a directory. Whatever is there and not a directory (a whiteout, a
- * file, a symlink) ends the search, as does an opaque directory on the way or at its end. */
+ * file, a symlink) ends the search, as does an opaque directory on the way. */
 static int look_up(int root, const char *path, struct lookup *ret)
 {
     SL_AUTO_FD fd = fcntl(root, F_DUPFD_CLOEXEC, 0);
@@ -51,6 +52,8 @@ static int look_up(int root, const char *path, struct lookup *ret)
     char name[NAME_MAX + 1];
     int r = fd < 0 ? -errno : 0;
     while (r == 0 && found.is_dir && next_component(&path, name, &r)) {
+        if (found.is_opaque)
+            found.presence = HIDES;
         int next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (next < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
             return -errno;
@@ -61,8 +64,7 @@ static int look_up(int root, const char *path, struct lookup *ret)
         found.is_dir = next >= 0;
         sl_cleanup_fdp(&fd);
         fd = next;
-        if (next >= 0 && sl_is_opaque(next))
-            found.presence = HIDES;
+        found.is_opaque = next >= 0 && sl_is_opaque(next);
     }
     if (r < 0)
         return r;
@@ -74,34 +76,52 @@ static int look_up(int root, const char *path, struct lookup *ret)
 struct source {
     int fd;            /* the directory whose attributes count, or -1: the path is not visible */
     bool is_described; /* or nobody describes it, and fd is the topmost */
-    bool is_topmost;   /* overlayfs would get it right */
+    bool is_topmost;   /* overlayfs would get its attributes right */
+    bool is_merged;    /* more than one layer has it */
 };
 
+static int look_into(const struct seed *seed, const struct sl_stack_layer *layer, const char *path,
+                     struct lookup *ret, struct sl_error *err)
+{
+    SL_AUTO_FD root = -1;
+    int r = sl_stack_layer_open(seed->store, layer, &root, err);
+    if (r < 0)
+        return r;
+    r = look_up(root, path, ret);
+    return r < 0 ? sl_error_system(err, -r, "looking for \"%s\" in the layers", path) : 0;
+}
+
+/* Of the copies that can be seen the topmost described one, else the topmost. An opaque copy cuts
+ * off what lower ones hold, not what they say of the directory: it is the same one still. */
 static int find_source(const struct seed *seed, const char *path, struct source *ret,
                        struct sl_error *err)
 {
-    SL_AUTO_FD topmost = -1;
-    for (size_t i = 0; i < seed->stack->n; i++) {
+    struct source source = {.fd = -1, .is_topmost = true};
+    SL_AUTO_FD best = -1;
+    enum presence presence = ABSENT;
+    bool is_cut = false;
+    for (size_t i = 0; i < seed->stack->n && presence != HIDES; i++) {
         const struct sl_stack_layer *layer = &seed->stack->layers[i];
-        SL_AUTO_FD root = -1;
         struct lookup found = {.fd = -1};
-        int r = sl_stack_layer_open(seed->store, layer, &root, err);
+        int r = look_into(seed, layer, path, &found, err);
         if (r < 0)
             return r;
-        r = look_up(root, path, &found);
-        if (r < 0)
-            return sl_error_system(err, -r, "looking for \"%s\" in the layers", path);
         SL_AUTO_FD fd = found.fd;
-        if (found.is_dir && !sl_stack_layer_is_implicit(layer, path)) {
-            *ret = (struct source){sl_steal_fd(&fd), true, topmost < 0};
-            return 0;
-        }
-        if (found.is_dir && topmost < 0)
-            topmost = sl_steal_fd(&fd);
-        if (found.presence == HIDES)
-            break;
+        presence = found.presence;
+        if (!found.is_dir)
+            continue;
+        bool is_described = !sl_stack_layer_is_implicit(layer, path);
+        source.is_merged |= best >= 0 && !is_cut;
+        is_cut |= found.is_opaque;
+        if (best >= 0 && (source.is_described || !is_described))
+            continue;
+        source.is_described = is_described;
+        source.is_topmost = best < 0;
+        sl_cleanup_fdp(&best);
+        best = sl_steal_fd(&fd);
     }
-    *ret = (struct source){sl_steal_fd(&topmost), false, true};
+    source.fd = sl_steal_fd(&best);
+    *ret = source;
     return 0;
 }
 
@@ -219,6 +239,19 @@ static int seed_if_needed(const struct seed *seed, char *path, struct sl_error *
     return is_right ? 0 : seed_with_parents(seed, path, err);
 }
 
+/* Overlayfs lists a directory of one layer as it is, with the whiteouts in it; a copy in the upper
+ * tree makes it one that is merged. */
+static int seed_if_alone(const struct seed *seed, char *path, struct sl_error *err)
+{
+    struct source source = {.fd = -1};
+    int r = find_source(seed, path, &source, err);
+    if (r < 0)
+        return r;
+    SL_AUTO_FD from = source.fd;
+    bool is_right = from < 0 || source.is_merged;
+    return is_right ? 0 : seed_with_parents(seed, path, err);
+}
+
 static int seed_root(const struct seed *seed, struct sl_error *err)
 {
     struct source source = {.fd = -1};
@@ -268,18 +301,29 @@ static int set_times_with_parents(const struct seed *seed, char *path, struct sl
 
 typedef int (*path_fn)(const struct seed *seed, char *path, struct sl_error *err);
 
-static int each_implicit(const struct seed *seed, path_fn fn, struct sl_error *err)
+static int each_path(const struct seed *seed, const struct sl_path_list *list, path_fn fn,
+                     struct sl_error *err)
+{
+    int r = 0;
+    for (size_t k = 0; k < list->n && r == 0; k++) {
+        SL_AUTO_FREE char *copy = strdup(list->paths[k]);
+        if (!copy)
+            return sl_error_oom(err);
+        if (copy[0]) /* the root is seeded always */
+            r = fn(seed, copy, err);
+    }
+    return r;
+}
+
+static int each_noted(const struct seed *seed, path_fn implicit, path_fn whiteout_dir,
+                      struct sl_error *err)
 {
     int r = 0;
     for (size_t i = 0; i < seed->stack->n && r == 0; i++) {
-        const struct sl_path_list *list = &seed->stack->layers[i].implicit;
-        for (size_t k = 0; k < list->n && r == 0; k++) {
-            SL_AUTO_FREE char *copy = strdup(list->paths[k]);
-            if (!copy)
-                return sl_error_oom(err);
-            if (copy[0])
-                r = fn(seed, copy, err);
-        }
+        const struct sl_layer_notes *notes = &seed->stack->layers[i].notes;
+        r = each_path(seed, &notes->implicit, implicit, err);
+        if (r == 0)
+            r = each_path(seed, &notes->whiteout_dirs, whiteout_dir, err);
     }
     return r;
 }
@@ -293,8 +337,8 @@ int sl_implicit_dirs_seed(const struct sl_store *store, const struct sl_layer_st
     struct seed seed = {store, stack, upper, buffer};
     int r = seed_root(&seed, err);
     if (r == 0)
-        r = each_implicit(&seed, seed_if_needed, err);
+        r = each_noted(&seed, seed_if_needed, seed_if_alone, err);
     if (r == 0)
-        r = each_implicit(&seed, set_times_with_parents, err);
+        r = each_noted(&seed, set_times_with_parents, set_times_with_parents, err);
     return r < 0 ? r : set_times(&seed, "", err);
 }

@@ -2,7 +2,9 @@
 /*
  * Directories that a layer needed and did not describe. Overlayfs takes the attributes of a merged
  * directory from its topmost copy alone, so such a copy would override what a lower layer says.
- * The upper directory of the mount is seeded with the right ones.
+ * The upper directory of the mount is seeded with the right ones. And with directories that hold
+ * whiteouts and exist in one layer only: overlayfs does not look for whiteouts where it merges
+ * nothing, and would list them.
  */
 #pragma once
 

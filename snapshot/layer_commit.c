@@ -11,7 +11,7 @@ static int write_layer_record(struct sl_staged_layer *staged, const struct sl_di
                               struct sl_error *err)
 {
     SL_AUTO_DONE(sl_bytes) text = {0};
-    int r = sl_layer_record_format(diff_id, &staged->implicit, time(NULL), &text, err);
+    int r = sl_layer_record_format(diff_id, &staged->notes, time(NULL), &text, err);
     if (r < 0)
         return r;
     struct sl_staging_entry file = SL_STAGING_ENTRY_NONE;

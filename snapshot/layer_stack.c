@@ -10,7 +10,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-enum { LAYER_RECORD_MAX = 2 * SL_IMPLICIT_BYTES_MAX + 16 * SL_IMPLICIT_COUNT_MAX }; /* bytes */
+enum { LAYER_RECORD_MAX = 4 * SL_NOTES_BYTES_MAX + 32 * SL_NOTES_COUNT_MAX }; /* bytes */
 
 bool sl_is_opaque(int fd)
 {
@@ -25,8 +25,8 @@ static int compare_paths(const void *a, const void *b)
 
 bool sl_stack_layer_is_implicit(const struct sl_stack_layer *layer, const char *path)
 {
-    return layer->implicit.n > 0 && bsearch(&path, layer->implicit.paths, layer->implicit.n,
-                                            sizeof(*layer->implicit.paths), compare_paths);
+    const struct sl_path_list *list = &layer->notes.implicit;
+    return list->n > 0 && bsearch(&path, list->paths, list->n, sizeof(*list->paths), compare_paths);
 }
 
 int sl_stack_layer_open(const struct sl_store *store, const struct sl_stack_layer *layer, int *ret,
@@ -41,8 +41,8 @@ int sl_stack_layer_open(const struct sl_store *store, const struct sl_stack_laye
     return 0;
 }
 
-static int load_implicit(const struct sl_store *store, struct sl_stack_layer *layer,
-                         struct sl_error *err)
+static int load_notes(const struct sl_store *store, struct sl_stack_layer *layer,
+                      struct sl_error *err)
 {
     char path[SL_STORE_PATH_MAX];
     SL_AUTO_DONE(sl_bytes) text = {0};
@@ -52,11 +52,12 @@ static int load_implicit(const struct sl_store *store, struct sl_stack_layer *la
         return sl_error_set(err, SL_E_SYSTEM, ENOENT, "%s/%s is missing (pull the image again)",
                             store->root, path);
     if (r == 0)
-        r = sl_layer_record_parse(sl_bytes_span(&text), &layer->diff_id, &layer->implicit, err);
+        r = sl_layer_record_parse(sl_bytes_span(&text), &layer->diff_id, &layer->notes, err);
     if (r < 0)
         return sl_error_wrap(err, r, "%s/%s", store->root, path);
-    if (layer->implicit.n > 0)
-        qsort(layer->implicit.paths, layer->implicit.n, sizeof(char *), compare_paths);
+    struct sl_path_list *list = &layer->notes.implicit;
+    if (list->n > 0)
+        qsort(list->paths, list->n, sizeof(*list->paths), compare_paths);
     return 0;
 }
 
@@ -79,7 +80,7 @@ static int push(const struct sl_store *store, struct sl_layer_stack *stack,
                             SL_LAYERS_MAX);
     struct sl_stack_layer *layer = &stack->layers[stack->n++];
     *layer = (struct sl_stack_layer){.diff_id = *diff_id};
-    int r = load_implicit(store, layer, err);
+    int r = load_notes(store, layer, err);
     SL_AUTO_FD fd = -1;
     if (r == 0)
         r = sl_stack_layer_open(store, layer, &fd, err);
@@ -117,7 +118,7 @@ int sl_layer_stack_load(const struct sl_store *store, const struct sl_digest *di
 void sl_layer_stack_done(struct sl_layer_stack *stack)
 {
     for (size_t i = 0; i < stack->n; i++)
-        sl_path_list_done(&stack->layers[i].implicit);
+        sl_layer_notes_done(&stack->layers[i].notes);
     free(stack->layers);
     *stack = (struct sl_layer_stack){0};
 }

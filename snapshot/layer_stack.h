@@ -6,7 +6,7 @@
 
 struct sl_stack_layer {
     struct sl_digest diff_id;
-    struct sl_path_list implicit; /* sorted */
+    struct sl_layer_notes notes; /* implicit is sorted */
 };
 struct sl_layer_stack {
     struct sl_stack_layer *layers; /* topmost first, none twice */

@@ -32,7 +32,7 @@ struct sl_staged_layer *sl_staged_layer_free(struct sl_staged_layer *staged)
     sl_cleanup_fdp(&staged->fs);
     sl_cleanup_fdp(&staged->hold);
     sl_staging_drop(staged->store, &staged->entry);
-    sl_path_list_done(&staged->implicit);
+    sl_layer_notes_done(&staged->notes);
     free(staged);
     return NULL;
 }
@@ -45,5 +45,11 @@ int sl_staged_layer_fd(const struct sl_staged_layer *staged)
 int sl_staged_layer_add_implicit(struct sl_staged_layer *staged, struct sl_span path,
                                  struct sl_error *err)
 {
-    return sl_path_list_add(&staged->implicit, path, err);
+    return sl_path_list_add(&staged->notes.implicit, path, err);
+}
+
+int sl_staged_layer_add_whiteout_dir(struct sl_staged_layer *staged, struct sl_span path,
+                                     struct sl_error *err)
+{
+    return sl_path_list_add(&staged->notes.whiteout_dirs, path, err);
 }

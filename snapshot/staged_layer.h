@@ -9,5 +9,5 @@ struct sl_staged_layer {
     struct sl_staging_entry entry; /* staging/<id>/; after the commit layers/…/ by entry.fd */
     int fs;                        /* …/fs */
     int hold;                      /* of the layer of the same content that was there before */
-    struct sl_path_list implicit;
+    struct sl_layer_notes notes;
 };

@@ -12,17 +12,17 @@ enum { PATH_LIST_FIRST = 16 };
 
 /* The longest is layer.json: base64 of all paths, and quotes and comma for each. */
 static const struct sl_json_limits limits = {
-    .size = 2 * SL_IMPLICIT_BYTES_MAX + 16 * SL_IMPLICIT_COUNT_MAX,
+    .size = 4 * SL_NOTES_BYTES_MAX + 32 * SL_NOTES_COUNT_MAX,
     .depth = 4,
 };
 
 int sl_path_list_add(struct sl_path_list *list, struct sl_span path, struct sl_error *err)
 {
-    if (list->n >= SL_IMPLICIT_COUNT_MAX || path.len > SL_IMPLICIT_BYTES_MAX - list->bytes)
+    if (list->n >= SL_NOTES_COUNT_MAX || path.len > SL_NOTES_BYTES_MAX - list->bytes)
         return sl_error_set(err, SL_E_LIMIT, E2BIG,
                             "more than %d directories (or %d bytes of their paths) that no layer "
                             "describes",
-                            SL_IMPLICIT_COUNT_MAX, SL_IMPLICIT_BYTES_MAX);
+                            SL_NOTES_COUNT_MAX, SL_NOTES_BYTES_MAX);
     if (path.len > 0 && memchr(path.data, '\0', path.len))
         return sl_error_set(err, SL_E_FORMAT, EINVAL, "a NUL in a path");
     if (list->n == 0 || (list->n >= PATH_LIST_FIRST && (list->n & (list->n - 1)) == 0)) {
@@ -123,49 +123,70 @@ static int need_digests(const struct sl_json *object, const char *name, struct s
 
 /* ---- layer ---- */
 
-int sl_layer_record_format(const struct sl_digest *diff_id, const struct sl_path_list *implicit,
+void sl_layer_notes_done(struct sl_layer_notes *notes)
+{
+    sl_path_list_done(&notes->implicit);
+    sl_path_list_done(&notes->whiteout_dirs);
+}
+
+static void put_paths(struct sl_json_writer *w, const char *name, const struct sl_path_list *list)
+{
+    sl_json_open_array(w, name);
+    for (size_t i = 0; i < list->n; i++)
+        sl_json_put_base64(w, NULL, sl_span_of(list->paths[i]));
+    sl_json_close_array(w);
+}
+
+int sl_layer_record_format(const struct sl_digest *diff_id, const struct sl_layer_notes *notes,
                            int64_t created, struct sl_bytes *ret, struct sl_error *err)
 {
     SL_AUTO(sl_json_writer) w = sl_json_writer_new(/* pretty= */ false);
     sl_json_put_digest(w, "diffId", diff_id);
-    sl_json_open_array(w, "implicit");
-    for (size_t i = 0; i < implicit->n; i++)
-        sl_json_put_base64(w, NULL, sl_span_of(implicit->paths[i]));
-    sl_json_close_array(w);
+    put_paths(w, "implicit", &notes->implicit);
+    put_paths(w, "whiteoutDirs", &notes->whiteout_dirs);
     sl_json_put_int(w, "created", created);
     return sl_json_end(w, ret, err);
 }
 
-static int add_base64_path(struct sl_path_list *list, const struct sl_json *node,
+static int add_base64_path(struct sl_path_list *list, const struct sl_json *node, const char *name,
                            struct sl_error *err)
 {
     const char *text = sl_json_string(node);
     if (!text)
-        return sl_error_set(err, SL_E_FORMAT, EINVAL, "\"implicit\" holds other than strings");
+        return sl_error_set(err, SL_E_FORMAT, EINVAL, "\"%s\" holds other than strings", name);
     SL_AUTO_DONE(sl_bytes) path = {0};
     int r = sl_base64_decode(sl_span_of(text), &path, err);
     return r < 0 ? r : sl_path_list_add(list, sl_bytes_span(&path), err);
 }
 
+static int get_paths(const struct sl_json *root, const char *name, struct sl_path_list *list,
+                     struct sl_error *err)
+{
+    const struct sl_json *array = NULL;
+    int r = need_array(root, name, &array, err);
+    for (size_t i = 0; r == 0 && i < sl_json_count(array); i++)
+        r = add_base64_path(list, sl_json_at(array, i), name, err);
+    return r;
+}
+
 int sl_layer_record_parse(struct sl_span text, const struct sl_digest *diff_id,
-                          struct sl_path_list *implicit, struct sl_error *err)
+                          struct sl_layer_notes *ret, struct sl_error *err)
 {
     SL_AUTO(sl_json_doc) doc = NULL;
     int r = sl_json_parse(text, "layer record", &limits, &doc, err);
     if (r < 0)
         return r;
     const struct sl_json *root = sl_json_root(doc);
-    const struct sl_json *array = NULL;
+    SL_AUTO_DONE(sl_layer_notes) notes = {0};
     r = need_same_digest(root, "diffId", diff_id, err);
     if (r == 0)
-        r = need_array(root, "implicit", &array, err);
-    SL_AUTO_DONE(sl_path_list) list = {0};
-    for (size_t i = 0; r == 0 && i < sl_json_count(array); i++)
-        r = add_base64_path(&list, sl_json_at(array, i), err);
+        r = get_paths(root, "implicit", &notes.implicit, err);
+    if (r == 0)
+        r = get_paths(root, "whiteoutDirs", &notes.whiteout_dirs, err);
     if (r < 0)
         return r;
-    *implicit = list;
-    list = (struct sl_path_list){0};
+    *ret = notes;
+    notes = (struct sl_layer_notes){0};
     return 0;
 }
 

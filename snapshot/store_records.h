@@ -9,8 +9,9 @@
 #include "sluice/overlay_mount.h"
 
 enum {
-    SL_IMPLICIT_COUNT_MAX = 64 * 1024,       /* directories a layer may leave undescribed */
-    SL_IMPLICIT_BYTES_MAX = 8 * 1024 * 1024, /* bytes of their paths */
+    SL_NOTES_COUNT_MAX = 64 * 1024,       /* directories a layer may leave undescribed, */
+                                          /* or hold whiteouts in */
+    SL_NOTES_BYTES_MAX = 8 * 1024 * 1024, /* bytes of their paths */
 };
 
 /* A list of paths: raw bytes without NUL, relative, "" for the root. */
@@ -24,13 +25,21 @@ SL_MUST_CHECK int sl_path_list_add(struct sl_path_list *list, struct sl_span pat
 void sl_path_list_done(struct sl_path_list *list);
 SL_DEFINE_AUTO_DONE(sl_path_list, sl_path_list_done)
 
-/* layers/…/layer.json: {"diffId","implicit":[base64],"created"} */
+/* Directories of a layer that overlayfs alone would not show as the image says. */
+struct sl_layer_notes {
+    struct sl_path_list implicit;      /* not described by the layer */
+    struct sl_path_list whiteout_dirs; /* holding whiteouts */
+};
+void sl_layer_notes_done(struct sl_layer_notes *notes);
+SL_DEFINE_AUTO_DONE(sl_layer_notes, sl_layer_notes_done)
+
+/* layers/…/layer.json: {"diffId","implicit":[base64],"whiteoutDirs":[base64],"created"} */
 SL_MUST_CHECK int sl_layer_record_format(const struct sl_digest *diff_id,
-                                         const struct sl_path_list *implicit, int64_t created,
+                                         const struct sl_layer_notes *notes, int64_t created,
                                          struct sl_bytes *ret, struct sl_error *err);
-/* implicit must be empty. */
+/* ret must be empty. */
 SL_MUST_CHECK int sl_layer_record_parse(struct sl_span text, const struct sl_digest *diff_id,
-                                        struct sl_path_list *implicit, struct sl_error *err);
+                                        struct sl_layer_notes *ret, struct sl_error *err);
 
 /* blobs/….json: {"blob","diffId","encrypted","keyCheck":base64} */
 SL_MUST_CHECK int sl_blob_record_format(const struct sl_blob_record *record, struct sl_bytes *ret,

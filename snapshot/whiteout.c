@@ -58,6 +58,7 @@ void sl_whiteouts_done(struct sl_whiteouts *whiteouts)
 {
     free(whiteouts->notes);
     sl_bytes_done(&whiteouts->names);
+    sl_bytes_done(&whiteouts->noted);
     *whiteouts = (struct sl_whiteouts){0};
 }
 
@@ -176,14 +177,43 @@ static int make_opaque(struct sl_whiteouts *w, int fd, struct sl_error *err)
     return sl_attrs_make_opaque(fd, err);
 }
 
-static int make_whiteout(struct sl_whiteouts *w, const struct sl_place *place, struct sl_error *err)
+/* Tells staged of the directory once: its whiteouts mostly come together. */
+static int note_dir(struct sl_whiteouts *w, const struct sl_clean_path *path,
+                    struct sl_staged_layer *staged, struct sl_error *err)
+{
+    struct sl_span dir = {sl_clean_path_span(path).data, path->base ? path->base - 1 : 0};
+    if (w->any_noted && dir.len == w->noted.len &&
+        (dir.len == 0 || memcmp(dir.data, w->noted.data, dir.len) == 0))
+        return 0;
+    w->any_noted = true;
+    w->noted.len = 0;
+    int r = sl_bytes_append(&w->noted, dir, SL_WHITEOUTS_MAX, err);
+    return r < 0 ? r : sl_staged_layer_add_whiteout_dir(staged, dir, err);
+}
+
+/* A directory that was removed and is there again owes nothing to the one below. */
+static int make_new(struct sl_whiteouts *w, int fd, const struct sl_clean_path *path,
+                    struct sl_dir_ledger *dirs, struct sl_error *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return sl_error_system(err, errno, "directory '%s'", path->text);
+    const struct sl_dir_note note = {.is_new = true, .inode = st.st_ino};
+    int r = make_opaque(w, fd, err);
+    return r < 0 ? r : sl_dir_ledger_add(dirs, sl_clean_path_span(path), &note, err);
+}
+
+/* 1 when it is there, 0 when none is needed. */
+static int make_whiteout(struct sl_whiteouts *w, const struct sl_place *place,
+                         const struct sl_clean_path *path, struct sl_dir_ledger *dirs,
+                         struct sl_error *err)
 {
     /* The same tree from the same layer, always: so the epoch, as for implicit directories. */
     static const struct timespec epoch[2];
     if (mknodat(place->dirfd, place->base, S_IFCHR, makedev(0, 0)) == 0)
         return utimensat(place->dirfd, place->base, epoch, AT_SYMLINK_NOFOLLOW) < 0
                    ? sl_error_system(err, errno, "set the times of a whiteout")
-                   : 0;
+                   : 1;
     if (errno != EEXIST)
         return sl_error_system(err, errno, "make the whiteout of '%s'", place->base);
     /* The layer has the name itself, and so hides it already: unless it is a directory, which
@@ -191,27 +221,32 @@ static int make_whiteout(struct sl_whiteouts *w, const struct sl_place *place, s
     SL_AUTO_FD fd = openat(place->dirfd, place->base,
                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd >= 0)
-        return make_opaque(w, fd, err);
+        return make_new(w, fd, path, dirs, err);
     if (errno == ENOTDIR || errno == ELOOP)
         return 0;
     return sl_error_system(err, errno, "open the directory '%s'", place->base);
 }
 
-static int settle_one(struct sl_whiteouts *w, struct sl_path_guard *guard, int root_fd,
+static int settle_one(struct sl_whiteouts *w, struct sl_path_guard *guard,
+                      struct sl_staged_layer *staged, struct sl_dir_ledger *dirs,
                       const struct sl_whiteout_note *note, const struct sl_clean_path *path,
                       struct sl_error *err)
 {
     struct sl_place place;
-    int r = is_moot(w, guard, root_fd, path, err);
+    int r = is_moot(w, guard, sl_staged_layer_fd(staged), path, err);
     if (r != 0)
         return r < 0 ? r : 0;
     r = sl_path_guard_make(guard, path, &place, err);
     if (r < 0)
         return r;
-    return note->is_opaque ? make_opaque(w, place.dirfd, err) : make_whiteout(w, &place, err);
+    if (note->is_opaque)
+        return make_opaque(w, place.dirfd, err);
+    r = make_whiteout(w, &place, path, dirs, err);
+    return r > 0 ? note_dir(w, path, staged, err) : r;
 }
 
-int sl_whiteouts_settle(struct sl_whiteouts *whiteouts, struct sl_path_guard *guard, int root_fd,
+int sl_whiteouts_settle(struct sl_whiteouts *whiteouts, struct sl_path_guard *guard,
+                        struct sl_staged_layer *staged, struct sl_dir_ledger *dirs,
                         struct sl_error *err)
 {
     SL_AUTO_DONE(sl_clean_path) path = {0};
@@ -223,7 +258,7 @@ int sl_whiteouts_settle(struct sl_whiteouts *whiteouts, struct sl_path_guard *gu
         struct sl_span name = {whiteouts->names.data + note->name_at, note->name_len};
         r = sl_clean_path_set(&path, name, UINT_MAX, err);
         if (r >= 0)
-            r = settle_one(whiteouts, guard, root_fd, note, &path, err);
+            r = settle_one(whiteouts, guard, staged, dirs, note, &path, err);
         if (r < 0)
             return sl_error_wrap(err, r, "whiteout '%.256s'", path.text);
     }

@@ -6,7 +6,8 @@
  */
 #pragma once
 
-#include "path_guard.h"
+#include "dir_ledger.h"
+#include "sluice/layer_store.h"
 
 /* Bytes of memory for one layer's whiteouts. */
 #define SL_WHITEOUTS_MAX ((size_t)32 * 1024 * 1024)
@@ -30,12 +31,14 @@ struct sl_whiteouts {
     struct sl_whiteout_note *notes;
     size_t n, cap;
     struct sl_bytes names;
-    bool any_opaque;
+    bool any_opaque, any_noted;
+    struct sl_bytes noted; /* the directory that staged was told of last */
 };
 void sl_whiteouts_done(struct sl_whiteouts *whiteouts);
 /* Copies the path, which is of kind NAME or OPAQUE. */
 SL_MUST_CHECK int sl_whiteouts_add(struct sl_whiteouts *whiteouts, const struct sl_clean_path *path,
                                    enum sl_whiteout_kind kind, struct sl_error *err);
-/* Makes them. */
+/* Makes them, tells staged where, and notes directories that replace what they hide. */
 SL_MUST_CHECK int sl_whiteouts_settle(struct sl_whiteouts *whiteouts, struct sl_path_guard *guard,
-                                      int root_fd, struct sl_error *err);
+                                      struct sl_staged_layer *staged, struct sl_dir_ledger *dirs,
+                                      struct sl_error *err);

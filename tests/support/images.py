@@ -338,7 +338,8 @@ def make_whiteouts(part, kept, scratch):
     d, f, s, opaque = mt.directory, mt.entry, mt.symlink, b"/.wh..wh..opq"
     user = (b"SCHILY.xattr.user.below", b"kept")
     bottom = [at(1600000000123456789), d(b"./", mode=0o750, uid=8)]
-    for name in (b"plain", b"opaque", b"reborn", b"gone", b"file", b"deep", b"twice", b"empty"):
+    for name in (b"plain", b"opaque", b"reborn", b"gone", b"file", b"deep", b"twice", b"empty",
+                 b"anew"):
         bottom += [at(1500000000000000001, user), d(name, mode=0o1770, uid=33, gid=44),
                    at(1500000000000000002, user), d(name + b"/sub", mode=0o711, uid=7),
                    f(name + b"/one", b"1"), f(name + b"/sub/two", b"2"),
@@ -352,7 +353,7 @@ def make_whiteouts(part, kept, scratch):
                    d(b"deep/sub/more", mode=0o700, uid=3), f(b"empty" + opaque)),
         # A whiteout and an entry of one name: only what was below is hidden.
         mt.archive(f(b".wh.reborn"), d(b"reborn", mode=0o755), f(b"reborn/only", b"o"),
-                   f(b".wh.file"), f(b"file", b"a file now"),
+                   f(b".wh.file"), f(b"file", b"a file now"), f(b".wh.anew"), f(b"anew/x", b"x"),
                    d(b"twice", mode=0o755), d(b"twice/sub", mode=0o755), f(b"twice/sub/again", b"a")),
         mt.archive(d(b"file", mode=0o755), f(b"file/in", b"a directory again"),
                    f(b"twice/sub" + opaque), f(b"twice/sub/.wh.again"), f(b"twice/sub/last", b"l"),

@@ -20,6 +20,13 @@ int sl_staged_layer_add_implicit(struct sl_staged_layer *staged, struct sl_span 
     return 0;
 }
 
+int sl_staged_layer_add_whiteout_dir(struct sl_staged_layer *staged, struct sl_span path,
+                                     struct sl_error *err)
+{
+    (void)staged, (void)path, (void)err;
+    return 0;
+}
+
 void staged_stub_done(struct sl_staged_layer *staged)
 {
     for (size_t i = 0; i < staged->n_implicit; i++)

@@ -116,6 +116,14 @@ struct entry {
     unsigned mode;
 };
 
+static inline void put_whiteout(struct sl_staged_layer *staged, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const struct sl_span dir = {(const uint8_t *)path, slash ? (size_t)(slash - path) : 0};
+    assert_int_equal(mknodat(sl_staged_layer_fd(staged), path, S_IFCHR, makedev(0, 0)), 0);
+    assert_ok(sl_staged_layer_add_whiteout_dir(staged, dir, ok_err));
+}
+
 static inline void put_entry(struct sl_staged_layer *staged, const struct entry *e)
 {
     int fs = sl_staged_layer_fd(staged);
@@ -123,7 +131,7 @@ static inline void put_entry(struct sl_staged_layer *staged, const struct entry 
     if (e->type == 'f')
         put_file(fs, path, e->path);
     else if (e->type == 'w')
-        assert_int_equal(mknodat(fs, path, S_IFCHR, makedev(0, 0)), 0);
+        put_whiteout(staged, path);
     else if (e->type == 'l')
         assert_int_equal(symlinkat("f", fs, path), 0);
     else if (e->path[0])

@@ -5,6 +5,7 @@ import shutil
 import stat
 import subprocess
 import tarfile
+from collections import Counter
 
 from oci_images import layer_blobs
 from tree_facts import differences, tree
@@ -109,4 +110,12 @@ def remove(path):
 
 def report(ours, theirs):
     """Empty when both are the same."""
-    return "\n".join(differences(ours, theirs, limit=20))
+    return "\n".join(differences(only_visible_links(ours), only_visible_links(theirs), limit=20))
+
+
+def only_visible_links(facts):
+    """A link whose others are all hidden by upper layers is still counted by overlayfs (st_nlink),
+    and by nobody who writes into one tree. What counts is who shares a file with whom."""
+    shared = Counter(f.get("same_as") for f in facts.values())
+    return {path: {k: v for k, v in f.items() if k != "same_as" or shared[v] > 1}
+            for path, f in facts.items()}

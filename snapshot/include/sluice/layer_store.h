@@ -77,6 +77,10 @@ int sl_staged_layer_fd(const struct sl_staged_layer *staged);
  * attributes come from the layers below. "" is the root. Takes a copy. */
 SL_MUST_CHECK int sl_staged_layer_add_implicit(struct sl_staged_layer *staged, struct sl_span path,
                                                struct sl_error *err);
+/* Paths of directories in which the layer hides names of the layers below: overlayfs lists such a
+ * hidden name all the same where it has nothing to merge the directory with. Takes a copy. */
+SL_MUST_CHECK int sl_staged_layer_add_whiteout_dir(struct sl_staged_layer *staged,
+                                                   struct sl_span path, struct sl_error *err);
 /* Syncs the tree and renames it into layers/, then records the blob. When the layer is there
  * already (another blob with the same content), only the blob is recorded and the tree dropped.
  * One name for the whole act: nothing else publishes a layer. Called by the gate only. */
