@@ -237,8 +237,9 @@ static int syntax_error(struct reader *rd, yajl_handle h)
 {
     /* The short form: the long one quotes the text, which may hold a key. */
     unsigned char *why = yajl_get_error(h, 0, NULL, 0);
-    int r = sl_error_set(rd->err, SL_E_FORMAT, EINVAL, "not valid JSON at byte %zu: %s",
-                         yajl_get_bytes_consumed(h), why ? (const char *)why : "syntax error");
+    const char *text = why ? (const char *)why : "syntax error";
+    int r = sl_error_set(rd->err, SL_E_FORMAT, EINVAL, "not valid JSON at byte %zu: %.*s",
+                         yajl_get_bytes_consumed(h), (int)strcspn(text, "\n"), text);
     if (why)
         yajl_free_error(h, why);
     return r;

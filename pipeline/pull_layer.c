@@ -289,8 +289,12 @@ int sl_layer_error(const struct layer *l, int r, struct sl_error *err)
 {
     char hex[2 * SL_DIGEST_MAX + 1];
     sl_digest_hex(&l->blob->digest, hex);
-    return sl_error_wrap(err, r, "layer %zu/%zu %s:%.12s", l->index + 1, l->pull->n_layers,
-                         sl_digest_alg_name(l->blob->digest.alg), hex);
+    r = sl_error_wrap(err, r, "layer %zu/%zu %s:%.12s", l->index + 1, l->pull->n_layers,
+                      sl_digest_alg_name(l->blob->digest.alg), hex);
+    if (r == -ENOSPC || r == -EDQUOT)
+        r = sl_error_wrap(err, r, "the store %s is full (try sluice gc, or another --root)",
+                          sl_store_root(l->pull->engine->store));
+    return r;
 }
 
 uint64_t sl_now_ns(void)

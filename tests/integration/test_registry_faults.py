@@ -30,6 +30,20 @@ def on_blob(layer):
     return BLOBS + layer.descriptor["digest"]
 
 
+def large_layer():
+    """300 MiB in gzip members, each the same: quick to make."""
+    part = random.Random(SEED).randbytes(8 * MIB) + bytes(2 * MIB)
+    start, end = header(b"large", size=30 * len(part)), bytes(1024)
+    plain = hashlib.sha256(start)
+    for _ in range(30):
+        plain.update(part)
+    plain.update(end)
+    layer = Layer(b"", None, blob=gzip.compress(start) + gzip.compress(part, 1) * 30 +
+                  gzip.compress(end))
+    layer.diff_id = "sha256:" + plain.hexdigest()
+    return layer
+
+
 class RegistryCase(PullCase):
     @classmethod
     def setUpClass(cls):
@@ -115,6 +129,7 @@ class Answers(RegistryCase):
 
     def test_errors_that_stay(self):
         """All at once, since the tries of each take long."""
+        nobody = self.start("docker://127.0.0.1:1/some/image:latest")
         children = []
         for what in {"status": 503}, {"nothing": True}, {"cut_at": 1000}, \
                 {"cut_at": 1000, "ignore_range": True}:
@@ -131,11 +146,9 @@ class Answers(RegistryCase):
                 self.assertEqual(names(os.path.join(self.store, "images", "sha256")), [])
                 self.assertFalse(os.path.exists(self.bundle))
                 self.assertEqual(self.expect_complete_layers(), 2)
-
-    def test_nobody_there(self):
-        self.fresh()
-        run = self.pull("docker://127.0.0.1:1/some/image:latest", "--quiet")
-        self.expect_refused(run, NETWORK, "127.0.0.1:1")
+        out, said = nobody.communicate(timeout=pull_case.DEADLINE)
+        self.expect_one_line(subprocess.CompletedProcess([], nobody.returncode, out, said),
+                             NETWORK, "127.0.0.1:1", "manifest")
 
 
 class Lines(RegistryCase):
@@ -230,7 +243,8 @@ class FullDisks(RegistryCase):
         pull_case.mount_tmpfs(self.store, options)
         run = self.pull(self.serve(self.layout), "--jobs", "1")
         self.assertEqual(self.mounts(), [self.store])
-        self.expect_one_line(run, FAILED, "layer ", "unpack", "No space left on device")
+        self.expect_one_line(run, FAILED, "the store " + self.store + " is full", "--root",
+                             "layer ", "unpack", "No space left on device")
         self.assertEqual(names(os.path.join(self.store, "staging")), [])
         self.assertEqual(names(os.path.join(self.store, "images", "sha256")), [])
         self.assertFalse(os.path.exists(self.bundle))
@@ -242,7 +256,7 @@ class FullDisks(RegistryCase):
 
     def test_no_inodes(self):
         """At any inode of the way there is no half of anything."""
-        for free in range(22, 40, 3):
+        for free in range(4, 40, 3):
             with self.subTest(free):
                 self.fresh()
                 os.mkdir(self.store)
@@ -314,9 +328,12 @@ class Death(RegistryCase):
 class Signals(RegistryCase):
     BOUND = 3 if pull_case.SLUICE and pull_case.is_sanitized(pull_case.SLUICE) else 1  # seconds
 
-    def interrupt(self, number, fault, is_there, options=()):
-        self.fresh()
-        child = self.start(self.serve(self.layout, fault), *options)
+    def interrupt(self, number, image, is_there):
+        """image: a name, or a fault of the registry that serves ours."""
+        if isinstance(image, dict):
+            self.fresh()
+            image = self.serve(self.layout, image)
+        child = self.start(image)
         self.wait_until(is_there, child)
         start = time.monotonic()
         child.send_signal(number)
@@ -344,6 +361,13 @@ class Signals(RegistryCase):
                 run = self.interrupt(signal.SIGTERM, {"on": on, "stall_at": 10},
                                      lambda: self.log.requests(part))
                 self.expect_refused(run, FAILED, "cancelled")
+
+    def test_while_a_layout_is_read(self):
+        layout = self.path("layout")
+        write_image(layout, [large_layer()])
+        run = self.interrupt(signal.SIGINT, "oci:%s:latest" % layout,
+                             lambda: self.staged_bytes() > MIB)
+        self.expect_refused(run, FAILED, "cancelled")
 
     def test_in_a_pause_between_tries(self):
         for on in MANIFESTS, on_blob(self.layers[3]):
@@ -387,25 +411,11 @@ class Memory(PullCase):
         peak = int(re.search(r"^peak (\d+)$", run.stdout, re.M)[1])
         self.assertLess(peak, self.LIMIT)
 
-    def large(self):
-        """300 MiB in gzip members, each the same: quick to make."""
-        part = random.Random(SEED).randbytes(8 * MIB) + bytes(2 * MIB)
-        start = header(b"large", size=30 * len(part))
-        plain = hashlib.sha256(start)
-        for _ in range(30):
-            plain.update(part)
-        plain.update(bytes(1024))
-        blob = (gzip.compress(start, 1) + gzip.compress(part, 1) * 30 +
-                gzip.compress(bytes(1024), 1))
-        layer = Layer(b"", None, blob=blob)
-        layer.diff_id = "sha256:" + plain.hexdigest()
-        return layer
-
     def test_large_layer(self):
         for serve in False, True:
             with self.subTest(registry=serve):
                 self.fresh()
-                self.measure(self.large(), 0, serve)
+                self.measure(large_layer(), 0, serve)
                 self.unmount_all()
                 subprocess.run(["rm", "-rf", self.room], check=True)
 
