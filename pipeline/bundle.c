@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,6 +80,17 @@ static int make_config(int bundle_fd, const struct sl_image_record *image, struc
     return r < 0 ? r : write_config(bundle_fd, sl_bytes_span(&json), err);
 }
 
+/* One pull at a time fills a bundle: the next one then sees what is mounted. Released with the
+ * descriptor; nobody holds it for longer than a mount takes. */
+static int lock_bundle(int bundle_fd, const char *bundle, struct sl_error *err)
+{
+    int r;
+    do
+        r = flock(bundle_fd, LOCK_EX);
+    while (r < 0 && errno == EINTR);
+    return r < 0 ? sl_error_system(err, errno, "locking bundle %s", bundle) : 0;
+}
+
 static int fill_bundle(struct sl_store *store, const struct sl_image_record *image,
                        const char *bundle, struct sl_error *err)
 {
@@ -88,10 +100,13 @@ static int fill_bundle(struct sl_store *store, const struct sl_image_record *ima
     SL_AUTO_FD bundle_fd = open(bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (bundle_fd < 0)
         return sl_error_system(err, errno, "bundle %s", bundle);
+    int r = lock_bundle(bundle_fd, bundle, err);
+    if (r < 0)
+        return r;
     int mounted = is_mounted(store, image, target, err);
     if (mounted < 0)
         return mounted;
-    int r = mounted ? 0 : sl_store_mount(store, image, target, /* options= */ NULL, err);
+    r = mounted ? 0 : sl_store_mount(store, image, target, /* options= */ NULL, err);
     if (r < 0)
         return r;
     r = make_config(bundle_fd, image, err);

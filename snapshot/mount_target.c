@@ -2,11 +2,13 @@
 #include "mount_target.h"
 
 #include "mount_table.h"
+#include "store_dir.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,6 +74,10 @@ static int open_target(struct sl_mount_target *target, struct sl_error *err)
         target->fd = open(target->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (target->fd < 0)
         return sl_error_system(err, errno, "opening %s", target->given);
+    /* Of two that mount here at once, the second looks when the first has finished. */
+    r = sl_flock(target->fd, LOCK_EX);
+    if (r < 0)
+        return sl_error_system(err, -r, "locking %s", target->path);
     return check(target, err);
 }
 

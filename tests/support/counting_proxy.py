@@ -18,7 +18,7 @@ import threading
 import urllib.parse
 
 CHUNK = 16 * 1024
-DEADLINE = 60.0  # seconds that anything may take
+DEADLINE = 20.0  # seconds that anything may take
 
 
 class Hold:

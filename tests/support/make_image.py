@@ -49,8 +49,9 @@ def layer(entries, level=6):
 
 
 def big_layer(name, size, seed=0):
-    """A layer of about size bytes that compression cannot shrink."""
-    return Layer(tar_of({name: oci_layout.pattern(size, seed)}))
+    """A layer of about size bytes that compression cannot shrink. It is compressed all the same:
+    skopeo would otherwise do it, and change the digest."""
+    return Layer(tar_of({name: oci_layout.pattern(size, seed)}), 1)
 
 
 def _document(folder, value, media_type):
