@@ -29,10 +29,11 @@ static const EVP_CIPHER *find_cipher(enum aes_mode mode, size_t key_size)
     return ciphers[mode][key_size / 8 - 2]();
 }
 
+/* A key that does not fit and wrapped bytes that were changed look the same. */
 int sl_open_failed(struct sl_error *err)
 {
     ERR_clear_error();
-    return sl_error_set(err, SL_E_INTEGRITY, EBADMSG, "the wrapped key does not open");
+    return sl_error_set(err, SL_E_AUTH, EBADMSG, "the wrapped key does not open");
 }
 
 /* An initialised context and room for the result. */

@@ -103,6 +103,7 @@ int sl_unwrap_pkcs7(const struct sl_key_ring *ring, struct sl_span element,
     if (r < 0)
         return r;
     if (ring->n_keys == 0)
-        return sl_unwrap_no_key(err, "missing private key needed for decryption");
+        return sl_unwrap_no_key(err,
+                                "missing private key needed for decryption (--decryption-key)");
     return try_all(ring, &message, ret, err);
 }

@@ -35,13 +35,13 @@ int sl_expansion_add(struct sl_expansion *x, size_t n_in, size_t n_out, struct s
     x->out += n_out;
     if (x->out > x->limits.output)
         return sl_error_set(err, SL_E_LIMIT, E2BIG,
-                            "decompress: the layer expands to more than %" PRIu64
+                            "the layer expands to more than %" PRIu64
                             " bytes; raise the limit if you trust the image",
                             x->limits.output);
     if (exceeds_ratio(x))
         return sl_error_set(err, SL_E_LIMIT, E2BIG,
-                            "decompress: the layer expands more than %u times (%" PRIu64
-                            " bytes from %" PRIu64 "); this looks like a decompression bomb",
+                            "the layer expands more than %u times (%" PRIu64 " bytes from %" PRIu64
+                            "); this looks like a decompression bomb",
                             x->limits.ratio, x->out, x->in);
     return 0;
 }

@@ -47,8 +47,8 @@ static const char *inflate_problem(int r)
 static int bad(const struct gzip_decoder *g, const char *what, struct sl_error *err)
 {
     return sl_error_set(err, SL_E_FORMAT, EINVAL,
-                        "decompress: gzip: %s near offset %" PRIu64 " of the compressed layer",
-                        what, g->decoder.consumed);
+                        "gzip: %s near offset %" PRIu64 " of the compressed layer", what,
+                        g->decoder.consumed);
 }
 
 static void consume(struct gzip_decoder *g, struct sl_span *in, size_t n)
@@ -64,7 +64,7 @@ static int run_header(struct gzip_decoder *g, struct sl_span *in, struct sl_erro
     int r = sl_gzip_header_read(&g->header, in, err);
     g->decoder.consumed += before - in->len;
     if (r < 0)
-        return sl_error_wrap(err, r, "decompress: gzip: offset %" PRIu64, g->decoder.consumed - 1);
+        return sl_error_wrap(err, r, "gzip: offset %" PRIu64, g->decoder.consumed - 1);
     if (g->header.part == SL_GZIP_HEADER_DONE) {
         isal_inflate_reset(&g->inflate);
         g->state = GZIP_BODY;

@@ -34,8 +34,8 @@ struct zstd_decoder {
 static int bad(const struct zstd_decoder *z, const char *what, struct sl_error *err)
 {
     return sl_error_set(err, SL_E_FORMAT, EINVAL,
-                        "decompress: zstd: %s near offset %" PRIu64 " of the compressed layer",
-                        what, z->decoder.consumed);
+                        "zstd: %s near offset %" PRIu64 " of the compressed layer", what,
+                        z->decoder.consumed);
 }
 
 static int fail(const struct zstd_decoder *z, size_t code, struct sl_error *err)
@@ -43,7 +43,7 @@ static int fail(const struct zstd_decoder *z, size_t code, struct sl_error *err)
     switch (ZSTD_getErrorCode(code)) {
     case ZSTD_error_frameParameter_windowTooLarge:
         return sl_error_set(err, SL_E_LIMIT, E2BIG,
-                            "decompress: zstd: a frame asks for a window of more than %" PRIu64
+                            "zstd: a frame asks for a window of more than %" PRIu64
                             " bytes; compress the layer without --ultra or --long",
                             z->window);
     case ZSTD_error_memory_allocation:

@@ -39,10 +39,8 @@ static int start_locked(struct schedule *s, struct layer *l, struct sl_error *er
     if (r == 0)
         s->n_running++;
     /* A layer that runs keeps its lock until its end. */
-    if (!l->flow) {
-        sl_cleanup_fdp(&l->lock_fd);
-        l->lock_fd = -1;
-    }
+    if (!l->flow)
+        sl_store_unlock_layer(l->pull->engine->store, l->diff_id, &l->lock_fd);
     return r < 0 ? r : 0;
 }
 
@@ -129,9 +127,12 @@ static void end_some(struct schedule *s)
             continue;
         struct sl_error err = {0};
         int r = sl_layer_end(l, &err);
-        s->n_running--;
+        if (r <= 0)
+            s->n_running--;
         if (r < 0)
             note_failure(s, r, &err);
+        else if (r > 0 && s->result < 0)
+            sl_layer_stop(l);
     }
 }
 

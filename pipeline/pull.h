@@ -6,6 +6,7 @@
 #include "commit_gate.h"
 #include "engine.h"
 #include "sluice/key_unwrap.h"
+#include "spool.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -28,6 +29,8 @@ struct layer {
     int lock_fd;
     struct sl_staged_layer *staged;
     struct sl_buf_lane *blob_lane, *plain_lane;
+    struct sl_spool *spool; /* with verify_first */
+    bool is_verified;       /* the spooled blob is, and is being unpacked */
     struct sl_flow *flow;
     _Atomic(struct sl_blob_stream *) stream;
     uint64_t started_ns;
@@ -68,7 +71,8 @@ SL_MUST_CHECK int sl_pull_keys(struct pull *pull, struct sl_error *err);
 SL_MUST_CHECK int sl_layer_try_cache(struct layer *layer, struct sl_error *err);
 /* Starts the flow. -EAGAIN when there is no memory for it now. The layer's lock is held. */
 SL_MUST_CHECK int sl_layer_start(struct layer *layer, struct sl_error *err);
-/* The layer is through: frees what ran, and commits it or removes its staging tree. */
+/* The layer's flow is through: commits the layer or removes its staging tree, and frees what ran.
+ * 1 when another flow of the layer has begun instead. */
 SL_MUST_CHECK int sl_layer_end(struct layer *layer, struct sl_error *err);
 /* Asks a running layer to stop; it will be through soon. */
 void sl_layer_stop(struct layer *layer);

@@ -5,6 +5,7 @@
 #include "pull.h"
 
 #include "sluice/core/limits.h"
+#include "sluice/core/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -142,6 +143,36 @@ static void layer_done(struct layer *l)
     sl_cleanup_fdp(&l->hold_fd);
 }
 
+/* A pull that failed leaves no layers behind, also not those that had passed; except where the
+ * network failed, since the next try can go on from them. */
+static void drop_committed(struct pull *pull)
+{
+    SL_AUTO_FREE struct sl_digest *diff_ids = calloc(pull->n_layers + 1, sizeof(*diff_ids));
+    struct sl_error err;
+    size_t n = 0;
+    for (size_t i = 0; i < pull->n_layers && diff_ids; i++) {
+        struct layer *l = &pull->layers[i];
+        if (l->committed)
+            diff_ids[n++] = *l->diff_id;
+        l->committed = sl_staged_layer_free(l->committed);
+    }
+    if (n && sl_store_drop_layers(pull->engine->store, diff_ids, n, &err) < 0)
+        sl_log(SL_LOG_WARN, "layers of the failed pull stay until the next gc: %s", err.msg);
+}
+
+static int pull_or_drop(struct pull *pull, struct sl_error *err)
+{
+    struct sl_error why = {0};
+    int r = pull_image(pull, &why);
+    if (r == 0)
+        return 0;
+    if (why.code != SL_E_NETWORK)
+        drop_committed(pull);
+    if (err)
+        *err = why;
+    return r;
+}
+
 static void pull_close(struct pull *pull)
 {
     for (size_t i = 0; i < pull->n_layers; i++)
@@ -191,7 +222,7 @@ int sl_pull_image(struct sl_engine *engine, const struct sl_pull_options *option
     struct pull pull = {.engine = engine, .options = options, .event_fd = -1};
     int r = pull_open(&pull, err);
     if (r == 0)
-        r = pull_image(&pull, err);
+        r = pull_or_drop(&pull, err);
     if (r == 0)
         sl_pull_progress(&pull, /* now= */ true);
     if (r == 0 && ret)

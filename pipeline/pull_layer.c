@@ -46,20 +46,32 @@ static int make_untar(struct layer *l, struct sl_stage **ret, struct sl_error *e
     return sl_stage_untar_new(l->staged, /* options= */ NULL, ret, err);
 }
 
+static int make_spool(struct layer *l, struct sl_stage **ret, struct sl_error *err)
+{
+    return sl_stage_spool_new(l->spool, ret, err);
+}
+
+typedef int make_stage_fn(struct layer *l, struct sl_stage **ret, struct sl_error *err);
+
 /* The way of a layer's bytes, top to bottom. Each row may run on a worker of its own. */
-static int (*const layer_path[])(struct layer *l, struct sl_stage **ret, struct sl_error *err) = {
+static make_stage_fn *const layer_path[] = {
     make_blob_side,  /* bytes as sent: size, digest; of an encrypted layer also MAC and CTR */
     make_decompress, /* by probed format; output limited */
     make_diff_id,    /* plain tar: the digest the image config lists */
     make_untar,      /* into the staging tree only */
 };
+enum { N_LAYER_PATH = sizeof(layer_path) / sizeof(layer_path[0]) };
 
-static int build_path(struct layer *l, struct sl_error *err)
+/* With --verify-first the way is cut behind its first row: the blob waits until that row has
+ * finished, and only then walks the rest. */
+static make_stage_fn *const verify_path[] = {make_blob_side, make_spool};
+
+static int build_path(struct layer *l, make_stage_fn *const path[], size_t n, struct sl_error *err)
 {
     enum sl_flow_cut cut = l->blob->size < SMALL_LAYER ? SL_SAME_SEGMENT : SL_NEW_SEGMENT;
-    for (size_t i = 0; i < sizeof(layer_path) / sizeof(layer_path[0]); i++) {
+    for (size_t i = 0; i < n; i++) {
         SL_AUTO(sl_stage) stage = NULL;
-        int r = layer_path[i](l, &stage, err);
+        int r = path[i](l, &stage, err);
         if (r < 0)
             return r;
         r = sl_flow_add(l->flow, &stage, cut, err);
@@ -94,19 +106,26 @@ static void on_stop_source(void *arg)
     struct sl_blob_stream *stream = atomic_load(&l->stream);
     if (stream)
         sl_blob_stream_stop(stream);
+    else if (l->spool)
+        sl_spool_wake(l->spool);
 }
 
 /* ---- life ---- */
 
-static void layer_release(struct layer *l)
+static void flow_release(struct layer *l)
 {
     atomic_store(&l->stream, sl_blob_stream_close(l->stream));
     l->flow = sl_flow_free(l->flow);
+}
+
+static void layer_release(struct layer *l)
+{
+    flow_release(l);
+    l->spool = sl_spool_free(l->spool);
     l->blob_lane = sl_buf_lane_close(l->blob_lane);
     l->plain_lane = sl_buf_lane_close(l->plain_lane);
     l->staged = sl_staged_layer_free(l->staged);
-    sl_cleanup_fdp(&l->lock_fd);
-    l->lock_fd = -1;
+    sl_store_unlock_layer(l->pull->engine->store, l->diff_id, &l->lock_fd);
 }
 
 static int open_lanes(struct layer *l, struct sl_error *err)
@@ -118,32 +137,52 @@ static int open_lanes(struct layer *l, struct sl_error *err)
     return sl_buf_lane_open(pool, PLAIN_LANE_BUFFERS, &l->plain_lane, err);
 }
 
-static int layer_start(struct layer *l, struct sl_error *err)
+static int new_flow(struct layer *l, make_stage_fn *const path[], size_t n, struct sl_error *err)
 {
-    struct sl_engine *engine = l->pull->engine;
-    int r = open_lanes(l, err);
-    if (r < 0)
-        return r;
-    r = sl_staged_layer_new(engine->store, &l->staged, err);
-    if (r < 0)
-        return r;
     const struct sl_flow_events events = {
         .done = on_through, .stop_source = on_stop_source, .arg = l};
-    r = sl_flow_new(engine->workers, &events, &l->flow, err);
-    if (r < 0)
-        return r;
-    r = build_path(l, err);
-    if (r < 0)
-        return r;
-    sl_flow_start(l->flow);
+    l->through = false;
+    int r = sl_flow_new(l->pull->engine->workers, &events, &l->flow, err);
+    return r < 0 ? r : build_path(l, path, n, err);
+}
+
+static int start_stream(struct layer *l, struct sl_error *err)
+{
     struct sl_blob_stream *stream = NULL;
-    r = sl_image_source_stream(l->pull->source, l->blob, l->blob_lane, l->flow, &stream, err);
+    sl_flow_start(l->flow);
+    int r = sl_image_source_stream(l->pull->source, l->blob, l->blob_lane, l->flow, &stream, err);
     if (r < 0)
         return r;
     atomic_store(&l->stream, stream);
     /* The flow may have failed before on_stop_source() could see the stream. */
     if (sl_flow_has_failed(l->flow))
         sl_blob_stream_stop(stream);
+    return 0;
+}
+
+static int layer_start(struct layer *l, struct sl_error *err)
+{
+    int r = open_lanes(l, err);
+    if (r == 0)
+        r = sl_staged_layer_new(l->pull->engine->store, &l->staged, err);
+    if (r == 0 && l->pull->options->verify_first)
+        r = sl_spool_new(sl_staged_layer_fd(l->staged), &l->spool, err);
+    if (r == 0)
+        r = l->spool ? new_flow(l, verify_path, 2, err)
+                     : new_flow(l, layer_path, N_LAYER_PATH, err);
+    return r < 0 ? r : start_stream(l, err);
+}
+
+/* The blob is what the manifest promised: now, and not before, something may parse it. */
+static int start_unpacking(struct layer *l, struct sl_error *err)
+{
+    flow_release(l);
+    int r = new_flow(l, layer_path + 1, N_LAYER_PATH - 1, err);
+    if (r < 0)
+        return r;
+    l->is_verified = true;
+    sl_flow_start(l->flow);
+    sl_spool_feed(l->spool, l->pull->engine->workers, l->blob_lane, l->flow);
     return 0;
 }
 
@@ -178,30 +217,46 @@ static void take_statistics(struct layer *l)
 {
     struct sl_layer_report *report = l->report;
     const char *name;
-    for (size_t i = 0; i < SL_LAYER_STAGES_MAX; i++) {
-        if (!(name = sl_flow_stats(l->flow, i, &report->stages[i].stats)))
+    struct sl_stage_stats stats;
+    for (size_t i = 0; (name = sl_flow_stats(l->flow, i, &stats)); i++) {
+        if (report->n_stages == SL_LAYER_STAGES_MAX)
             break;
-        report->stages[i].name = name;
-        report->n_stages = i + 1;
+        report->stages[report->n_stages].name = name;
+        report->stages[report->n_stages++].stats = stats;
     }
-    report->received = sl_blob_stream_bytes(l->stream);
+    struct sl_blob_stream *stream = atomic_load(&l->stream);
+    if (stream)
+        report->received = sl_blob_stream_bytes(stream);
+}
+
+static int commit(struct layer *l, struct sl_error *err)
+{
+    const struct sl_layer_verdict verdict = {.flow_result = l->result, .record = blob_record(l)};
+    int r = sl_gate_commit_layer(l->pull->gate, &verdict, l->staged, err);
+    if (r < 0)
+        return sl_error_wrap(err, r, "commit");
+    l->committed = sl_steal(&l->staged);
+    return 0;
+}
+
+static int flow_failure(struct layer *l, struct sl_error *err)
+{
+    if (err)
+        *err = l->error;
+    return sl_error_wrap(err, l->result, "%s", l->error.stage ? l->error.stage : "fetch");
 }
 
 int sl_layer_end(struct layer *l, struct sl_error *err)
 {
+    bool is_unpacked = !l->spool || l->is_verified;
     take_statistics(l);
     int r = l->result;
-    if (r == 0) {
-        const struct sl_layer_verdict verdict = {.flow_result = r, .record = blob_record(l)};
-        r = sl_gate_commit_layer(l->pull->gate, &verdict, l->staged, err);
-        if (r < 0)
-            r = sl_error_wrap(err, r, "commit");
-        else
-            l->committed = sl_steal(&l->staged);
-    } else if (err) {
-        *err = l->error;
-        r = sl_error_wrap(err, r, "%s", l->error.stage ? l->error.stage : "fetch");
-    }
+    if (r < 0)
+        r = flow_failure(l, err);
+    else
+        r = is_unpacked ? commit(l, err) : start_unpacking(l, err);
+    if (r == 0 && !is_unpacked)
+        return 1;
     l->report->state = r == 0 ? SL_LAYER_DONE : SL_LAYER_FAILED;
     layer_release(l);
     return r == 0 ? 0 : sl_layer_error(l, r, err);

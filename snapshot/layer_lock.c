@@ -83,3 +83,15 @@ int sl_store_lock_layer(struct sl_store *store, const struct sl_digest *diff_id,
         }
     }
 }
+
+void sl_store_unlock_layer(struct sl_store *store, const struct sl_digest *diff_id, int *fdp)
+{
+    char path[SL_STORE_PATH_MAX] = "locks/";
+    if (*fdp < 0)
+        return;
+    sl_digest_format(diff_id, path + strlen(path));
+    /* Whoever waits for this file finds it unlinked, and makes a new one. */
+    (void)unlinkat(store->fd, path, 0);
+    sl_cleanup_fdp(fdp);
+    *fdp = -1;
+}

@@ -18,7 +18,7 @@ static int untar_push(struct sl_stage *stage, struct sl_buf **bufp, struct sl_er
     int r = sl_tar_reader_push(untar->reader, sl_buf_span(*bufp), err);
     if (r < 0) {
         sl_buf_release(bufp);
-        return sl_error_wrap(err, r, "unpack");
+        return r;
     }
     return sl_stage_push(stage->next, bufp, err);
 }
@@ -29,7 +29,7 @@ static int untar_finish(struct sl_stage *stage, struct sl_error *err)
     int r = sl_tar_reader_finish(untar->reader, err);
     if (r >= 0)
         r = sl_applier_finish(untar->applier, err);
-    return r < 0 ? sl_error_wrap(err, r, "unpack") : 0;
+    return r < 0 ? r : 0;
 }
 
 static void untar_close(struct sl_stage *stage)

@@ -263,6 +263,27 @@ static int delete_trees(struct gc *gc, struct sl_error *err)
     return r;
 }
 
+static int decide_layers(struct gc *gc, const struct sl_digest *diff_ids, size_t n,
+                         struct sl_error *err)
+{
+    SL_AUTO_FD lock = -1;
+    int r = sl_store_lock(gc->store, LOCK_EX, &lock, err);
+    if (r == 0)
+        r = mark(gc, err);
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = sweep_layer(gc, &diff_ids[i], err);
+    set_sort(&gc->discarded);
+    return r < 0 ? r : sl_store_each_digest(gc->store, "blobs", ".json", sweep_blob, gc, err);
+}
+
+int sl_store_drop_layers(struct sl_store *store, const struct sl_digest *diff_ids, size_t n,
+                         struct sl_error *err)
+{
+    SL_AUTO_DONE(gc) gc = {.store = store};
+    int r = decide_layers(&gc, diff_ids, n, err);
+    return r < 0 ? r : delete_trees(&gc, err);
+}
+
 int sl_store_gc(struct sl_store *store, bool dry_run, struct sl_gc_result *ret,
                 struct sl_error *err)
 {

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Zeros behind the end of an archive: more than any blocking factor asks for, less than a bomb. */
+#define TRAILING_MAX (UINT64_C(64) << 20)
+
 static const struct sl_untar_limits default_limits = {
     .entries = 16ull << 20,
     .file_size = 1ull << 40,
@@ -33,7 +36,7 @@ struct sl_tar_reader {
     size_t padding;     /* behind that payload */
     uint8_t block[SL_TAR_BLOCK];
     size_t block_len;
-    uint64_t n_headers, total_size;
+    uint64_t n_headers, total_size, trailing;
 
     struct sl_tar_header header;
     /* Extended headers wait here for the entry they describe. */
@@ -488,6 +491,11 @@ static int step_end(struct sl_tar_reader *reader, struct sl_span *in, struct sl_
 {
     if (in->data[0] != 0 || memcmp(in->data, in->data + 1, in->len - 1) != 0)
         return sl_error_set(err, SL_E_FORMAT, EINVAL, "data follows the end of the archive");
+    reader->trailing += in->len;
+    if (reader->trailing > TRAILING_MAX)
+        return sl_error_set(err, SL_E_LIMIT, E2BIG,
+                            "more than %" PRIu64 " bytes of zeros after the end of the archive",
+                            TRAILING_MAX);
     skip_forward(reader, in, in->len);
     return 0;
 }

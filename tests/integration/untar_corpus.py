@@ -449,7 +449,7 @@ def full_disk(driver, work):
     finally:
         subprocess.run(["umount", top], check=True)
     said = done.stderr.decode()
-    good = done.returncode == 1 and said.startswith("system 28 unpack: entry 'big': write")
+    good = done.returncode == 1 and said.startswith("system 28 entry 'big': write")
     return [] if good else [f"full disk: {said!r}"]
 
 

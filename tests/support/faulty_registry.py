@@ -28,7 +28,8 @@ The plan is an object:
      "redirect": "other"|URL|true,   307 there (true: to itself)
      "cut_at": N,          the connection breaks after N bytes of this answer's body
      "stall_at": N,        nothing more comes after N bytes, the connection stays
-     "garbage": true,      bytes that are not HTTP
+     "slow": N,            the body comes in pieces of N bytes, with pauses between
+    "garbage": true,      bytes that are not HTTP
      "nothing": true,      the connection closes without an answer
      "ignore_range": true, 200 and everything
      "wrong_range": true,  206 with another start than asked for
@@ -52,6 +53,7 @@ import time
 import urllib.parse
 
 CHUNK = 64 * 1024
+SLOW_PAUSE = 0.005  # seconds
 
 
 class State:
@@ -267,6 +269,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 pass
         self.hang_up()
 
+    def send_slowly(self, status, data, headers, piece):
+        self.note(status)
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        for at in range(0, len(data), piece):
+            self.wfile.write(data[at:at + piece])
+            self.wfile.flush()
+            time.sleep(SLOW_PAUSE)
+
     def ranged(self, data, fault):
         """Status, bytes and headers of the answer to this request's Range."""
         match = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
@@ -293,6 +307,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif "cut_at" in fault or "stall_at" in fault:
             at = fault.get("cut_at", fault.get("stall_at"))
             self.send_cut(status, part, headers, at, "stall_at" in fault)
+        elif "slow" in fault:
+            self.send_slowly(status, part, headers, fault["slow"])
         else:
             self.answer(status, part, headers)
 

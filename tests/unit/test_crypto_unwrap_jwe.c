@@ -120,11 +120,11 @@ static void jwe_changed_or_wrong_key_fails_with_one_text(void **state)
     char *text = read_text(J1);
     struct sl_error first = {0};
     struct sl_layer_key key = {0};
-    assert_fails(unwrap(text, OTHER_RSA_KEY, NULL, &key, &first), EBADMSG, first, SL_E_INTEGRITY);
+    assert_fails(unwrap(text, OTHER_RSA_KEY, NULL, &key, &first), EBADMSG, first, SL_E_AUTH);
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
         struct sl_error err = {0};
         char *changed = replace(text, changes[i][0], changes[i][1]);
-        assert_fails(unwrap(changed, RSA_KEY, NULL, &key, &err), EBADMSG, err, SL_E_INTEGRITY);
+        assert_fails(unwrap(changed, RSA_KEY, NULL, &key, &err), EBADMSG, err, SL_E_AUTH);
         assert_string_equal(err.msg, first.msg);
         free(changed);
     }

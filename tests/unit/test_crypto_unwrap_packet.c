@@ -75,8 +75,7 @@ static void packet_p2_published_parses_and_wrong_kek_is_integrity(void **state)
     assert_int_equal(packet.iv.len, 12);
     assert_memory_equal(packet.iv.data, "\xe1\xec\xcb\x6d\xe3\x10\x74\x49\x18\xfe\x2b\x85", 12);
     assert_int_equal(packet.wrap_type, SL_WRAP_A256GCM);
-    assert_fails(unwrap((char *)json.data, &broker, false, &key, &err), EBADMSG, err,
-                 SL_E_INTEGRITY);
+    assert_fails(unwrap((char *)json.data, &broker, false, &key, &err), EBADMSG, err, SL_E_AUTH);
     sl_bytes_done(&json);
     free(b64);
 }

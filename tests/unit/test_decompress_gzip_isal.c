@@ -131,7 +131,7 @@ static void stream_truncated_anywhere_fails_with_format(void **state)
         if (len == first)
             continue; /* that is a whole stream */
         sl_assert_refuses((struct sl_span){stream.data, len}, /* limits= */ NULL, SL_E_FORMAT,
-                          "decompress: gzip: the data ends inside a member, truncated");
+                          "gzip: the data ends inside a member, truncated");
     }
 }
 

@@ -109,8 +109,8 @@ static void stream_truncated_anywhere_fails_with_format(void **state)
         bool in_magic =
             (len > whole[0] && len < whole[0] + 4) || (len > whole[1] && len < whole[1] + 4);
         sl_assert_refuses((struct sl_span){stream.data, len}, /* limits= */ NULL, SL_E_FORMAT,
-                          in_magic ? "decompress: zstd: neither a frame nor the end"
-                                   : "decompress: zstd: the data ends inside a frame, truncated");
+                          in_magic ? "zstd: neither a frame nor the end"
+                                   : "zstd: the data ends inside a frame, truncated");
     }
 }
 

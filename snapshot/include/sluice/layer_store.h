@@ -44,9 +44,12 @@ SL_MUST_CHECK int sl_store_has_layer(struct sl_store *store, const struct sl_dig
 
 /* The right to fetch a layer: one process and one thread at a time. -EAGAIN (err not set) when
  * another has it and cancel_fd is -1; otherwise waits, until cancel_fd becomes readable
- * (SL_E_CANCELLED). Released by closing the descriptor or by death. */
+ * (SL_E_CANCELLED). Released by sl_store_unlock_layer() or by death. */
 SL_MUST_CHECK int sl_store_lock_layer(struct sl_store *store, const struct sl_digest *diff_id,
                                       int cancel_fd, int *ret_fd, struct sl_error *err);
+
+/* Closes *fdp, sets it to -1 and leaves no file behind. */
+void sl_store_unlock_layer(struct sl_store *store, const struct sl_digest *diff_id, int *fdp);
 
 /* Keeps a layer from gc until the descriptor is closed: a pull holds the layers it reuses until its
  * image is committed. 1 and *ret_fd when it is held, 0 when the layer is not in the store. Many
@@ -79,6 +82,11 @@ SL_MUST_CHECK int sl_staged_layer_add_implicit(struct sl_staged_layer *staged, s
  * One name for the whole act: nothing else publishes a layer. Called by the gate only. */
 SL_MUST_CHECK int sl_layer_commit(struct sl_staged_layer *staged, const struct sl_gate_pass *pass,
                                   const struct sl_blob_record *record, struct sl_error *err);
+
+/* Removes those of the layers that no image or mount refers to and nobody holds: what a pull has
+ * committed before it failed. */
+SL_MUST_CHECK int sl_store_drop_layers(struct sl_store *store, const struct sl_digest *diff_ids,
+                                       size_t n, struct sl_error *err);
 
 /* ---- images ---- */
 

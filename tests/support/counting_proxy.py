@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An HTTP proxy that remembers what was asked for and can hold an answer in the middle.
+
+    with CountingProxy(registry.host) as proxy:      # in front of one registry
+        hold = proxy.hold(digest, after=100000)
+        ... pull from proxy.host ...
+        hold.reached.wait(30); hold.release()
+        proxy.gets("/blobs/")
+
+Without an upstream it is a forward proxy, for http_proxy and https_proxy.
+"""
+
+import http.client
+import http.server
+import select
+import socket
+import threading
+import urllib.parse
+
+CHUNK = 16 * 1024
+DEADLINE = 60.0  # seconds that anything may take
+
+
+class Hold:
+    """Answers to paths with this part stop after so many bytes until release()."""
+
+    def __init__(self, part, after, times):
+        self.part, self.after, self.times = part, after, times
+        self.reached = threading.Event()
+        self._go = threading.Event()
+
+    def release(self):
+        self._go.set()
+
+    def wait(self):
+        self.reached.set()
+        self._go.wait(DEADLINE)
+
+
+class CountingProxy:
+    def __init__(self, upstream=None):
+        self.upstream = upstream
+        self.requests = []  # (method, path, status)
+        self._holds = []
+        self._changed = threading.Condition()
+        handler = type("Handler", (_Handler,), {"proxy": self})
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.handle_error = lambda *_: None  # clients that are killed hang up
+        self._server.daemon_threads = True
+        self.host = f"127.0.0.1:{self._server.server_port}"
+        self.url = "http://" + self.host
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        for hold in self._holds:
+            hold.release()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def hold(self, part, after=0, times=1):
+        """The next answers whose path has this part stop after so many bytes."""
+        hold = Hold(part, after, times)
+        with self._changed:
+            self._holds.append(hold)
+        return hold
+
+    def gets(self, part=""):
+        """Paths of the GET requests so far that have this part."""
+        with self._changed:
+            return [path for method, path, _ in self.requests if method == "GET" and part in path]
+
+    def wait_for(self, count, part):
+        """Until so many requests with this part were answered."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: sum(part in path for _, path, _ in self.requests) >= count, DEADLINE)
+
+    def forget(self):
+        with self._changed:
+            self.requests.clear()
+
+    def note(self, method, path, status):
+        with self._changed:
+            self.requests.append((method, path, status))
+            self._changed.notify_all()
+
+    def hold_for(self, path):
+        with self._changed:
+            for hold in self._holds:
+                if hold.part in path and hold.times > 0:
+                    hold.times -= 1
+                    return hold
+        return None
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    proxy = None
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def _forward(self):
+        url = urllib.parse.urlsplit(self.path)
+        host = self.proxy.upstream or url.netloc
+        path = url.path + ("?" + url.query if url.query else "")
+        headers = {k: v for k, v in self.headers.items() if k.lower() not in ("connection", "host")}
+        # The registry must name itself as the client knows it.
+        headers["Host"] = self.headers.get("Host", host)
+        connection = http.client.HTTPConnection(host, timeout=DEADLINE)
+        try:
+            connection.request(self.command, path, headers=headers)
+            answer = connection.getresponse()
+            self.proxy.note(self.command, self.path, answer.status)
+            self._answer(answer)
+        finally:
+            connection.close()
+
+    def _answer(self, answer):
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("connection", "transfer-encoding", "date", "server"):
+                self.send_header(name, value)
+        if answer.getheader("Content-Length") is None:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        hold = self.proxy.hold_for(self.path)
+        sent = 0
+        while True:
+            want = CHUNK if not hold else min(CHUNK, hold.after - sent)
+            data = answer.read(want) if want > 0 else b""
+            if not data and hold:
+                self.wfile.flush()
+                hold.wait()
+                hold = None
+                continue
+            if not data:
+                break
+            self.wfile.write(data)
+            sent += len(data)
+
+    do_GET = do_HEAD = _forward
+
+    def do_CONNECT(self):  # pylint: disable=invalid-name
+        host, port = self.path.rsplit(":", 1)
+        self.proxy.note("CONNECT", self.path, 200)
+        with socket.create_connection((host, int(port)), timeout=DEADLINE) as other:
+            self.send_response(200)
+            self.end_headers()
+            self._tunnel(other)
+        self.close_connection = True
+
+    def _tunnel(self, other):
+        ends = {self.connection: other, other: self.connection}
+        while True:
+            for source in select.select(list(ends), [], [], DEADLINE)[0]:
+                data = source.recv(CHUNK)
+                if not data:
+                    return
+                ends[source].sendall(data)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A mount namespace of our own: whatever a test mounts goes with the test's process."""
+import ctypes
+import os
+import subprocess
+import sys
+import tempfile
+
+CLONE_NEWNS = 0x00020000
+
+
+def enter():
+    """Exits with 77 (skipped) where this may not be done."""
+    if os.geteuid() != 0 or ctypes.CDLL(None).unshare(CLONE_NEWNS) != 0:
+        print("skipped: needs root and a mount namespace")
+        sys.exit(77)
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+
+
+class OwnTmpfs:
+    """A tmpfs in a new directory: /tmp may be an overlayfs, which cannot carry another."""
+
+    def __init__(self):
+        self.path = tempfile.mkdtemp(prefix="sluice-test-")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "sluice-test", self.path], check=True)
+
+    def close(self):
+        subprocess.run(["umount", "-R", "-l", self.path], check=True)
+        os.rmdir(self.path)
+
+
+def umount(path):
+    """When something is mounted there."""
+    subprocess.run(["umount", "-R", "-l", path], stderr=subprocess.DEVNULL, check=False)
+
+
+def hide(path):
+    """An empty folder there, for us alone."""
+    os.makedirs(path, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "sluice-test", path], check=True)
+
+
+def use_unified_cgroups():
+    """crun does not start anything where cgroups of both versions are mounted."""
+    umount("/sys/fs/cgroup")
+    subprocess.run(["mount", "-t", "cgroup2", "none", "/sys/fs/cgroup"], check=True)
