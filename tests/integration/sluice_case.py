@@ -14,14 +14,11 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support"))
+import own_mounts  # noqa: E402
 
 SLUICE = os.environ.get("SLUICE", os.path.join(ROOT, "build", "dev", "bin", "sluice"))
 TIMEOUT = 120  # seconds that one run may take
 SKIPPED = 77
-
-CLONE_NEWNS = 0x00020000
-MS_REC = 1 << 14
-MS_PRIVATE = 1 << 18
 
 EXIT_FAILED, EXIT_USAGE, EXIT_POLICY, EXIT_NETWORK, EXIT_INTEGRITY = 1, 2, 3, 4, 5
 
@@ -29,14 +26,6 @@ EXIT_FAILED, EXIT_USAGE, EXIT_POLICY, EXIT_NETWORK, EXIT_INTEGRITY = 1, 2, 3, 4,
 def _check(result, what):
     if result != 0:
         raise OSError(ctypes.get_errno(), what + ": " + os.strerror(ctypes.get_errno()))
-
-
-def enter_private_mounts():
-    """Moves this process into a mount namespace of its own: whatever a test leaves mounted goes
-    with the process. Before any thread is started."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    _check(libc.unshare(CLONE_NEWNS), "unshare")
-    _check(libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "mount / private")
 
 
 def mount_tmpfs(folder):
@@ -52,11 +41,7 @@ def main(*programs):
     if missing:
         print("skipped: needs", ", ".join(missing))
         sys.exit(SKIPPED)
-    try:
-        enter_private_mounts()
-    except OSError as e:
-        print("skipped:", e)
-        sys.exit(SKIPPED)
+    own_mounts.enter()
     unittest.main(verbosity=2)
 
 

@@ -39,7 +39,8 @@ class SupportRegistry(unittest.TestCase):
 
     def check_refused(self, registry, *options):
         trust = ["--cert-dir", registry.cert_dir()] if registry.tls else ["--tls-verify=false"]
-        with self.assertRaisesRegex(RuntimeError, "unauthorized|authentication required"):
+        said = "unauthorized|authentication required|access to the resource is denied"
+        with self.assertRaisesRegex(RuntimeError, said):
             run("skopeo", "inspect", "--raw", *trust, *options, registry.ref("team/hello:1"))
 
     def test_plain(self):

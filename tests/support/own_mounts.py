@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """A mount namespace of our own: whatever a test mounts goes with the test's process."""
 import ctypes
+import errno
 import os
 import subprocess
 import sys
 import tempfile
 
-CLONE_NEWNS = 0x00020000
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x00020000, 1 << 14, 1 << 18
 
 
 def enter():
-    """Exits with 77 (skipped) where this may not be done."""
-    if os.geteuid() != 0 or ctypes.CDLL(None).unshare(CLONE_NEWNS) != 0:
+    """Before any thread is started. Exits with 77 (skipped) where this may not be done."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if os.geteuid() != 0 or libc.unshare(CLONE_NEWNS) != 0:
         print("skipped: needs root and a mount namespace")
         sys.exit(77)
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    # In a chroot "/" is no mount point: then others may see mounts come and go, no more.
+    if (libc.mount(None, b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None) != 0
+            and ctypes.get_errno() != errno.EINVAL):
+        raise OSError(ctypes.get_errno(), "cannot make / private")
 
 
 class OwnTmpfs:

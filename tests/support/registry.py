@@ -54,7 +54,8 @@ def missing_programs(*names):
 
 
 class Authority:
-    """A certificate authority and one server certificate for 127.0.0.1 and localhost."""
+    """A certificate authority and one server certificate for 127.0.0.1 and localhost, as strict
+    readers of RFC 5280 (Python from 3.13 on) want them."""
 
     def __init__(self, folder):
         self.ca = os.path.join(folder, "ca.crt")
@@ -65,11 +66,13 @@ class Authority:
         extensions = os.path.join(folder, "server.ext")
         new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
         run("openssl", "req", "-x509", *new_key, "-days", 2, "-subj", "/CN=Sluice test CA",
-            "-keyout", ca_key, "-out", self.ca)
+            "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", ca_key, "-out", self.ca)
         run("openssl", "req", *new_key, "-subj", "/CN=localhost",
             "-keyout", self.key, "-out", request)
         with open(extensions, "w", encoding="ascii") as f:
-            f.write("subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n")
+            f.write("subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n"
+                    "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+                    "keyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth\n")
         run("openssl", "x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", ca_key,
             "-CAcreateserial", "-days", 2, "-extfile", extensions, "-out", self.cert)
 
@@ -316,6 +319,8 @@ class Registry:
         while self._process.poll() is None:
             try:
                 return self._answers()
+            except ssl.SSLCertVerificationError:
+                raise  # is an OSError, but no waiting helps
             except (OSError, http.client.HTTPException):
                 if time.monotonic() > ends:
                     raise RuntimeError(f"docker-registry is silent:\n{self.log()}") from None

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Needs root; works in a mount namespace of its own, so that nothing outlives it. */
+#include "own_mounts.h"
 #include "store_fixture.h"
 
 #include "sluice/overlay_mount.h"
@@ -666,8 +667,7 @@ static int run_on(const char *type)
 
 int main(void)
 {
-    if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
-        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
+    if (!own_mounts_enter()) {
         printf("skipped: mounting needs root\n");
         return 77;
     }
