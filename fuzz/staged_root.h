@@ -7,10 +7,11 @@
 
 #include "sluice/untar.h"
 
+#include "remove_tree.h"
 #include "staged_stub.h"
 
+#include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,13 +37,6 @@ struct staged_root {
     struct sl_staged_layer staged;
 };
 
-static inline int staged_root_remove_one(const char *path, const struct stat *st, int type,
-                                         struct FTW *ftw)
-{
-    (void)st, (void)type, (void)ftw;
-    return remove(path);
-}
-
 /* On the fast file system that needs no clean-up after a crash, where there is one. */
 static inline void staged_root_open(struct staged_root *r)
 {
@@ -60,12 +54,18 @@ static inline void staged_root_open(struct staged_root *r)
     ROOT_DEMAND(r->staged.fd >= 0);
 }
 
-static inline unsigned staged_root_names(const char *base, const char *name)
+/* Names in a directory of the base, beside "." and "..". */
+static inline unsigned staged_root_names(const struct staged_root *r, const char *name)
 {
     char path[128];
-    struct stat st;
-    (void)snprintf(path, sizeof(path), "%s/%s", base, name);
-    return stat(path, &st) == 0 ? (unsigned)st.st_nlink : 0;
+    unsigned n = 0;
+    (void)snprintf(path, sizeof(path), "%s/%s", r->base, name);
+    DIR *dir = opendir(path);
+    ROOT_DEMAND(dir);
+    while (readdir(dir))
+        n++;
+    (void)closedir(dir);
+    return n - 2;
 }
 
 /* Nothing beside the root was made, changed, linked or removed. */
@@ -77,11 +77,10 @@ static inline void staged_root_check(const struct staged_root *r)
     SL_AUTO_FD file = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     ROOT_DEMAND(fstat(file, &st) == 0 && st.st_mode == (S_IFREG | 0600) && st.st_nlink == 1);
     ROOT_DEMAND(read(file, text, sizeof(text)) == 5 && memcmp(text, "alive", 5) == 0);
-    /* Directories: "." and ".." of what is below count as links. */
     (void)snprintf(path, sizeof(path), "%s/canary", r->base);
-    ROOT_DEMAND(lstat(path, &st) == 0 && st.st_mode == (S_IFDIR | 0700));
-    ROOT_DEMAND(staged_root_names(r->base, ".") == 4 && staged_root_names(r->base, "canary") == 3 &&
-                staged_root_names(r->base, "canary/sub") == 2);
+    ROOT_DEMAND(lstat(path, &st) == 0 && st.st_mode == (S_IFDIR | 0700) && st.st_uid == geteuid());
+    ROOT_DEMAND(staged_root_names(r, ".") == 2 && staged_root_names(r, "canary") == 2 &&
+                staged_root_names(r, "canary/sub") == 0);
 }
 
 static inline void staged_root_close(struct staged_root *r)
@@ -89,5 +88,5 @@ static inline void staged_root_close(struct staged_root *r)
     staged_root_check(r);
     staged_stub_done(&r->staged);
     (void)close(r->staged.fd);
-    (void)nftw(r->base, staged_root_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    ROOT_DEMAND(sl_remove_tree(AT_FDCWD, r->base, NULL) == 0);
 }
