@@ -88,5 +88,8 @@ static inline void staged_root_close(struct staged_root *r)
     staged_root_check(r);
     staged_stub_done(&r->staged);
     (void)close(r->staged.fd);
-    ROOT_DEMAND(sl_remove_tree(AT_FDCWD, r->base, NULL) == 0);
+    SL_AUTO_FD base = open(r->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ROOT_DEMAND(sl_remove_tree(base, "root", NULL) == 0);
+    ROOT_DEMAND(sl_remove_tree(base, "canary", NULL) == 0);
+    ROOT_DEMAND(rmdir(r->base) == 0);
 }

@@ -2,23 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pulls on a kernel that lacks, or a sandbox that forbids, what we would rather use: io_uring,
 openat2, the new mount calls. The result must be the same tree. usage: test_old_kernel.py DENIER"""
-import ctypes
 import os
 import stat
 import subprocess
 import sys
-import tempfile
 import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import sluice_case
 from make_tars import archive, directory, entry, hardlink, symlink
 from oci_layout import write_layout
 from tree_facts import differences, tree
 
-SLUICE = os.environ["SLUICE"]
 DENIER = sys.argv.pop(1)
-CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 1 << 18
-SKIP = 77
 
 # Through symlinks in the middle, so that safe paths have something to resolve.
 BASE = archive(directory(b"usr/"), directory(b"usr/lib/"), symlink(b"lib", b"usr/lib"),
@@ -34,89 +29,66 @@ PATHS = "openat2"
 MOUNTS = "fsopen,fsconfig,fsmount,move_mount"
 
 
-def private_tmpfs(where):
-    """A mount that goes with this process."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNS) or libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None) \
-            or libc.mount(b"tmpfs", where.encode(), b"tmpfs", 0, b"size=256m"):
-        print("skipped: cannot mount a tmpfs:", os.strerror(ctypes.get_errno()))
-        sys.exit(SKIP)
-
-
-class OldKernel(unittest.TestCase):
+class OldKernel(sluice_case.SluiceCase):
     @classmethod
     def setUpClass(cls):
-        cls.layout = os.path.join(WORK, "layout")
+        super().setUpClass()
+        cls.layout = os.path.join(cls.shared, "layout")
         write_layout(cls.layout, [BASE, TOP])
-        cls.want = cls.pull("plain", [])
 
-    @classmethod
-    def pull(cls, name, prefix):
-        """The tree of the mounted bundle, pulled into a store of its own."""
-        root, bundle = os.path.join(WORK, name, "store"), os.path.join(WORK, name, "bundle")
-        os.makedirs(os.path.dirname(root))
-        done = subprocess.run(
-            [*prefix, SLUICE, "pull", "--root", root, "--insecure-policy",
-             f"oci:{cls.layout}:latest", bundle], capture_output=True, text=True)
-        if done.returncode == SKIP:
+    def tree_pulled(self, name, *prefix):
+        """The tree of a mounted bundle, pulled into a store of its own."""
+        self.root, bundle = self.path(name), self.path(name + ".bundle")
+        command = self.command("pull", "--insecure-policy", f"oci:{self.layout}:latest", bundle)
+        done = subprocess.run([*prefix, *command], capture_output=True, text=True, check=False,
+                              env=self.environment(), timeout=sluice_case.TIMEOUT)
+        if done.returncode == sluice_case.SKIPPED:
             raise unittest.SkipTest(done.stderr)
-        assert done.returncode == 0, f"{name}: exit {done.returncode}: {done.stderr}"
+        self.assertEqual(done.returncode, 0, f"{name}: {done.stderr}")
         seen = tree(os.path.join(bundle, "rootfs"))
-        subprocess.run([SLUICE, "unmount", "--root", root, bundle], check=True,
-                       capture_output=True)
-        assert os.listdir(os.path.join(root, "staging")) == []
+        self.ok("unmount", bundle)
+        self.assertEqual(os.listdir(os.path.join(self.root, "staging")), [])
         return seen
 
-    def check(self, errno_name, calls):
-        name = errno_name + "-" + calls.replace(",", "-")
-        self.assertEqual([], differences(self.want, self.pull(name, [DENIER, errno_name, calls])))
+    def check(self, *calls):
+        want = self.tree_pulled("all-there")
+        for errno_name in ("ENOSYS", "EPERM"):
+            for names in calls:
+                with self.subTest(errno_name, calls=names):
+                    name = errno_name + "-" + names.replace(",", "-")
+                    seen = self.tree_pulled(name, DENIER, errno_name, names)
+                    self.assertEqual([], differences(want, seen))
 
     def test_tree_is_what_the_layers_say(self):
+        want = self.tree_pulled("all-there")
         for path in (b"usr/lib/so", b"usr/lib/more", b"again", b"etc/b"):
-            self.assertIn(path, self.want)
+            self.assertIn(path, want)
         for path in (b"etc/a", b"gone/x"):
-            self.assertNotIn(path, self.want)
-        self.assertEqual(self.want[b"etc"]["mode"], 0o750)
-        self.assertEqual(self.want[b"abs"]["type"], stat.S_IFLNK)
+            self.assertNotIn(path, want)
+        self.assertEqual(want[b"etc"]["mode"], 0o750)
+        self.assertEqual(want[b"abs"]["type"], stat.S_IFLNK)
 
     def test_filter_does_filter(self):
         """Else all below would be green for nothing."""
         probe = ("import ctypes, sys; libc = ctypes.CDLL(None, use_errno=True);"
-                 "r = libc.syscall(437, -100, b'/', None, 0); sys.exit(ctypes.get_errno())")
+                 "libc.syscall(437, -100, b'/', None, 0); sys.exit(ctypes.get_errno())")
         for name, number in (("ENOSYS", 38), ("EPERM", 1)):
-            done = subprocess.run([DENIER, name, PATHS, sys.executable, "-c", probe])
+            done = subprocess.run([DENIER, name, PATHS, sys.executable, "-c", probe], check=False)
             self.assertEqual(done.returncode, number)
 
-    def test_no_io_uring(self):
-        for errno_name in ("ENOSYS", "EPERM"):
-            self.check(errno_name, RING)
+    def test_without_io_uring(self):
+        self.check(RING)
 
-    def test_no_openat2(self):
-        for errno_name in ("ENOSYS", "EPERM"):
-            self.check(errno_name, PATHS)
+    def test_without_openat2(self):
+        self.check(PATHS)
 
-    def test_no_new_mount_calls(self):
-        self.check("ENOSYS", MOUNTS)
-        self.check("EPERM", MOUNTS)
+    def test_without_some_or_all_new_mount_calls(self):
+        """A filter's list may know a part of the family only."""
+        self.check(MOUNTS, *MOUNTS.split(","))
 
-    def test_half_of_the_new_mount_calls(self):
-        """A filter's list may know some of a family only."""
-        self.check("ENOSYS", "fsconfig")
-        self.check("EPERM", "move_mount")
-
-    def test_none_of_them(self):
-        for errno_name in ("ENOSYS", "EPERM"):
-            self.check(errno_name, ",".join((RING, PATHS, MOUNTS)))
+    def test_without_any_of_them(self):
+        self.check(",".join((RING, PATHS, MOUNTS)))
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0:
-        print("skipped: needs root")
-        sys.exit(SKIP)
-    with tempfile.TemporaryDirectory() as WORK:
-        private_tmpfs(WORK)
-        try:
-            result = unittest.main(verbosity=2, exit=False).result
-        finally:
-            subprocess.run(["umount", "-l", WORK], check=True)
-    sys.exit(0 if result.wasSuccessful() else 1)
+    sluice_case.main()
