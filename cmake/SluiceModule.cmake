@@ -55,20 +55,23 @@ function(sl_add_unit_test module subject)
     LABELS "unit;${ARG_LABELS}" SKIP_RETURN_CODE 77 TIMEOUT 120)
 endfunction()
 
-# sl_add_fuzz_target(tar_reader MODULES sl::snapshot [PRIVATE libs]) builds
-# fuzz/fuzz_tar_reader.c. Without libFuzzer it links the replay driver and runs its corpus as
-# fuzz.tar_reader.
+# sl_add_fuzz_target(tar_reader MODULES sl::snapshot [SOURCES extra.c] [PRIVATE libs] [INCLUDE dirs]
+#                    [CORPUS folder] [LABELS root]) builds fuzz/fuzz_tar_reader.c. Without libFuzzer
+# it links the replay driver and runs its corpus, of its own name unless told, as fuzz.tar_reader.
 function(sl_add_fuzz_target name)
-  cmake_parse_arguments(ARG "" "" "MODULES;PRIVATE;INCLUDE" ${ARGN})
+  cmake_parse_arguments(ARG "" "CORPUS" "MODULES;SOURCES;PRIVATE;INCLUDE;LABELS" ${ARGN})
+  if(NOT ARG_CORPUS)
+    set(ARG_CORPUS ${name})
+  endif()
   set(target fuzz_${name})
-  add_executable(${target} fuzz_${name}.c)
+  add_executable(${target} fuzz_${name}.c ${ARG_SOURCES})
   target_include_directories(${target} PRIVATE ${ARG_INCLUDE})
   target_link_libraries(${target} PRIVATE sl_flags ${ARG_MODULES} sl::core ${ARG_PRIVATE})
   if(SL_FUZZ)
     target_link_options(${target} PRIVATE -fsanitize=fuzzer)
   else()
     target_sources(${target} PRIVATE replay_main.c)
-    add_test(NAME fuzz.${name} COMMAND ${target} ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name})
-    set_tests_properties(fuzz.${name} PROPERTIES LABELS "unit;fuzz" TIMEOUT 120)
+    add_test(NAME fuzz.${name} COMMAND ${target} ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${ARG_CORPUS})
+    set_tests_properties(fuzz.${name} PROPERTIES LABELS "unit;fuzz;${ARG_LABELS}" TIMEOUT 120)
   endif()
 endfunction()

@@ -68,9 +68,10 @@ int sl_rsa_pkcs1_open(EVP_PKEY *key, struct sl_span text, size_t key_size, struc
         return r;
     struct sl_bytes out = {.data = calloc(1, key_size + 1), .len = key_size, .cap = key_size + 1};
     if (!out.data || em.len != modulus || RAND_bytes(out.data, (int)key_size) != 1) {
+        bool no_memory = !out.data;
         sl_bytes_wipe(&em);
         sl_bytes_wipe(&out);
-        return sl_open_failed(err);
+        return no_memory ? sl_error_oom(err) : sl_open_failed(err);
     }
     uint8_t mask = padding_mask(em.data, em.len, key_size);
     const uint8_t *candidate = em.data + em.len - key_size;

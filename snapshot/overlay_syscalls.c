@@ -116,15 +116,12 @@ static int configure(const struct sl_overlay *overlay, int context, struct sl_er
     return r;
 }
 
-/* 1 when it is mounted, 0 when this kernel (or its seccomp filter) does not know how. */
+/* 1 when it is mounted, 0 when this kernel does not know how. */
 static int mount_by_context(const struct sl_overlay *overlay, struct sl_error *err)
 {
     SL_AUTO_FD context = fsopen("overlay", FSOPEN_CLOEXEC);
-    if (context < 0) {
-        if (errno == ENOSYS || errno == EPERM)
-            return 0;
+    if (context < 0)
         return sl_error_system(err, errno, "opening overlayfs (is it in this kernel?)");
-    }
     int r = add_lowers(overlay, context, err);
     if (r <= 0)
         return r;
@@ -218,9 +215,13 @@ static int mount_overlay(const struct sl_overlay *overlay, struct sl_error *err)
 {
     if (unshare(CLONE_FS) < 0 || fchdir(overlay->store->fd) < 0)
         return sl_error_system(err, errno, "entering %s", overlay->store->root);
-    int r = overlay->no_lowerdir_plus ? 0 : mount_by_context(overlay, err);
-    if (r == 0)
+    struct sl_error why = {.code = SL_OK};
+    int r = overlay->no_lowerdir_plus ? 0 : mount_by_context(overlay, &why);
+    /* A kernel, or a filter of system calls, may know a part of the family only. */
+    if (r == 0 || r == -ENOSYS || r == -EPERM)
         return mount_by_options(overlay, err);
+    if (r < 0 && err)
+        *err = why;
     return r < 0 ? r : 0;
 }
 
