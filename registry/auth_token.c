@@ -10,7 +10,6 @@
 
 enum {
     ANSWER_MAX = 64 * 1024, /* bytes of a token server's answer */
-    EARLY_S = 10,           /* a token is not used in its last seconds */
 };
 
 struct sl_token {
@@ -150,7 +149,8 @@ static int take_answer(struct sl_token *token, struct sl_error *err)
         return r;
     forget_value(token);
     token->value = value;
-    token->good_until = token->asked_at + (time_t)seconds - EARLY_S;
+    token->good_until =
+        token->asked_at + (time_t)seconds - (time_t)token->cache->settings->token_spare_s;
     return 0;
 }
 
@@ -174,6 +174,7 @@ static void token_done(struct sl_fetch *f, int r, const struct sl_error *err)
     while (waiters) {
         struct sl_token_waiter *w = waiters;
         waiters = w->next;
+        w->was_served = r == 0;
         w->ready(w, r, &why);
     }
 }
@@ -283,7 +284,7 @@ static int bearer_from_realm(struct sl_registry_auth *auth, struct sl_token_wait
     int r = need_token(auth, scope, &token, err);
     if (r < 0)
         return r;
-    if (is_good(token)) {
+    if (is_good(token) || (waiter->was_served && token->value)) {
         char *value = strdup(token->value);
         if (!value)
             return sl_error_oom(err);

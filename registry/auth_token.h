@@ -36,10 +36,12 @@ void sl_registry_auth_done(struct sl_registry_auth *auth);
 struct sl_token_waiter {
     void (*ready)(struct sl_token_waiter *waiter, int r, const struct sl_error *err);
     struct sl_token *token; /* NULL: not waiting */
+    bool was_served;        /* the next value asked for has just been fetched */
     struct sl_token_waiter *next;
 };
 /* The value of Authorization for the next request: *ret is a secret to be wiped and freed by the
- * caller, or NULL before any challenge. -EAGAIN: ready() will be called; with r 0, ask again. */
+ * caller, or NULL before any challenge. -EAGAIN: ready() will be called; with r 0, ask again: a
+ * token just fetched is given however short its life is. */
 SL_MUST_CHECK int sl_registry_auth_value(struct sl_registry_auth *auth,
                                          struct sl_token_waiter *waiter, char **ret,
                                          struct sl_error *err);

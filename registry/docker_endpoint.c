@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "docker_endpoint.h"
 
+#include "docker_opener.h"
 #include "registry_get.h"
 
 #include <stdlib.h>
@@ -10,7 +11,7 @@ enum {
     PING_MAX = 64 * 1024, /* bytes of the answer to GET /v2/, which nobody reads */
 };
 
-/* --- opening --- */
+/* --- what is shown to it --- */
 
 static int set_peer(struct sl_docker_endpoint *ep, const char *scheme, struct sl_error *err)
 {
@@ -24,10 +25,8 @@ static int set_peer(struct sl_docker_endpoint *ep, const char *scheme, struct sl
     return sl_registry_get_peer(ep->registry, origin, host, insecure, &ep->peer, err);
 }
 
-int sl_docker_endpoint_open(struct sl_docker_endpoint *ep, struct sl_error *err)
+static int set_credentials(struct sl_docker_endpoint *ep, struct sl_error *err)
 {
-    if (ep->peer)
-        return 0;
     struct sl_registry *registry = ep->registry;
     const struct sl_registry_rules *rules = NULL;
     int r = sl_registry_get_rules(registry, &rules, err);
@@ -35,27 +34,16 @@ int sl_docker_endpoint_open(struct sl_docker_endpoint *ep, struct sl_error *err)
         return r;
     const struct sl_auth_options where = {
         .creds = registry->creds,
+        .auth_json = registry->auth_json ? sl_span_of(registry->auth_json) : (struct sl_span){0},
         .authfile = registry->authfile,
         .helpers = sl_registry_rules_helpers(rules),
     };
-    sl_registry_auth_done(&ep->auth);
+    sl_registry_auth_done(&ep->auth); /* of an attempt that failed */
     ep->auth = (struct sl_registry_auth){.cache = &registry->tokens};
     ep->auth.scope = sl_strf("repository:%s:pull", ep->plan->repository);
     if (!ep->auth.scope)
         return sl_error_oom(err);
-    r = sl_auth_lookup(&where, ep->plan->host, ep->plan->repository, &ep->auth.credentials, err);
-    if (r == 0)
-        r = set_peer(ep, "https", err);
-    if (r < 0)
-        return r;
-    ep->auth.peer = ep->peer;
-    ep->has_scheme = !ep->peer->insecure;
-    return 0;
-}
-
-void sl_docker_endpoint_done(struct sl_docker_endpoint *ep)
-{
-    sl_registry_auth_done(&ep->auth);
+    return sl_auth_lookup(&where, ep->plan->host, ep->plan->repository, &ep->auth.credentials, err);
 }
 
 char *sl_docker_endpoint_url(const struct sl_docker_endpoint *ep, const char *kind, const char *id)
@@ -191,9 +179,15 @@ int sl_docker_endpoint_get(struct sl_docker_endpoint *ep, struct sl_docker_docum
 
 struct ping {
     struct sl_fetch fetch;
+    struct sl_docker_endpoint *ep;
     size_t seen;
     struct waiting waiting;
 };
+
+static int set_cancelled(struct sl_error *err)
+{
+    return sl_error_set(err, SL_E_CANCELLED, ECANCELED, "cancelled");
+}
 
 /* Whatever it answers, it speaks HTTP here. */
 static int ping_refused(struct sl_fetch *f, struct sl_error *err)
@@ -213,7 +207,9 @@ static int ping_body(struct sl_fetch *f, struct sl_span bytes, struct sl_error *
 
 static void ping_done(struct sl_fetch *f, int r, const struct sl_error *err)
 {
-    waiting_end(&((struct ping *)f)->waiting, r, err);
+    struct ping *ping = (struct ping *)f;
+    ping->ep->ping = NULL;
+    waiting_end(&ping->waiting, r, err);
 }
 
 static const struct sl_fetch_ops ping_ops = {
@@ -224,7 +220,14 @@ static const struct sl_fetch_ops ping_ops = {
 
 static void start_ping(void *arg)
 {
-    sl_fetch_start(&((struct ping *)arg)->fetch);
+    struct ping *ping = arg;
+    struct sl_error err;
+    if (ping->ep->is_closing) {
+        waiting_end(&ping->waiting, set_cancelled(&err), &err);
+        return;
+    }
+    ping->ep->ping = &ping->fetch;
+    sl_fetch_start(&ping->fetch);
 }
 
 static int ping(struct sl_docker_endpoint *ep, unsigned max_attempts, struct sl_error *err)
@@ -239,6 +242,7 @@ static int ping(struct sl_docker_endpoint *ep, unsigned max_attempts, struct sl_
                   .peer = ep->peer,
                   .url = url,
                   .max_attempts = max_attempts},
+        .ep = ep,
     };
     waiting_init(&ping.waiting);
     sl_http_loop_call(ep->registry->loop, start_ping, &ping);
@@ -256,22 +260,61 @@ static int probe_plain_http(struct sl_docker_endpoint *ep, const struct sl_error
     return r;
 }
 
-int sl_docker_endpoint_probe(struct sl_docker_endpoint *ep, struct sl_error *err)
+static int probe(struct sl_docker_endpoint *ep, struct sl_error *err)
 {
-    if (ep->has_scheme)
-        return 0;
-    int r = set_peer(ep, "https", err);
-    if (r < 0)
-        return r;
     struct sl_error https_err;
-    r = ping(ep, /* max_attempts= */ 1, &https_err);
+    int r = ping(ep, /* max_attempts= */ 1, &https_err);
     if (r < 0 && https_err.code == SL_E_NETWORK)
-        r = probe_plain_http(ep, &https_err, err);
-    else if (r < 0 && err)
+        return probe_plain_http(ep, &https_err, err);
+    if (r < 0 && err)
         *err = https_err;
+    return r;
+}
+
+/* --- opening and closing --- */
+
+void sl_docker_endpoint_init(struct sl_docker_endpoint *ep, struct sl_registry *registry,
+                             const struct sl_endpoint *plan)
+{
+    *ep = (struct sl_docker_endpoint){.registry = registry, .plan = plan};
+    pthread_mutex_init(&ep->lock, NULL);
+}
+
+static int open_locked(struct sl_docker_endpoint *ep, struct sl_error *err)
+{
+    int r = set_credentials(ep, err);
+    if (r == 0)
+        r = set_peer(ep, "https", err);
+    if (r == 0 && ep->peer->insecure)
+        r = probe(ep, err);
     if (r < 0)
         return r;
     ep->auth.peer = ep->peer;
-    ep->has_scheme = true;
+    atomic_store_explicit(&ep->is_ready, true, memory_order_release);
     return 0;
+}
+
+int sl_docker_endpoint_open(struct sl_docker_endpoint *ep, struct sl_error *err)
+{
+    pthread_mutex_lock(&ep->lock);
+    int r = sl_docker_endpoint_is_ready(ep) ? 0 : open_locked(ep, err);
+    pthread_mutex_unlock(&ep->lock);
+    return r;
+}
+
+static void cut_short(void *arg)
+{
+    struct sl_docker_endpoint *ep = arg;
+    struct sl_error err;
+    ep->is_closing = true;
+    if (ep->ping)
+        sl_fetch_abort(ep->ping, set_cancelled(&err), &err);
+}
+
+void sl_docker_endpoint_done(struct sl_docker_endpoint *ep)
+{
+    sl_http_loop_call(ep->registry->loop, cut_short, ep);
+    sl_docker_opener_join(ep);
+    sl_registry_auth_done(&ep->auth);
+    pthread_mutex_destroy(&ep->lock);
 }

@@ -5,23 +5,42 @@
 
 #include "registry.h"
 
+#include <stdatomic.h>
+
+struct sl_docker_opener;
+
 struct sl_docker_endpoint {
     struct sl_registry *registry;
     const struct sl_endpoint *plan;  /* borrowed from the plan */
-    const struct sl_http_peer *peer; /* NULL: not opened yet */
-    struct sl_registry_auth auth;    /* loop thread once opened */
-    bool has_scheme;                 /* peer->origin is what the server speaks */
+    struct sl_docker_opener *opener; /* docker_opener.c's; loop thread */
+
+    pthread_mutex_t lock; /* held while it is being opened; never taken on the loop thread */
+    atomic_bool is_ready; /* set once; what follows no longer changes then: */
+    const struct sl_http_peer *peer;
+    struct sl_registry_auth auth; /* loop thread once ready */
+
+    struct sl_fetch *ping; /* under way; loop thread */
+    bool is_closing;       /* nothing more may be sent; loop thread */
 };
 
-/* Looks up credentials and certificates; contacts nobody. Harmless when open already. */
-SL_MUST_CHECK int sl_docker_endpoint_open(struct sl_docker_endpoint *ep, struct sl_error *err);
+void sl_docker_endpoint_init(struct sl_docker_endpoint *ep, struct sl_registry *registry,
+                             const struct sl_endpoint *plan);
+/* Nobody may use it any more, but it may still be opening: that is cut short. */
 void sl_docker_endpoint_done(struct sl_docker_endpoint *ep);
-/* For an insecure place, finds out whether it speaks HTTPS; blocks. Elsewhere nothing to do. */
-SL_MUST_CHECK int sl_docker_endpoint_probe(struct sl_docker_endpoint *ep, struct sl_error *err);
-/* "ORIGIN/v2/REPOSITORY/KIND/ID": kind is "manifests" or "blobs". NULL when out of memory. */
+
+/* Looks up credentials and certificates; for an insecure place also finds out whether it speaks
+ * HTTPS. Blocks: not on the loop thread. Nothing to do when it is ready already; may be repeated
+ * after a failure. */
+SL_MUST_CHECK int sl_docker_endpoint_open(struct sl_docker_endpoint *ep, struct sl_error *err);
+static inline bool sl_docker_endpoint_is_ready(const struct sl_docker_endpoint *ep)
+{
+    return atomic_load_explicit(&ep->is_ready, memory_order_acquire);
+}
+/* "ORIGIN/v2/REPOSITORY/KIND/ID": kind is "manifests" or "blobs". NULL when out of memory. The
+ * endpoint is ready. */
 char *sl_docker_endpoint_url(const struct sl_docker_endpoint *ep, const char *kind, const char *id);
 
-/* A document, whole, from a control thread. Blocks. */
+/* A document, whole, from a control thread. Blocks. The endpoint is ready. */
 struct sl_docker_document {
     const char *url, *accept;
     size_t limit;

@@ -46,7 +46,7 @@ static int make_plan(struct sl_docker_source *src, struct sl_error *err)
         .digest = src->digest,
     };
     SL_AUTO(sl_mirror_plan) plan = NULL;
-    r = sl_mirror_plan(rules, &ref, /* host_was_explicit= */ true, &plan, err);
+    r = sl_mirror_plan(rules, &ref, src->host_was_explicit, &plan, err);
     if (r < 0)
         return r;
     src->endpoints = calloc(plan->n_endpoints, sizeof(*src->endpoints));
@@ -54,11 +54,15 @@ static int make_plan(struct sl_docker_source *src, struct sl_error *err)
         return sl_error_oom(err);
     src->n_endpoints = src->serving = plan->n_endpoints;
     src->plan = sl_steal(&plan);
-    for (size_t i = 0; i < src->n_endpoints; i++) {
-        src->endpoints[i].registry = src->registry;
-        src->endpoints[i].plan = &src->plan->endpoints[i];
-    }
+    for (size_t i = 0; i < src->n_endpoints; i++)
+        sl_docker_endpoint_init(&src->endpoints[i], src->registry, &src->plan->endpoints[i]);
     return 0;
+}
+
+bool sl_docker_is_same_name(const struct sl_docker_source *src, size_t i, size_t other)
+{
+    const struct sl_endpoint *a = &src->plan->endpoints[i], *b = &src->plan->endpoints[other];
+    return !strcmp(a->name_host, b->name_host) && !strcmp(a->name_repository, b->name_repository);
 }
 
 /* --- trying places in order --- */
@@ -72,8 +76,6 @@ struct order {
 static int try_endpoint(struct sl_docker_endpoint *ep, struct order *order, struct sl_error *err)
 {
     int r = sl_docker_endpoint_open(ep, err);
-    if (r == 0)
-        r = sl_docker_endpoint_probe(ep, err);
     if (r < 0)
         return r;
     SL_AUTO_FREE char *url = sl_docker_endpoint_url(ep, order->kind, order->id);
@@ -96,13 +98,14 @@ static int try_endpoint(struct sl_docker_endpoint *ep, struct order *order, stru
     return r;
 }
 
-static char *image_at(const struct sl_docker_source *src, const struct sl_endpoint *place)
+/* With the tag and the digest that are asked for. To be freed. */
+static char *image_at(const struct sl_docker_source *src, const char *host, const char *repository)
 {
     char digest[SL_DIGEST_TEXT_MAX] = "";
     if (src->has_digest)
         sl_digest_format(&src->digest, digest);
-    return sl_strf("%s/%s%s%s%s%s", place->host, place->repository, src->tag ? ":" : "",
-                   src->tag ? src->tag : "", src->has_digest ? "@" : "", digest);
+    return sl_strf("%s/%s%s%s%s%s", host, repository, src->tag ? ":" : "", src->tag ? src->tag : "",
+                   src->has_digest ? "@" : "", digest);
 }
 
 /* The line image-rs ends with; its tests and kata's look for it. */
@@ -114,7 +117,8 @@ struct failures {
 static void note_failure(struct failures *f, const struct sl_docker_source *src, size_t i,
                          const struct sl_error *err)
 {
-    SL_AUTO_FREE char *image = image_at(src, &src->plan->endpoints[i]);
+    const struct sl_endpoint *place = &src->plan->endpoints[i];
+    SL_AUTO_FREE char *image = image_at(src, place->host, place->repository);
     /* Every place gets its share of the line. */
     int share = (int)(300 / src->n_endpoints);
     SL_AUTO_FREE char *text = sl_strf("%simage: %s, error: %.*s", f->count ? "; " : "",
@@ -127,8 +131,7 @@ static void note_failure(struct failures *f, const struct sl_docker_source *src,
 static int report_failures(struct failures *f, const struct sl_docker_source *src, int r,
                            struct sl_error *err)
 {
-    struct sl_endpoint logical = {.host = src->host, .repository = src->repository};
-    SL_AUTO_FREE char *image = image_at(src, &logical);
+    SL_AUTO_FREE char *image = image_at(src, src->host, src->repository);
     if (f->count > 1 && image && f->list.data)
         r = sl_error_set(err, err->code, -r,
                          "Failed to pull image %s from all mirror/mapping locations or original "
@@ -140,16 +143,19 @@ static int report_failures(struct failures *f, const struct sl_docker_source *sr
     return r;
 }
 
-/* Tries first, if there is such a place, then all others in order. *ret is where it was found. */
-static int fetch_somewhere(struct sl_docker_source *src, size_t first, struct order *order,
-                           size_t *ret, struct sl_error *err)
+/* Tries the place that has served already, then the others in order. *ret is where it was found. */
+static int fetch_somewhere(struct sl_docker_source *src, struct order *order, size_t *ret,
+                           struct sl_error *err)
 {
+    const size_t first = src->serving;
     struct failures failures = {0};
     struct sl_error why = {0};
     int r = -ENOENT;
     for (size_t n = 0; n <= src->n_endpoints; n++) {
         size_t i = n == 0 ? first : n - 1;
         if (i == src->n_endpoints || (n > 0 && i == first))
+            continue;
+        if (first < src->n_endpoints && !sl_docker_is_same_name(src, i, first))
             continue;
         r = try_endpoint(&src->endpoints[i], order, &why);
         if (r == 0) {
@@ -192,7 +198,7 @@ static int docker_fetch_manifest(struct sl_source *base, const struct sl_digest 
         .doc = {.accept = manifest_types, .limit = SL_MANIFEST_MAX},
     };
     size_t where;
-    r = fetch_somewhere(src, src->serving, &order, &where, err);
+    r = fetch_somewhere(src, &order, &where, err);
     if (r < 0)
         return sl_error_wrap(err, r, "manifest");
     src->serving = where;
@@ -223,13 +229,22 @@ static int docker_fetch_blob(struct sl_source *base, const struct sl_descriptor 
         .doc = {.limit = (size_t)blob->size, .has_size = true, .size = blob->size},
     };
     size_t where;
-    r = fetch_somewhere(src, src->serving, &order, &where, err);
+    r = fetch_somewhere(src, &order, &where, err);
     if (r < 0)
         return sl_error_wrap(err, r, "blob %.19s", text);
     *ret = order.doc.bytes;
     order.doc.bytes = (struct sl_bytes){0};
     sl_docker_document_done(&order.doc);
     return 0;
+}
+
+static char *docker_name_served(const struct sl_source *base)
+{
+    const struct sl_docker_source *src = (const struct sl_docker_source *)base;
+    if (src->serving == src->n_endpoints)
+        return image_at(src, src->host, src->repository);
+    const struct sl_endpoint *place = &src->plan->endpoints[src->serving];
+    return image_at(src, place->name_host, place->name_repository);
 }
 
 static void docker_close(struct sl_source *base)
@@ -250,17 +265,19 @@ static const struct sl_source_ops docker_ops = {
     .fetch_manifest = docker_fetch_manifest,
     .fetch_blob = docker_fetch_blob,
     .stream = sl_docker_source_stream,
+    .name_served = docker_name_served,
     .close = docker_close,
 };
 
 int sl_docker_source_open(struct sl_registry *registry, const struct sl_reference *ref,
-                          struct sl_source **ret, struct sl_error *err)
+                          bool host_was_explicit, struct sl_source **ret, struct sl_error *err)
 {
     struct sl_docker_source *src = calloc(1, sizeof(*src));
     if (!src)
         return sl_error_oom(err);
     src->base.ops = &docker_ops;
     src->registry = registry;
+    src->host_was_explicit = host_was_explicit;
     src->has_digest = ref->has_digest;
     src->digest = ref->digest;
     src->host = strdup(ref->host);

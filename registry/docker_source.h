@@ -9,14 +9,19 @@ struct sl_docker_source {
     struct sl_source base;
     struct sl_registry *registry;
     char *host, *repository, *tag; /* of the reference; tag may be NULL */
+    bool host_was_explicit;
     bool has_digest;
     struct sl_digest digest;
     struct sl_mirror_plan *plan;          /* NULL before the first fetch */
     struct sl_docker_endpoint *endpoints; /* one for each of the plan */
     size_t n_endpoints;
-    size_t serving; /* the endpoint that gave the manifest; n_endpoints: none yet */
+    size_t serving; /* the endpoint that gave the manifest; n_endpoints: none yet. Streams do not
+                     * read it. */
 };
 
+/* Whether endpoint i may stand in for one that has given something of the image: both serve the
+ * same logical name. An image is never put together from those of several search registries. */
+bool sl_docker_is_same_name(const struct sl_docker_source *src, size_t i, size_t other);
 int sl_docker_source_stream(struct sl_source *base, const struct sl_descriptor *blob,
                             struct sl_buf_lane *lane, struct sl_flow *flow,
                             struct sl_blob_stream **ret, struct sl_error *err);

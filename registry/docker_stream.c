@@ -3,9 +3,13 @@
  * A blob on its way into a flow. libcurl lends its memory for the length of a callback, so the
  * bytes are copied once, into a buffer of the lane; without one the transfer pauses until the
  * lane's waker says that a buffer came home.
+ *
+ * Where a place fails, the next one is asked to go on behind the bytes that are here already.
  */
+#include "docker_opener.h"
 #include "docker_source.h"
 #include "registry_get.h"
+#include "sluice/core/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +22,8 @@ struct docker_stream {
     struct sl_buf_lane *lane;
     struct sl_flow *flow;
     struct sl_http_job start, wake, stop;
+    struct sl_docker_waiter waiter; /* for the endpoint at to be opened */
+    bool is_foreign;                /* a layer that registries need not have */
     char *url;
     char digest[SL_DIGEST_TEXT_MAX];
     size_t first, at;   /* endpoints: the one that gave the manifest, the one asked now */
@@ -77,11 +83,6 @@ static int stream_body(struct sl_registry_get *get, struct sl_span bytes, struct
 
 /* --- places --- */
 
-static bool is_usable(const struct sl_docker_endpoint *ep)
-{
-    return ep->peer && ep->has_scheme;
-}
-
 static int ask(struct docker_stream *s, struct sl_error *err)
 {
     struct sl_docker_endpoint *ep = &s->src->endpoints[s->at];
@@ -102,12 +103,12 @@ static int ask(struct docker_stream *s, struct sl_error *err)
     return 0;
 }
 
-/* The next place behind s->at; those not opened yet would mean blocking here. */
-static bool has_next_place(struct docker_stream *s)
+/* Moves to the place behind s->at, if there is one. */
+static bool take_next_place(struct docker_stream *s)
 {
     size_t i = s->at == s->first ? 0 : s->at + 1;
     for (; i < s->src->n_endpoints; i++) {
-        if (i == s->first || !is_usable(&s->src->endpoints[i]))
+        if (i == s->first || !sl_docker_is_same_name(s->src, i, s->first))
             continue;
         s->at = i;
         return true;
@@ -129,19 +130,52 @@ static void end(struct docker_stream *s, int r, const struct sl_error *err)
     sl_flow_end(s->flow, r, &copy);
 }
 
+static void give_up(struct docker_stream *s, int r, struct sl_error *why)
+{
+    const char *host = s->src->endpoints[s->at].plan->host;
+    if (s->is_foreign && r == -ENOENT)
+        r = sl_error_set(why, why->code, ENOENT,
+                         "%s does not have this foreign layer, and the URLs that its descriptor "
+                         "may name are not followed",
+                         host);
+    if (why->code != SL_E_CANCELLED)
+        r = sl_error_wrap(why, r, "blob %.19s from %s", s->digest, host);
+    end(s, r, why);
+}
+
+/* The place at s->at has failed with r. */
+static void fall_back(struct docker_stream *s, int r, const struct sl_error *err)
+{
+    struct sl_error why = *err;
+    while (sl_docker_may_fall_back(&why) && take_next_place(s)) {
+        sl_log(SL_LOG_DEBUG, "blob %.19s: trying %s: %s", s->digest,
+               s->src->endpoints[s->at].plan->host, why.msg);
+        r = sl_docker_opener_wait(&s->src->endpoints[s->at], &s->waiter, &why);
+        if (r == 0)
+            r = ask(s, &why);
+        if (r == 0 || r == -EAGAIN)
+            return;
+    }
+    give_up(s, r, &why);
+}
+
+static void place_opened(struct sl_docker_waiter *waiter, int r, const struct sl_error *err)
+{
+    struct docker_stream *s = STREAM_OF(waiter, waiter);
+    struct sl_error why = *err;
+    if (r == 0)
+        r = ask(s, &why);
+    if (r < 0)
+        fall_back(s, r, &why);
+}
+
 static void stream_done(struct sl_registry_get *get, int r, const struct sl_error *err)
 {
     struct docker_stream *s = STREAM_OF(get, get);
-    struct sl_error why = *err;
-    if (r < 0 && sl_docker_may_fall_back(&why) && has_next_place(s)) {
-        r = ask(s, &why);
-        if (r == 0)
-            return;
-    }
-    if (r < 0 && why.code != SL_E_CANCELLED)
-        r = sl_error_wrap(&why, r, "blob %.19s from %s", s->digest,
-                          s->src->endpoints[s->at].plan->host);
-    end(s, r, &why);
+    if (r < 0)
+        fall_back(s, r, err);
+    else
+        end(s, 0, err);
 }
 
 static const struct sl_registry_get_ops stream_get_ops = {
@@ -172,7 +206,12 @@ static void run_stop(struct sl_http_job *job)
         return;
     struct sl_error err;
     int r = sl_error_set(&err, SL_E_CANCELLED, ECANCELED, "cancelled");
-    sl_fetch_abort(&s->get.fetch, r, &err);
+    if (s->waiter.opener) {
+        sl_docker_waiter_leave(&s->waiter);
+        end(s, r, &err);
+    } else {
+        sl_fetch_abort(&s->get.fetch, r, &err);
+    }
 }
 
 static void on_buffer_home(void *arg)
@@ -224,6 +263,9 @@ int sl_docker_source_stream(struct sl_source *base, const struct sl_descriptor *
     s->lane = lane;
     s->flow = flow;
     s->first = s->at = src->serving;
+    struct sl_layer_media media = {0};
+    s->is_foreign = sl_layer_media_parse(blob->media_type, &media, NULL) == 0 && media.foreign;
+    s->waiter.opened = place_opened;
     s->start.run = run_start;
     s->wake.run = run_wake;
     s->stop.run = run_stop;

@@ -31,6 +31,7 @@ struct sl_http_settings {
     unsigned retry_base_ms;
     unsigned connect_timeout_ms;
     unsigned stall_timeout_s; /* no byte for so long, also before the first one */
+    unsigned token_spare_s;   /* a token is not used in its last seconds */
 };
 
 struct sl_fetch;

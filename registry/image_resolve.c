@@ -4,6 +4,7 @@
 #include "index.h"
 #include "platform_match.h"
 #include "sluice/core/limits.h"
+#include "sluice/core/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -174,10 +175,9 @@ static int check_config(const struct sl_resolved_image *image, const struct targ
                             c->n_diff_ids, image->manifest->n_layers);
     if (t->architecture && c->architecture &&
         strcmp(sl_architecture_name(t->architecture), sl_architecture_name(c->architecture)) != 0)
-        return sl_error_set(err, SL_E_INTEGRITY, EBADMSG,
-                            "image config: the index announces an image for %.40s, it is for "
-                            "%.40s",
-                            t->architecture, c->architecture);
+        /* Badly built, but the user chose the index and its digests hold. */
+        sl_log(SL_LOG_DEBUG, "the index announces an image for %.40s, its config is for %.40s",
+               t->architecture, c->architecture);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The front of all sources: reads the transport's prefix, opens the transport, and hands on. */
 #include "image_resolve.h"
+#include "mirror.h"
 #include "source_ops.h"
 
 #include <stdlib.h>
@@ -40,7 +41,7 @@ static int check_transport(const char *text, struct sl_error *err)
 /* ---- docker:// ---- */
 
 static int open_docker(struct sl_image_source *src, struct sl_registry *registry,
-                       const char *reference, struct sl_error *err)
+                       const char *reference, bool host_was_explicit, struct sl_error *err)
 {
     SL_AUTO(sl_reference) ref = NULL;
     int r = sl_reference_parse(reference, &ref, err);
@@ -53,7 +54,7 @@ static int open_docker(struct sl_image_source *src, struct sl_registry *registry
         return sl_error_oom(err);
     src->has_digest = ref->has_digest;
     src->digest = ref->digest;
-    return sl_docker_source_open(registry, ref, &src->transport, err);
+    return sl_docker_source_open(registry, ref, host_was_explicit, &src->transport, err);
 }
 
 /* ---- oci: ---- */
@@ -109,9 +110,9 @@ static int open_transport(struct sl_image_source *src, struct sl_registry *regis
         return open_layout(src, path, err);
     const char *reference = after_prefix(text, "docker://");
     if (reference)
-        return open_docker(src, registry, reference, err);
+        return open_docker(src, registry, reference, /* host_was_explicit= */ true, err);
     int r = check_transport(text, err);
-    return r < 0 ? r : open_docker(src, registry, text, err);
+    return r < 0 ? r : open_docker(src, registry, text, sl_reference_names_host(text), err);
 }
 
 int sl_image_source_open(struct sl_registry *registry, const char *text,
@@ -145,12 +146,30 @@ const char *sl_image_source_name(const struct sl_image_source *src)
     return src->name;
 }
 
+static int take_name_served(struct sl_image_source *src, struct sl_error *err)
+{
+    if (!src->transport->ops->name_served)
+        return 0;
+    char *name = src->transport->ops->name_served(src->transport);
+    if (!name)
+        return sl_error_oom(err);
+    free(src->name);
+    src->name = name;
+    return 0;
+}
+
 int sl_image_source_resolve(struct sl_image_source *src, const struct sl_platform *platform,
                             struct sl_resolved_image **ret, struct sl_error *err)
 {
     const struct sl_digest *digest = src->has_digest ? &src->digest : NULL;
-    int r = sl_image_resolve(src->transport, digest, platform, ret, err);
-    return r < 0 ? sl_error_wrap(err, r, "%s", src->name) : 0;
+    SL_AUTO(sl_resolved_image) image = NULL;
+    int r = sl_image_resolve(src->transport, digest, platform, &image, err);
+    if (r == 0)
+        r = take_name_served(src, err);
+    if (r < 0)
+        return sl_error_wrap(err, r, "%s", src->name);
+    *ret = sl_steal(&image);
+    return 0;
 }
 
 int sl_image_source_stream(struct sl_image_source *src, const struct sl_descriptor *blob,

@@ -8,19 +8,20 @@
 static const struct layer_type {
     const char *name;
     enum sl_layer_compression compression;
+    bool foreign;
 } layer_types[] = {
-    {"application/vnd.oci.image.layer.v1.tar", SL_LAYER_PLAIN},
-    {"application/vnd.oci.image.layer.v1.tar+gzip", SL_LAYER_GZIP},
-    {"application/vnd.oci.image.layer.v1.tar+zstd", SL_LAYER_ZSTD},
-    {"application/vnd.oci.image.layer.nondistributable.v1.tar", SL_LAYER_PLAIN},
-    {"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", SL_LAYER_GZIP},
-    {"application/vnd.oci.image.layer.nondistributable.v1.tar+zstd", SL_LAYER_ZSTD},
-    {"application/vnd.docker.image.rootfs.diff.tar", SL_LAYER_PLAIN},
-    {"application/vnd.docker.image.rootfs.diff.tar.gzip", SL_LAYER_GZIP},
-    {"application/vnd.docker.image.rootfs.diff.tar.zstd", SL_LAYER_ZSTD},
-    {"application/vnd.docker.image.rootfs.foreign.diff.tar", SL_LAYER_PLAIN},
-    {"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", SL_LAYER_GZIP},
-    {"application/vnd.docker.image.rootfs.foreign.diff.tar.zstd", SL_LAYER_ZSTD},
+    {"application/vnd.oci.image.layer.v1.tar", SL_LAYER_PLAIN, false},
+    {"application/vnd.oci.image.layer.v1.tar+gzip", SL_LAYER_GZIP, false},
+    {"application/vnd.oci.image.layer.v1.tar+zstd", SL_LAYER_ZSTD, false},
+    {"application/vnd.oci.image.layer.nondistributable.v1.tar", SL_LAYER_PLAIN, true},
+    {"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", SL_LAYER_GZIP, true},
+    {"application/vnd.oci.image.layer.nondistributable.v1.tar+zstd", SL_LAYER_ZSTD, true},
+    {"application/vnd.docker.image.rootfs.diff.tar", SL_LAYER_PLAIN, false},
+    {"application/vnd.docker.image.rootfs.diff.tar.gzip", SL_LAYER_GZIP, false},
+    {"application/vnd.docker.image.rootfs.diff.tar.zstd", SL_LAYER_ZSTD, false},
+    {"application/vnd.docker.image.rootfs.foreign.diff.tar", SL_LAYER_PLAIN, true},
+    {"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", SL_LAYER_GZIP, true},
+    {"application/vnd.docker.image.rootfs.foreign.diff.tar.zstd", SL_LAYER_ZSTD, true},
 };
 
 static const char encrypted_suffix[] = "+encrypted";
@@ -43,7 +44,8 @@ int sl_layer_media_parse(const char *media_type, struct sl_layer_media *ret, str
         if (strlen(t->name) != len || memcmp(t->name, media_type, len) != 0)
             continue;
         *ret = (struct sl_layer_media){.compression = t->compression,
-                                       .encrypted = media_type[len] != '\0'};
+                                       .encrypted = media_type[len] != '\0',
+                                       .foreign = t->foreign};
         return 0;
     }
     /* Callers and their tests look for this text. */

@@ -11,6 +11,7 @@
 enum {
     CONNECT_TIMEOUT_MS = 30 * 1000, /* name, TCP and TLS together */
     STALL_TIMEOUT_S = 60,
+    TOKEN_SPARE_S = 10,
     ROOTS_MAX = 8 * 1024 * 1024, /* bytes of PEM */
 };
 
@@ -100,13 +101,21 @@ int sl_registry_get_peer(struct sl_registry *registry, const char *origin, const
     return r;
 }
 
+static int load_rules(struct sl_registry *registry, struct sl_error *err)
+{
+    const char *text = registry->registries_conf_text;
+    if (text)
+        return sl_registry_rules_parse(sl_span_of(text), "registries.conf", &registry->rules, err);
+    return sl_registry_rules_load(registry->registries_conf, &registry->rules, err);
+}
+
 int sl_registry_get_rules(struct sl_registry *registry, const struct sl_registry_rules **ret,
                           struct sl_error *err)
 {
     pthread_mutex_lock(&registry->lock);
     int r = 0;
     if (!registry->rules)
-        r = sl_registry_rules_load(registry->registries_conf, &registry->rules, err);
+        r = load_rules(registry, err);
     if (r == 0)
         *ret = registry->rules;
     pthread_mutex_unlock(&registry->lock);
@@ -131,13 +140,16 @@ static int copy_options(struct sl_registry *registry, const struct sl_registry_o
         .retry_base_ms = SL_RETRY_BASE_MS_DEFAULT,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .stall_timeout_s = STALL_TIMEOUT_S,
+        .token_spare_s = TOKEN_SPARE_S,
     };
     const char *agent = o->user_agent ? o->user_agent : "sluice/" SL_VERSION;
     bool ok = copy_text(&registry->settings.user_agent, agent) &&
               copy_text(&registry->authfile, o->authfile) &&
+              copy_text(&registry->auth_json, o->auth_json) &&
               copy_text(&registry->creds, o->creds) &&
               copy_text(&registry->cert_dir, o->cert_dir) &&
               copy_text(&registry->registries_conf, o->registries_conf) &&
+              copy_text(&registry->registries_conf_text, o->registries_conf_text) &&
               copy_text(&registry->extra_roots, o->extra_root_certificates);
     return ok ? 0 : sl_error_oom(err);
 }
@@ -182,9 +194,11 @@ struct sl_registry *sl_registry_free(struct sl_registry *registry)
     pthread_mutex_destroy(&registry->lock);
     free(registry->settings.user_agent);
     free(registry->authfile);
+    sl_secret_free(registry->auth_json);
     sl_secret_free(registry->creds);
     free(registry->cert_dir);
     free(registry->registries_conf);
+    free(registry->registries_conf_text);
     free(registry->extra_roots);
     free(registry);
     return NULL;

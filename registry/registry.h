@@ -12,7 +12,8 @@
 struct sl_registry_peer; /* a struct sl_http_peer in the registry's list */
 
 struct sl_registry {
-    char *authfile, *creds, *cert_dir, *registries_conf, *extra_roots;
+    char *authfile, *auth_json, *creds; /* secrets, but for the path */
+    char *cert_dir, *registries_conf, *registries_conf_text, *extra_roots;
     bool insecure, force_secure;
     struct sl_http_settings settings; /* tests make the pauses shorter before the first use */
     struct sl_http_loop *loop;

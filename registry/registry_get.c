@@ -13,7 +13,6 @@
 static void token_ready(struct sl_token_waiter *waiter, int r, const struct sl_error *err)
 {
     struct sl_registry_get *get = GET_OF_WAITER(waiter);
-    get->has_waited = true;
     sl_fetch_continue(&get->fetch, r, err);
 }
 
@@ -26,9 +25,10 @@ static int show_authorization(struct sl_registry_get *get, struct sl_error *err)
     sl_secret_free(get->fetch.authorization);
     get->fetch.authorization = value;
     /* Only a token from the cache may be stale; a password stays what it is. */
-    get->value_is_fresh = value && (get->has_waited || get->auth->credentials.registry_token ||
-                                    get->auth->challenge.scheme == SL_AUTH_BASIC);
-    get->has_waited = false;
+    get->value_is_fresh =
+        value && (get->waiter.was_served || get->auth->credentials.registry_token ||
+                  get->auth->challenge.scheme == SL_AUTH_BASIC);
+    get->waiter.was_served = false;
     return 0;
 }
 
@@ -193,7 +193,7 @@ void sl_registry_get_start(struct sl_registry_get *get)
 {
     get->fetch.ops = &get_ops;
     get->waiter = (struct sl_token_waiter){.ready = token_ready};
-    get->has_waited = get->value_is_fresh = get->scope_redone = false;
+    get->value_is_fresh = get->scope_redone = false;
     get->skip = 0;
     sl_fetch_start(&get->fetch);
 }

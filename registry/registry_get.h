@@ -32,7 +32,6 @@ struct sl_registry_get {
     /* Its own. */
     struct sl_token_waiter waiter;
     uint64_t skip;       /* bytes of this answer we have already */
-    bool has_waited;     /* a token was fetched for this try */
     bool value_is_fresh; /* what we show was made for us: if refused, that is final */
     bool scope_redone;
 };

@@ -40,6 +40,9 @@ struct sl_source_ops {
     /* sl_image_source_stream(). The stream may not outlive the source. Must not block on I/O. */
     int (*stream)(struct sl_source *src, const struct sl_descriptor *blob, struct sl_buf_lane *lane,
                   struct sl_flow *flow, struct sl_blob_stream **ret, struct sl_error *err);
+    /* The logical name of what fetch_manifest() gave, "host/repository[:tag][@digest]", to be
+     * freed; NULL when out of memory. Without this function it is the name asked for. */
+    char *(*name_served)(const struct sl_source *src);
     /* Frees the source; accepts a half-built one; never fails. All streams are closed. */
     void (*close)(struct sl_source *src);
 };
@@ -61,10 +64,11 @@ struct sl_blob_stream {
 };
 
 /* The transports. They contact nobody and read nothing before the first fetch. ref is borrowed
- * for the call. */
+ * for the call. host_was_explicit: the user wrote the host, so that aliases and search registries
+ * do not apply. */
 SL_MUST_CHECK int sl_docker_source_open(struct sl_registry *registry,
-                                        const struct sl_reference *ref, struct sl_source **ret,
-                                        struct sl_error *err);
+                                        const struct sl_reference *ref, bool host_was_explicit,
+                                        struct sl_source **ret, struct sl_error *err);
 /* tag names the entry of index.json that is served for a NULL digest; NULL: its only entry. */
 SL_MUST_CHECK int sl_oci_layout_open(const char *dir, const char *tag, struct sl_source **ret,
                                      struct sl_error *err);

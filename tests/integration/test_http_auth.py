@@ -66,6 +66,37 @@ class Bearer(HttpCase):
         self.expect_blobs(self.drive(*self.blob_args(*self.layers), options=USER), *self.layers)
         self.assertEqual(len(self.requests("/token")), 1)
 
+    def test_token_about_to_expire_is_replaced_before_it_is_refused(self):
+        self.serve(auth=dict(BEARER, expires_in=60))
+        layer = self.layers[0]
+        # Any token of a minute is in its last hour: each request fetches its own, and uses it.
+        self.expect_blobs(self.drive(*self.blob_args(layer),
+                                     options=(*USER, "--token-spare-s", "3600")), layer)
+        self.assertEqual([(r["status"], r["authorization"]) for r in self.requests("/some/")
+                          if "/token" not in r["path"]],
+                         [(401, None), (200, "Bearer token-1"), (200, "Bearer token-2")])
+        self.assertEqual(len(self.requests("/token")), 2)
+
+    def given(self, token):
+        host = "127.0.0.1:%d" % self.port
+        text = json.dumps({"auths": {host: {"registrytoken": token}}})
+        return ("--insecure", "--authfile", self.write(".json", text))
+
+    def test_registry_token_is_shown_at_once(self):
+        self.serve(auth={"scheme": "bearer", "given": "from-elsewhere"})
+        self.expect_manifest(self.drive("manifest", options=self.given("from-elsewhere")))
+        self.assertEqual([r["authorization"] for r in self.requests("/manifests/")],
+                         ["Bearer from-elsewhere"])
+        self.assertEqual(self.requests("/token"), [])
+
+    def test_registry_token_that_is_refused_is_not_authorized(self):
+        self.serve(auth={"scheme": "bearer", "given": "from-elsewhere"})
+        run = self.drive("manifest", options=self.given("stale-token"))
+        self.expect_failure(run, "auth", "Not authorized")
+        self.assertNotIn(b"stale-token", run.stderr)
+        self.assertEqual(len(self.requests("/manifests/")), 1)
+        self.assertEqual(self.requests("/token"), [])
+
     def test_token_that_expires_in_the_middle_is_replaced(self):
         # The manifest and the first try of the blob use the first token up.
         self.serve({"on": "GET .*/blobs/", "cut_at": 1500001, "times": 1},

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The docker transport against a registry that misbehaves: retries, ranges, redirects, limits."""
+import socket
 import unittest
 
 from http_case import BIG, HttpCase
@@ -276,6 +277,99 @@ class Mirrors(HttpCase):
         self.expect_failure(run, "network", "Failed to pull image 127.0.0.1:%d/some/image:latest "
                             "from all mirror/mapping locations or original location: image: "
                             % self.port, "; image: 127.0.0.1:%d/" % self.port)
+
+
+class Fallback(HttpCase):
+    """The mirror gives the manifest, and then a blob makes trouble."""
+
+    def start(self, *faults):
+        self.serve(*({**f, "on": "^other: GET .*/blobs/" + f.get("blob", "")} for f in faults))
+        self.mirror = "127.0.0.1:%d/some/image" % self.other
+
+    def options(self, primary, *more):
+        text = """[[registry]]
+prefix = "registry.example"
+location = "%s"
+insecure = true
+[[registry.mirror]]
+location = "%s"
+insecure = true
+""" % (primary, self.mirror)
+        return ("--registries-conf", self.write(".rules", text), "--attempts", "1", *more)
+
+    def run_blobs(self, *layers, primary=None, options=()):
+        primary = primary or "127.0.0.1:%d" % self.port
+        # The rule's prefix stands for "registry.example", its mirror for all of the name.
+        return self.drive(*self.blob_args(*layers), host="registry.example",
+                          options=self.options(primary, *options))
+
+    def asked(self, layer):
+        return [(r["port"], r["status"], r["range"]) for r in self.requests(layer["digest"])]
+
+    def test_blob_the_mirror_lacks_comes_from_the_primary(self):
+        layer = self.layers[0]
+        self.start({"blob": layer["digest"], "status": 404})
+        self.expect_blobs(self.run_blobs(*self.layers), *self.layers)
+        self.assertEqual(self.asked(layer), [("other", 404, None), ("main", 200, None)])
+        self.assertEqual(self.asked(self.layers[1]), [("other", 200, None)])
+
+    def test_blob_the_mirror_cuts_is_resumed_at_the_primary(self):
+        layer = self.layers[0]
+        self.start({"blob": layer["digest"], "cut_at": 1500001})
+        self.expect_blobs(self.run_blobs(layer), layer)
+        self.assertEqual(self.asked(layer),
+                         [("other", 200, None), ("main", 206, "bytes=1500001-")])
+
+    def test_many_blobs_open_the_primary_once(self):
+        self.start({"status": 404})
+        self.expect_blobs(self.run_blobs(*self.layers), *self.layers)
+        self.assertEqual([r["port"] for r in self.requests() if r["path"] == "/v2/"],
+                         ["other", "main"])
+
+    def test_flipped_byte_is_not_made_good_by_the_primary(self):
+        self.start({"flip": 12345})
+        run = self.run_blobs(self.layers[0])
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertNotIn(self.layers[0]["digest"], run.stdout.decode())
+        self.assertEqual({r["port"] for r in self.requests("/blobs/")}, {"other"})
+
+    def test_dead_primary_is_what_the_error_is_about(self):
+        self.start({"status": 404})
+        self.expect_failure(self.run_blobs(self.layers[0], primary="127.0.0.1:1"), "network",
+                            "from 127.0.0.1:1: neither https", "connect")
+
+    def silent(self):
+        """A place that takes connections and says nothing."""
+        server = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(server.close)
+        return "127.0.0.1:%d" % server.getsockname()[1]
+
+    def test_stop_does_not_wait_for_a_silent_primary(self):
+        self.start({"cut_at": 1500001})
+        run = self.run_blobs(self.layers[0], primary=self.silent(),
+                             options=("--stop-at", "1000000"))
+        self.expect_failure(run, "cancelled")
+
+    def test_cancel_does_not_wait_for_a_silent_primary(self):
+        first, second = self.layers[0], self.layers[2]
+        self.start({"blob": second["digest"], "status": 404},
+                   {"blob": first["digest"], "stall_at": 2500001})
+        run = self.run_blobs(first, second, primary=self.silent(),
+                             options=("--cancel-at", "2000000"))
+        self.assertEqual(run.returncode, 1)
+        self.assertEqual(run.stderr.count(b"cancelled "), 2, run.stderr)
+
+    def test_foreign_layer_nobody_has_says_that_urls_are_not_followed(self):
+        self.serve({"on": "/blobs/", "status": 404})
+        self.mirror = "127.0.0.1:%d/some/image" % self.other
+        for media_type in ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+                           "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"):
+            run = self.run_blobs(self.layers[0], options=("--media-type", media_type))
+            self.expect_failure(run, "network", "foreign layer", "not followed")
+        run = self.run_blobs(self.layers[0], options=(
+            "--media-type", "application/vnd.oci.image.layer.v1.tar"))
+        self.expect_failure(run, "network", "not found")
+        self.assertNotIn(b"foreign", run.stderr)
 
 
 if __name__ == "__main__":

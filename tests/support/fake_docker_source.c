@@ -8,12 +8,25 @@
 static const struct fake_document *manifests_served;
 static const char *config_served;
 static char reference_seen[512];
+static bool host_was_explicit_seen;
+static const char *name_served;
 
 void fake_docker_serve(const struct fake_document *manifests, const char *config)
 {
     manifests_served = manifests;
     config_served = config;
     reference_seen[0] = '\0';
+    name_served = NULL;
+}
+
+void fake_docker_serve_as(const char *name)
+{
+    name_served = name;
+}
+
+bool fake_docker_host_was_explicit(void)
+{
+    return host_was_explicit_seen;
 }
 
 const char *fake_docker_reference(void)
@@ -70,6 +83,12 @@ static int fake_stream(struct sl_source *src, const struct sl_descriptor *blob,
     return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP, "the fake does not stream");
 }
 
+static char *fake_name(const struct sl_source *src)
+{
+    (void)src;
+    return strdup(name_served ? name_served : reference_seen);
+}
+
 static void fake_close(struct sl_source *src)
 {
     free(src);
@@ -80,13 +99,15 @@ static const struct sl_source_ops fake_ops = {
     .fetch_manifest = fake_fetch_manifest,
     .fetch_blob = fake_fetch_blob,
     .stream = fake_stream,
+    .name_served = fake_name,
     .close = fake_close,
 };
 
 int sl_docker_source_open(struct sl_registry *registry, const struct sl_reference *ref,
-                          struct sl_source **ret, struct sl_error *err)
+                          bool host_was_explicit, struct sl_source **ret, struct sl_error *err)
 {
     (void)registry;
+    host_was_explicit_seen = host_was_explicit;
     struct sl_source *src = calloc(1, sizeof(*src));
     SL_AUTO_FREE char *text = sl_reference_format(ref);
     if (!src || !text) {

@@ -13,5 +13,9 @@ struct fake_document {
 
 /* What the next source opened will serve. A list that ends with a NULL text. */
 void fake_docker_serve(const struct fake_document *manifests, const char *config);
+/* The logical name it claims to have served it by; forgotten by fake_docker_serve(). */
+void fake_docker_serve_as(const char *name);
+/* How it was opened. */
+bool fake_docker_host_was_explicit(void);
 /* The reference it was opened with, formatted; static. */
 const char *fake_docker_reference(void);

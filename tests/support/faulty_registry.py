@@ -13,6 +13,7 @@ The plan is an object:
 
   "auth":   {"scheme": "basic"|"bearer", "user", "password",  nobody else gets in; without a user
              "expires_in": N,          left out of the token's answer when absent
+             "given": TEXT,            a token that is good for ever
              "uses": N,                a token is good for N requests, then expired
              "realm": URL,             instead of our own /token
              "field": "access_token",  name of the token's member
@@ -64,6 +65,9 @@ class State:
         self.lock = threading.Lock()
         self.faults = [dict(fault, seen=0, used=0) for fault in plan.get("faults", [])]
         self.tokens = {}
+        given = plan.get("auth", {}).get("given")
+        if given:
+            self.tokens[given] = 1 << 30
         self.ports = {}
         self.scheme = "http"
 

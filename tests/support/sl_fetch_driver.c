@@ -23,7 +23,8 @@ enum { BLOBS_MAX = 16 };
 
 struct settings {
     struct sl_registry_options registry;
-    unsigned base_ms, stall_s, connect_ms;
+    unsigned base_ms, stall_s, token_spare_s;
+    char *media_type; /* of blobs */
     size_t lane;
     uint64_t stop_at, cancel_at; /* bytes of the first blob; 0: never */
 };
@@ -188,6 +189,7 @@ static int run_blobs(const struct settings *settings, struct sl_registry *regist
         run->registry = registry;
         run->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
         run->cond = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+        run->blob.media_type = settings->media_type;
         run->blob.size = strtoull(args[2 * n + 1], NULL, 10);
         if (sl_digest_parse(args[2 * n], &run->blob.digest, &err) < 0 ||
             blob_start(run, src, pool, workers, &err) < 0)
@@ -256,6 +258,12 @@ static int set_option(struct settings *s, int option)
     case 's':
         s->stall_s = (unsigned)strtoul(optarg, NULL, 10);
         return 0;
+    case 't':
+        s->token_spare_s = (unsigned)strtoul(optarg, NULL, 10);
+        return 0;
+    case 'm':
+        s->media_type = optarg;
+        return 0;
     case 'l':
         s->lane = strtoul(optarg, NULL, 10);
         return 0;
@@ -281,12 +289,15 @@ int main(int argc, char **argv)
         {"attempts", required_argument, NULL, 'n'},
         {"base-ms", required_argument, NULL, 'b'},
         {"stall-s", required_argument, NULL, 's'},
+        {"token-spare-s", required_argument, NULL, 't'},
+        {"media-type", required_argument, NULL, 'm'},
         {"lane", required_argument, NULL, 'l'},
         {"stop-at", required_argument, NULL, 'x'},
         {"cancel-at", required_argument, NULL, 'X'},
         {0},
     };
-    struct settings settings = {.base_ms = 1, .lane = 8};
+    char no_media_type[] = "";
+    struct settings settings = {.base_ms = 1, .lane = 8, .media_type = no_media_type};
     for (int o; (o = getopt_long(argc, argv, "+", options, NULL)) != -1;)
         if (set_option(&settings, o) < 0)
             return 2;
@@ -300,9 +311,11 @@ int main(int argc, char **argv)
     registry->settings.retry_base_ms = settings.base_ms;
     if (settings.stall_s)
         registry->settings.stall_timeout_s = settings.stall_s;
+    if (settings.token_spare_s)
+        registry->settings.token_spare_s = settings.token_spare_s;
     struct sl_reference ref = {.host = args[0], .repository = args[1], .tag = args[2]};
     struct sl_source *src = NULL;
-    if (sl_docker_source_open(registry, &ref, &src, &err) < 0)
+    if (sl_docker_source_open(registry, &ref, /* host_was_explicit= */ true, &src, &err) < 0)
         return fail(&err);
     int status = run_verb(&settings, registry, src, args[3], args + 4);
     src->ops->close(src);

@@ -22,6 +22,7 @@ static void assert_is(const char *type, enum sl_layer_compression compression, b
         fail_msg("%s: %s", type, err.msg);
     assert_int_equal(media.compression, compression);
     assert_int_equal(media.encrypted, encrypted);
+    assert_int_equal(media.foreign, strstr(type, "nondistributable") || strstr(type, "foreign"));
 }
 
 static void assert_unhandled(const char *type)

@@ -9,12 +9,14 @@
 #include "sluice/manifest.h"
 
 struct sl_registry_options {
-    const char *authfile;        /* --authfile; ends the search for credentials */
-    const char *creds;           /* --creds USER:PASSWORD; beats every file */
-    const char *cert_dir;        /* --cert-dir; instead of the certs.d folders */
-    const char *registries_conf; /* --registries-conf; instead of the system's */
-    bool insecure;               /* --tls-verify=false: no verification, plain HTTP allowed */
-    bool force_secure;           /* --tls-verify=true: beats "insecure" of the configuration */
+    const char *authfile;             /* --authfile; ends the search for credentials */
+    const char *auth_json;            /* contents of an auth file, instead of any file; or NULL */
+    const char *creds;                /* --creds USER:PASSWORD; beats auth_json and every file */
+    const char *cert_dir;             /* --cert-dir; instead of the certs.d folders */
+    const char *registries_conf;      /* --registries-conf; instead of the system's */
+    const char *registries_conf_text; /* contents of such a file, instead of any; or NULL */
+    bool insecure;                    /* --tls-verify=false: no verification, plain HTTP allowed */
+    bool force_secure;                /* --tls-verify=true: beats "insecure" of the configuration */
     const char *extra_root_certificates; /* PEM text, added to the platform's roots; or NULL */
     const char *user_agent;              /* NULL: "sluice/VERSION" */
     unsigned max_attempts;               /* tries per request; 0: 5 */
@@ -37,8 +39,10 @@ SL_MUST_CHECK int sl_image_source_open(struct sl_registry *registry, const char 
                                        struct sl_image_source **ret, struct sl_error *err);
 struct sl_image_source *sl_image_source_close(struct sl_image_source *src);
 SL_DEFINE_AUTO(sl_image_source, sl_image_source_close)
-/* The canonical name of the image the caller asked for ("docker.io/library/busybox:latest"),
- * whatever mirror will serve it. Borrowed. */
+/* The canonical name of the image ("docker.io/library/busybox:latest"): what policy is about.
+ * Before it is resolved, the name the caller asked for as docker completes it. Afterwards the
+ * logical name that was found: another one where an alias or a search registry stood in for a name
+ * written without a host. Never the name of a mirror. Borrowed until the next resolve or close. */
 const char *sl_image_source_name(const struct sl_image_source *src);
 
 /* An image resolved to digests: everything after this uses them. */

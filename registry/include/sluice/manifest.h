@@ -56,6 +56,7 @@ enum sl_layer_compression { SL_LAYER_PLAIN, SL_LAYER_GZIP, SL_LAYER_ZSTD };
 struct sl_layer_media {
     enum sl_layer_compression compression;
     bool encrypted;
+    bool foreign; /* nondistributable: a registry need not have it */
 };
 /* "unhandled media type: X" for anything unknown. */
 SL_MUST_CHECK int sl_layer_media_parse(const char *media_type, struct sl_layer_media *ret,
