@@ -6,8 +6,9 @@
 #
 # Makes the smallest Debian SUITE (bookworm, trixie) in a folder of TMPDIR (/var/tmp), clones HEAD
 # into it and runs ./dev VERB for each (demo, then test, when none is named; quote a verb that has
-# arguments: "test -R unit") in a chroot, with an empty environment. The mirror is that of this
-# machine's apt, or MIRROR. Mounts live in namespaces of the trial's own; nothing is left behind.
+# arguments: "test -R unit") with that folder as root and an empty environment. CHROOT=1 keeps to a
+# plain chroot, where some tests skip. The mirror is that of this machine's apt, or MIRROR. Mounts
+# live in namespaces of the trial's own; nothing is left behind.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
@@ -26,14 +27,21 @@ make_machine() { # ROOT SUITE
     git clone --quiet --no-hardlinks "$repository" "$1/root/sluice"
 }
 
-mount_kernel_file_systems() { # ROOT
+enter_machine() { # ROOT
+    [ -n "${CHROOT:-}" ] || mount --bind "$1" "$1"
     mount -t proc proc "$1/proc"
     mount --rbind /sys "$1/sys"
     mount --rbind /dev "$1/dev"
+    [ -n "${CHROOT:-}" ] && return
+    # The documented way to need no folder for the old root: it comes to lie upon the new one.
+    cd "$1"
+    pivot_root . .
+    umount -l .
+    cd /
 }
 
-run_verbs() { # ROOT VERB...
-    local root=$1 verb started
+run_verbs() { # CHROOT VERB...
+    local root=${1:-/} verb started
     shift
     for verb in "$@"; do
         started=$SECONDS
@@ -47,9 +55,10 @@ run_verbs() { # ROOT VERB...
 
 # The second half of the script, in its own mount and process namespaces.
 if [ "${1:-}" = --inside ]; then
-    shift
-    mount_kernel_file_systems "$1"
-    run_verbs "$@"
+    root=$2
+    shift 2
+    enter_machine "$root"
+    run_verbs "${CHROOT:+$root}" "$@"
     exit
 fi
 

@@ -22,6 +22,12 @@ def enter():
         raise OSError(ctypes.get_errno(), "cannot make / private")
 
 
+def in_chroot():
+    """There "/" is no mount point: whoever changes its propagation or root (crun, buildah) fails."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as f:
+        return all(line.split()[4] != "/" for line in f)
+
+
 class OwnTmpfs:
     """A tmpfs in a new directory: /tmp may be an overlayfs, which cannot carry another."""
 
