@@ -96,7 +96,7 @@ class Concurrency(SluiceCase):
 
     # ---- two pulls ----
 
-    def test_d1_two_pulls_of_one_image_share_one_download(self):
+    def test_two_pulls_of_one_image_share_one_download(self):
         leader, hold = self.start_held_leader()
         follower = self.start_follower("one")
         hold.release()
@@ -106,7 +106,7 @@ class Concurrency(SluiceCase):
             self.assertEqual(self.gets(layer), 1)
         self.assert_pulled("one")
 
-    def test_d2_two_images_share_one_download_of_their_common_layers(self):
+    def test_two_images_share_one_download_of_their_common_layers(self):
         leader, hold = self.start_held_leader()
         follower = self.start_follower("two")
         hold.release()
@@ -116,7 +116,7 @@ class Concurrency(SluiceCase):
             self.assertEqual(self.gets(layer), 1)
         self.assert_pulled("one", "two")
 
-    def test_d3_follower_takes_over_when_the_leader_is_killed_in_mid_layer(self):
+    def test_follower_takes_over_when_the_leader_is_killed_in_mid_layer(self):
         leader, _ = self.start_held_leader()
         follower = self.start_follower("one", self.path("bundle"))
         leader.send_signal(signal.SIGKILL)
@@ -127,7 +127,7 @@ class Concurrency(SluiceCase):
         self.ok("gc")
         self.assert_pulled("one")
 
-    def test_d3_follower_takes_over_when_the_leader_is_interrupted(self):
+    def test_follower_takes_over_when_the_leader_is_interrupted(self):
         leader, _ = self.start_held_leader()
         follower = self.start_follower("one")
         leader.send_signal(signal.SIGINT)
@@ -137,7 +137,7 @@ class Concurrency(SluiceCase):
         self.succeeds(follower)
         self.assert_pulled("one")
 
-    def test_d3_interrupted_follower_leaves_the_leader_alone(self):
+    def test_interrupted_follower_leaves_the_leader_alone(self):
         leader, hold = self.start_held_leader()
         follower = self.start_follower("two")
         follower.send_signal(signal.SIGTERM)
@@ -146,7 +146,7 @@ class Concurrency(SluiceCase):
         self.succeeds(leader)
         self.assertEqual(self.gets(self.large), 1)
 
-    def test_d3_one_pull_after_a_killed_one_finds_the_layers_that_passed(self):
+    def test_one_pull_after_a_killed_one_finds_the_layers_that_passed(self):
         leader, _ = self.start_held_leader()
         self.wait_for_layer(self.one)
         leader.send_signal(signal.SIGKILL)
@@ -163,7 +163,7 @@ class Concurrency(SluiceCase):
         self.pull(make_image.add_image(folder, [layer]))
         self.ok("rm", f"oci:{folder}:latest")
 
-    def test_d4_four_pulls_at_once_all_succeed(self):
+    def test_four_pulls_at_once_all_succeed(self):
         pulls = [self.start_pull(tag, self.path(f"bundle{i}"))
                  for i, tag in enumerate(("one", "two", "one", "two"))]
         for process in pulls:
@@ -176,7 +176,7 @@ class Concurrency(SluiceCase):
 
     # ---- beside gc and rm ----
 
-    def test_d5_gc_beside_a_pull_takes_nothing_of_it(self):
+    def test_gc_beside_a_pull_takes_nothing_of_it(self):
         leader, hold = self.start_held_leader()
         self.wait_for_layer(self.one)
         gc = json.loads(self.ok("gc", "--json"))
@@ -186,7 +186,7 @@ class Concurrency(SluiceCase):
         self.assertEqual(self.gets(self.one), 1)
         self.assert_pulled("one")
 
-    def test_d5_gc_spares_cached_layers_that_a_pull_is_reusing(self):
+    def test_gc_spares_cached_layers_that_a_pull_is_reusing(self):
         self.pull_tag("one")
         self.ok("rm", self.image("one"))
         hold = self.proxy.hold(self.two.digest)
@@ -198,7 +198,7 @@ class Concurrency(SluiceCase):
         self.assertEqual(self.gets(self.large), 1)
         self.assert_pulled("two")
 
-    def test_d6_rm_beside_a_pull_of_the_same_name(self):
+    def test_rm_beside_a_pull_of_the_same_name(self):
         self.pull_tag("one")
         before = len(self.proxy.gets("/manifests/"))
         hold = self.proxy.hold("/manifests/")
@@ -212,7 +212,7 @@ class Concurrency(SluiceCase):
         self.assertEqual(self.gets(self.large), 2)
         self.assert_pulled("one")
 
-    def test_d6_rm_of_another_image_beside_a_pull_keeps_shared_layers(self):
+    def test_rm_of_another_image_beside_a_pull_keeps_shared_layers(self):
         self.pull_tag("one")
         hold = self.proxy.hold(self.two.digest)
         other = self.start_pull("two", self.path("bundle"))
@@ -227,7 +227,7 @@ class Concurrency(SluiceCase):
 
     # ---- bundles ----
 
-    def test_d7_same_image_twice_into_one_bundle_is_no_error(self):
+    def test_same_image_twice_into_one_bundle_is_no_error(self):
         bundle = self.path("bundle")
         self.pull_tag("one", bundle)
         with open(os.path.join(bundle, "rootfs", "mine"), "w", encoding="ascii") as file:
@@ -236,7 +236,7 @@ class Concurrency(SluiceCase):
         self.assertEqual(self.read("bundle", "rootfs", "mine"), "kept")
         self.assertEqual(len(self.in_store("mounts")), 1)
 
-    def test_d7_same_image_at_once_into_one_bundle_mounts_it_once(self):
+    def test_same_image_at_once_into_one_bundle_mounts_it_once(self):
         leader, hold = self.start_held_leader("one", self.path("bundle"))
         follower = self.start_follower("one", self.path("bundle"))
         hold.release()
@@ -247,7 +247,7 @@ class Concurrency(SluiceCase):
             self.assertEqual(file.read().count(self.path("bundle", "rootfs")), 1)
         self.ok("unmount", self.path("bundle"))
 
-    def test_d8_one_image_into_two_bundles_keeps_their_writes_apart(self):
+    def test_one_image_into_two_bundles_keeps_their_writes_apart(self):
         for name in ("a", "b"):
             self.pull_tag("one", self.path(name))
             with open(self.path(name, "rootfs", "mine"), "w", encoding="ascii") as file:
@@ -258,7 +258,7 @@ class Concurrency(SluiceCase):
         self.assertEqual(self.read("b", "rootfs", "mine"), "b")
         self.assertEqual(len(self.in_store("mounts")), 1)
 
-    def test_d9_another_image_into_a_bundle_in_use_is_refused(self):
+    def test_another_image_into_a_bundle_in_use_is_refused(self):
         bundle = self.path("bundle")
         self.pull_tag("one", bundle)
         before = self.read("bundle", "config.json")
@@ -270,7 +270,7 @@ class Concurrency(SluiceCase):
         self.pull_tag("two", bundle)
         self.assert_content(bundle, "two")
 
-    def test_d9_mounts_at_once_into_one_place_leave_one_of_them(self):
+    def test_mounts_at_once_into_one_place_leave_one_of_them(self):
         self.pull_tag("one")
         self.pull_tag("two")
         cases = (

@@ -7,7 +7,8 @@
         hold.reached.wait(30); hold.release()
         proxy.gets("/blobs/")
 
-Without an upstream it is a forward proxy, for http_proxy and https_proxy.
+Without an upstream it is a forward proxy, for http_proxy and https_proxy. With one, every host
+name leads there.
 """
 
 import http.client
@@ -149,7 +150,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_HEAD = _forward
 
     def do_CONNECT(self):  # pylint: disable=invalid-name
-        host, port = self.path.rsplit(":", 1)
+        host, port = (self.proxy.upstream or self.path).rsplit(":", 1)
         self.proxy.note("CONNECT", self.path, 200)
         with socket.create_connection((host, int(port)), timeout=DEADLINE) as other:
             self.send_response(200)
