@@ -25,6 +25,7 @@ struct sl_applier {
     struct sl_whiteouts whiteouts;
     struct sl_attr_rules rules;
     bool root_described;
+    bool has_plnk; /* the root has SL_PLNK_NAME, until the end */
     struct sl_clean_path path, target;
     const struct sl_tar_entry *entry; /* between begin and end */
     int fd;                           /* of the regular file being written, or -1 */
@@ -235,6 +236,21 @@ static int apply_root(struct sl_applier *applier, struct sl_error *err)
     return describe_dir(applier, fd, /* is_new= */ false, err);
 }
 
+/* Files only, as in containers/storage. Nothing else may be linked to. */
+static int create_plnk(struct sl_applier *applier, struct sl_error *err)
+{
+    if (applier->entry->type != SL_TAR_FILE)
+        return 0;
+    applier->has_plnk = true;
+    return create(applier, err);
+}
+
+static int remove_plnk(struct sl_applier *applier, struct sl_error *err)
+{
+    sl_path_guard_forget(applier->guard);
+    return sl_remove_tree(applier->root_fd, SL_PLNK_NAME, err);
+}
+
 static int begin(void *arg, const struct sl_tar_entry *entry, struct sl_error *err)
 {
     struct sl_applier *applier = arg;
@@ -248,6 +264,8 @@ static int begin(void *arg, const struct sl_tar_entry *entry, struct sl_error *e
     r = sl_whiteout_classify(&applier->path, &kind, err);
     if (r < 0 || kind == SL_WHITEOUT_IGNORED)
         return r;
+    if (kind == SL_WHITEOUT_PLNK)
+        return create_plnk(applier, err);
     if (kind != SL_WHITEOUT_NONE)
         return sl_whiteouts_add(&applier->whiteouts, &applier->path, kind, err);
     return create(applier, err);
@@ -310,7 +328,9 @@ static int note_implicit_root(struct sl_applier *applier, struct sl_error *err)
 
 int sl_applier_finish(struct sl_applier *applier, struct sl_error *err)
 {
-    int r = sl_whiteouts_settle(&applier->whiteouts, applier->guard, applier->staged,
+    int r = applier->has_plnk ? remove_plnk(applier, err) : 0;
+    if (r >= 0)
+        r = sl_whiteouts_settle(&applier->whiteouts, applier->guard, applier->staged,
                                 &applier->dirs, err);
     if (r >= 0 && !applier->root_described)
         r = note_implicit_root(applier, err);

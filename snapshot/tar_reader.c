@@ -222,6 +222,9 @@ static int set_type(struct sl_tar_reader *reader, struct sl_error *err)
         reader->entry.type = types[found - flags];
         return 0;
     }
+    /* Not 'D', 'M', 'N' and 'V' either: the lists of names, continued files, long names and labels
+     * of GNU tar's dumps over several tapes. GNU tar makes something of them or skips them; umoci
+     * and containerd refuse them, and a layer that depends on the reader is worse than none. */
     if (flag != 0 && flag != '0' && flag != '7' && flag != 'S')
         return sl_error_set(err, SL_E_UNSUPPORTED, EOPNOTSUPP, "the type 0x%02x is unknown",
                             (unsigned char)flag);

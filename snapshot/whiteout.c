@@ -13,6 +13,7 @@
 
 static const char prefix[] = ".wh.";
 static const char meta_prefix[] = ".wh..wh.";
+static const char plnk_prefix[] = SL_PLNK_NAME "/";
 static const char opaque_name[] = ".wh..wh..opq";
 
 enum { PREFIX_LEN = sizeof(prefix) - 1, META_PREFIX_LEN = sizeof(meta_prefix) - 1 };
@@ -41,6 +42,10 @@ int sl_whiteout_classify(const struct sl_clean_path *path, enum sl_whiteout_kind
                          struct sl_error *err)
 {
     const char *p = path->text, *end = path->text + path->base;
+    if (strncmp(p, plnk_prefix, sizeof(plnk_prefix) - 1) == 0) {
+        *ret = SL_WHITEOUT_PLNK;
+        return 0;
+    }
     while ((p = memmem(p, (size_t)(end - p), prefix, PREFIX_LEN))) {
         if (p == path->text || p[-1] == '/') {
             if (strncmp(p, meta_prefix, META_PREFIX_LEN) == 0) {

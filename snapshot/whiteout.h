@@ -17,7 +17,12 @@ enum sl_whiteout_kind {
     SL_WHITEOUT_NAME,    /* hides one name */
     SL_WHITEOUT_OPAQUE,  /* hides all of a directory */
     SL_WHITEOUT_IGNORED, /* bookkeeping of AUFS */
+    SL_WHITEOUT_PLNK,    /* below SL_PLNK_NAME, to be seen only by hardlinks of this layer */
 };
+/* In the root of a layer, where AUFS kept what several names link to ("pseudo links"). Docker
+ * wrote it into layers; none of it is part of the image. */
+#define SL_PLNK_NAME ".wh..wh.plnk"
+
 SL_MUST_CHECK int sl_whiteout_classify(const struct sl_clean_path *path, enum sl_whiteout_kind *ret,
                                        struct sl_error *err);
 

@@ -239,6 +239,21 @@ ok("opaque-worked-example", archive(entry(b"a/.wh..wh..opq"), entry(b"a/z"), ent
 ok("opaque-root", archive(entry(b".wh..wh..opq"), entry(b".wh.x")), {".": {"xattrs": OPAQUE}}, absent=["x"])
 ok("whiteout-below-a-file", archive(entry(b"f"), entry(b"f/.wh.x")), {"f": {"type": REG}})
 ok("whiteout-with-content", archive(entry(b".wh.f", b"data"), entry(b"g")), {"f": WHITEOUT, "g": {}})
+PLNK = b".wh..wh.plnk"
+ok("aufs-hardlinks-into-plnk", archive(
+    directory(b"./", mtime=5), directory(PLNK + b"/", mtime=9), entry(PLNK + b"/10.20", b"kept", uid=4),
+    hardlink(b"a", PLNK + b"/10.20"), hardlink(b"d/b", b"/" + PLNK + b"/10.20"),
+    entry(PLNK + b"/11.20", b"not linked"), directory(PLNK + b"/x/"), symlink(PLNK + b"/s", b"a")),
+   {".": {"mtime": 5 * 10**9}, "a": {"size": 4, "uid": 4, "same_as": b"a"}, "d/b": {"same_as": b"a"}},
+   ["d"], absent=[".wh..wh.plnk", ".wh..wh.plnk/10.20"])
+ok("aufs-plnk-alone", archive(entry(PLNK + b"/1.2", b"x"), entry(b"f"), entry(b".wh.gone")),
+   {"f": {}, "gone": WHITEOUT}, [""], absent=[".wh..wh.plnk"])
+ok("aufs-plnk-as-a-parent-goes-too", archive(entry(PLNK + b"/1.2", b"x"), symlink(b"l", PLNK),
+                                             entry(b"l/y", b"x"), entry(b"l/1.2", b"over")),
+   {"l": {"target": ".wh..wh.plnk"}}, absent=[".wh..wh.plnk"])
+bad("aufs-plnk-lost-its-target", archive(hardlink(b"a", PLNK + b"/10.20")), "format", "not in this layer")
+bad("aufs-plnk-special-files-are-not-linked", archive(header(PLNK + b"/1.2", type=b"6"), hardlink(b"a", PLNK + b"/1.2")),
+    "format", "not in this layer")
 ok("aufs-bookkeeping", archive(directory(b".wh..wh.plnk"), entry(b".wh..wh.plnk/1.2", b"x"), entry(b".wh..wh.aufs")),
    {}, absent=[".wh..wh.plnk", ".wh..wh.aufs"])
 
@@ -267,6 +282,9 @@ bad("device-number-truncates-to-whiteout", archive(header(b"c", type=b"3", major
     "format", "out of range")
 bad("device-number-over-32-bits", archive(header(b"c", type=b"3", major=1 << 40)), "format", "out of range")
 bad("type-unknown", archive(entry(b"f", type=b"Z")), "unsupported", "0x5a")
+bad("type-volume-label", archive(header(b"label", type=b"V"), entry(b"f")), "unsupported", "0x56")
+bad("type-continued", archive(entry(b"f", b"x", type=b"M")), "unsupported", "0x4d")
+bad("type-old-long-name", archive(entry(b"f", b"x", type=b"N")), "unsupported", "0x4e")
 bad("type-dumpdir", archive(entry(b"f", type=b"D")), "unsupported", "0x44")
 bad("checksum", archive(header(b"f", bad_sum=True)), "format", "checksum")
 bad("garbage", b"\x1f\x8b" + b"q" * 1022, "format", "checksum")

@@ -154,7 +154,7 @@ static void blob_short_fails_with_both_sizes(void **state)
 }
 
 /* Row C5. */
-static void diff_id_sha256_and_sha512_pass(void **state)
+static void diff_id_c5_sha256_and_sha512_pass(void **state)
 {
     struct sl_stage_harness *h = *state;
     for (size_t i = 0; i < N_LONG_CUTS; i++) {
@@ -205,7 +205,7 @@ int main(void)
         CASE(blob_one_byte_too_long_fails_at_that_byte),
         CASE(blob_too_long_hands_on_nothing_of_that_buffer),
         CASE(blob_short_fails_with_both_sizes),
-        CASE(diff_id_sha256_and_sha512_pass),
+        CASE(diff_id_c5_sha256_and_sha512_pass),
         CASE(diff_id_mismatch_has_the_known_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

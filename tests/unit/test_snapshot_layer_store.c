@@ -33,7 +33,7 @@ static void layer_path(unsigned n, const char *below, char out[SL_STORE_PATH_MAX
 
 /* ---- commits ---- */
 
-static void layer_committed_is_found_with_its_blob(void **state)
+static void store_c11_layer_committed_is_found_after_reopen(void **state)
 {
     struct store_fixture *f = *state;
     struct sl_blob_record record;
@@ -42,6 +42,7 @@ static void layer_committed_is_found_with_its_blob(void **state)
     assert_int_equal(sl_store_has_layer(f->store, &layer, NULL), 0);
     assert_int_equal(sl_store_find_blob(f->store, &blob, &record, NULL), 0);
     PUT_LAYER(f->store, 1, {'f', "file", 0});
+    fixture_reopen(f);
     assert_int_equal(sl_store_has_layer(f->store, &layer, NULL), 1);
     assert_int_equal(sl_store_find_blob(f->store, &blob, &record, NULL), 1);
     assert_true(sl_digest_is_equal(&record.diff_id, &layer));
@@ -575,7 +576,7 @@ static void full_file_system_leaves_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(layer_committed_is_found_with_its_blob),
+        TEST(store_c11_layer_committed_is_found_after_reopen),
         TEST(commit_without_pass_is_refused),
         TEST(layer_not_committed_leaves_nothing),
         TEST(layer_of_second_blob_is_recorded_only),
