@@ -142,14 +142,22 @@ class Layouts(SluiceCase):
         self.assertEqual(self.read("bundle", "rootfs", "d", "a"), "a")
         self.assertEqual(len(self.in_store("layers/sha256")), 2)
 
-    # ---- failures do not spoil what passed ----
+    # ---- failures ----
 
-    def test_p11_layers_that_passed_stay_when_a_sibling_fails(self):
+    def test_layers_that_passed_go_when_a_sibling_is_not_what_was_promised(self):
         good, bad = make_image.layer({"a": "1"}), make_image.layer({"b": "2"})
         image = self.layout(good, bad, diff_ids=[good.diff_id, "sha256:" + "1" * 64])
         self.pull_fails(EXIT_INTEGRITY, "--jobs", 1, image, says="layer 2/2")
+        self.assertEqual(self.in_store("layers/sha256"), [])
+        self.assertEqual(self.in_store("blobs/sha256"), [])
+        self.assert_clean()
+
+    def test_layers_of_another_image_stay_when_a_pull_fails(self):
+        good, bad = make_image.layer({"a": "1"}), make_image.layer({"b": "2"})
+        self.pull(self.layout(good, name="other"))
+        image = self.layout(good, bad, diff_ids=[good.diff_id, "sha256:" + "1" * 64])
+        self.pull_fails(EXIT_INTEGRITY, "--jobs", 1, image, says="layer 2/2")
         self.assertEqual(self.in_store("layers/sha256"), [good.diff_id[7:]])
-        self.assertEqual(self.states(self.layout(good, name="retry")), ["cached"])
         self.assert_clean()
 
 
@@ -184,7 +192,7 @@ class Encrypted(SluiceCase):
 
     def test_9_9_g3_cached_encrypted_layer_with_a_wrong_key_is_refused(self):
         self.pull_with_key(self.encrypted)
-        self.pull_fails(EXIT_INTEGRITY, "--decryption-key", self.wrong_key, self.encrypted,
+        self.pull_fails(EXIT_NETWORK, "--decryption-key", self.wrong_key, self.encrypted,
                         self.path("bundle"), says="layer 1/1")
         self.assertFalse(os.path.exists(self.path("bundle", "rootfs")))
 

@@ -4,6 +4,7 @@
 program's path is in SLUICE. (What the HTTP client does with each fault alone: test_http_*.py.)"""
 import gzip
 import hashlib
+import json
 import os
 import random
 import re
@@ -101,6 +102,21 @@ class Answers(RegistryCase):
             with self.subTest(status):
                 self.refuse({"on": on_blob(self.layers[0]), "status": status}, NETWORK, text,
                             "layer 1/4 sha256:", "fetch")
+
+    def test_p11_layers_that_passed_stay_where_the_network_failed(self):
+        """The next try goes on from them; after any other failure nothing stays."""
+        for status, kept in (404, 3), (None, 0):
+            with self.subTest(status):
+                self.fresh()
+                fault = {"status": status} if status else {"flip": 700}
+                run = self.pull_with({"on": on_blob(self.layers[3]), **fault},
+                                     options=("--jobs", "1"))
+                self.assertNotEqual(run.returncode, 0)
+                self.assertEqual(self.expect_complete_layers(), kept)
+                again = self.pull_with(options=("--json",))
+                self.expect_image(again)
+                states = [layer["state"] for layer in json.loads(again.stdout)["layers"]]
+                self.assertEqual(states.count("cached"), kept)
 
     def test_config_is_refused(self):
         self.refuse({"on": BLOBS + self.config["digest"], "status": 404}, NETWORK, "config",
@@ -252,7 +268,8 @@ class FullDisks(RegistryCase):
 
     def test_no_space(self):
         self.assertEqual(self.refuse("size=1m,mode=0755"), 0)
-        self.assertEqual(self.refuse("size=8m,mode=0755"), 2)
+        # Two layers had fitted and passed: a failed pull leaves them no more than the third.
+        self.assertEqual(self.refuse("size=8m,mode=0755"), 0)
 
     def test_no_inodes(self):
         """At any inode of the way there is no half of anything."""
