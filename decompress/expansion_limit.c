@@ -5,10 +5,11 @@
 
 #define OUTPUT_DEFAULT (UINT64_C(64) << 30) /* bytes */
 #define WINDOW_DEFAULT (UINT64_C(8) << 20)  /* bytes; what zstd -19 asks for */
-/* Output that is not yet held against the input: small layers of zeros are common. */
-#define RATIO_FREE (UINT64_C(64) << 20)
-/* Deflate cannot exceed 1032; zstd can, by far. */
-enum { RATIO_DEFAULT = 1100 };
+/* Output that is not yet held against the input: files of zeros are common, and a guest has the
+ * memory for this much. */
+#define RATIO_FREE (UINT64_C(256) << 20)
+/* Beyond that, real layers expand a few times; deflate can 1032 times, zstd far more. */
+enum { RATIO_DEFAULT = 250 };
 
 void sl_expansion_init(struct sl_expansion *x, const struct sl_decompress_limits *limits)
 {
