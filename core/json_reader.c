@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "json_text.h"
 #include "sluice/core/json.h"
 
 #include <yajl/yajl_parse.h>
@@ -245,15 +246,27 @@ static int syntax_error(struct reader *rd, yajl_handle h)
     return r;
 }
 
+static int check_text(struct sl_span text, struct sl_error *err)
+{
+    size_t at = sl_json_text_check(text);
+    if (at == text.len)
+        return 0;
+    return sl_error_set(err, SL_E_FORMAT, EINVAL,
+                        "not valid JSON at byte %zu: a character that is not allowed", at);
+}
+
 static int read_document(struct reader *rd, struct sl_span text)
 {
+    int r = check_text(text, rd->err);
+    if (r < 0)
+        return r;
     yajl_handle h = yajl_alloc(&callbacks, NULL, rd);
     if (!h)
         return sl_error_oom(rd->err);
     yajl_status s = yajl_parse(h, text.data, text.len);
     if (s == yajl_status_ok)
         s = yajl_complete_parse(h);
-    int r = rd->r;
+    r = rd->r;
     if (r == 0 && (s != yajl_status_ok || !rd->has_root))
         r = syntax_error(rd, h);
     yajl_free(h);

@@ -1,3 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 sl_add_unit_test(core ring)
 sl_add_unit_test(core toml)
+foreach(subject json bytes digest error buf_pool worker_pool flow)
+  sl_add_unit_test(core ${subject})
+endforeach()

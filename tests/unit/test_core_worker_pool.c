@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sluice/core/worker_pool.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static struct sl_worker_pool *make_pool(unsigned threads)
+{
+    struct sl_worker_pool *pool = NULL;
+    assert_int_equal(sl_worker_pool_new(threads, &pool, NULL), 0);
+    return pool;
+}
+
+struct counter {
+    struct sl_task task;
+    atomic_uint runs, inside;
+    atomic_bool overlapped;
+    unsigned plain; /* no lock: a task runs on one worker at a time */
+    unsigned again; /* wakes itself so often */
+};
+
+static void count(struct sl_task *task)
+{
+    struct counter *c = (struct counter *)task;
+    if (atomic_fetch_add(&c->inside, 1))
+        atomic_store(&c->overlapped, true);
+    atomic_fetch_add(&c->runs, 1);
+    c->plain++;
+    if (c->again) {
+        c->again--;
+        sl_task_wake(task);
+    }
+    atomic_fetch_sub(&c->inside, 1);
+}
+
+static void task_woken_once_runs_once(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_worker_pool) pool = make_pool(2);
+    struct counter c = {0};
+    sl_task_init(&c.task, pool, count);
+    sl_task_wait_idle(&c.task); /* never woken: idle already */
+    assert_int_equal(c.runs, 0);
+    sl_task_wake(&c.task);
+    sl_task_wait_idle(&c.task);
+    assert_int_equal(c.runs, 1);
+}
+
+static void task_that_wakes_itself_runs_again(void **state)
+{
+    (void)state;
+    for (unsigned threads = 1; threads <= 4; threads++) {
+        SL_AUTO(sl_worker_pool) pool = make_pool(threads);
+        struct counter c = {.again = 1000};
+        sl_task_init(&c.task, pool, count);
+        sl_task_wake(&c.task);
+        sl_task_wait_idle(&c.task);
+        assert_int_equal(c.runs, 1001);
+        assert_int_equal(c.plain, 1001);
+        assert_false(c.overlapped);
+    }
+}
+
+/* ---- woken while it runs ---- */
+
+struct gated {
+    struct sl_task task;
+    sem_t entered, go;
+    atomic_uint runs;
+};
+
+static void gated_run(struct sl_task *task)
+{
+    struct gated *g = (struct gated *)task;
+    sem_post(&g->entered);
+    sem_wait(&g->go);
+    atomic_fetch_add(&g->runs, 1);
+}
+
+static void gated_open(struct gated *g, struct sl_worker_pool *pool)
+{
+    *g = (struct gated){0};
+    sem_init(&g->entered, 0, 0);
+    sem_init(&g->go, 0, 0);
+    sl_task_init(&g->task, pool, gated_run);
+}
+
+static void gated_done(struct gated *g)
+{
+    sem_destroy(&g->entered);
+    sem_destroy(&g->go);
+}
+
+static void task_woken_while_running_runs_exactly_once_more(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_worker_pool) pool = make_pool(3);
+    struct gated g;
+    gated_open(&g, pool);
+    sl_task_wake(&g.task);
+    sem_wait(&g.entered);
+    for (int i = 0; i < 5; i++)
+        sl_task_wake(&g.task);
+    sem_post(&g.go);
+    sem_wait(&g.entered);
+    assert_int_equal(g.runs, 1);
+    sem_post(&g.go);
+    sl_task_wait_idle(&g.task);
+    assert_int_equal(g.runs, 2);
+    gated_done(&g);
+}
+
+static void task_queued_twice_runs_once(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_worker_pool) pool = make_pool(1);
+    struct gated blocker;
+    struct counter c = {0};
+    gated_open(&blocker, pool);
+    sl_task_init(&c.task, pool, count);
+    sl_task_wake(&blocker.task);
+    sem_wait(&blocker.entered);
+    for (int i = 0; i < 5; i++)
+        sl_task_wake(&c.task);
+    sem_post(&blocker.go);
+    sl_task_wait_idle(&c.task);
+    assert_int_equal(c.runs, 1);
+    sl_task_wait_idle(&blocker.task);
+    gated_done(&blocker);
+}
+
+/* ---- idle ---- */
+
+static void *wait_idle(void *arg)
+{
+    struct gated *g = arg;
+    sl_task_wait_idle(&g->task);
+    return (void *)(uintptr_t)atomic_load(&g->runs);
+}
+
+static void wait_idle_of_several_threads_ends_after_the_run(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_worker_pool) pool = make_pool(2);
+    struct gated g;
+    pthread_t waiters[4];
+    gated_open(&g, pool);
+    sl_task_wake(&g.task);
+    sem_wait(&g.entered);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&waiters[i], NULL, wait_idle, &g), 0);
+    sem_post(&g.go);
+    for (size_t i = 0; i < 4; i++) {
+        void *runs;
+        pthread_join(waiters[i], &runs);
+        assert_int_equal((uintptr_t)runs, 1);
+    }
+    gated_done(&g);
+}
+
+static void wait_idle_does_not_wait_for_other_tasks(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_worker_pool) pool = make_pool(2);
+    struct gated busy;
+    struct counter c = {0};
+    gated_open(&busy, pool);
+    sl_task_init(&c.task, pool, count);
+    sl_task_wake(&busy.task);
+    sem_wait(&busy.entered);
+    sl_task_wake(&c.task);
+    sl_task_wait_idle(&c.task);
+    assert_int_equal(c.runs, 1);
+    assert_int_equal(busy.runs, 0);
+    sem_post(&busy.go);
+    sl_task_wait_idle(&busy.task);
+    gated_done(&busy);
+}
+
+/* ---- many ---- */
+
+enum { N_TASKS = 16, N_WAKERS = 4, N_WAKES = 2000 };
+
+struct crowd {
+    struct counter tasks[N_TASKS];
+};
+
+static void *wake_many(void *arg)
+{
+    struct crowd *crowd = arg;
+    for (unsigned i = 0; i < N_WAKES; i++)
+        sl_task_wake(&crowd->tasks[i * 7 % N_TASKS].task);
+    return NULL;
+}
+
+static void many_wakers_never_make_a_task_run_twice_at_once(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_worker_pool) pool = make_pool(4);
+    static struct crowd crowd;
+    pthread_t wakers[N_WAKERS];
+    for (size_t i = 0; i < N_TASKS; i++) {
+        crowd.tasks[i] = (struct counter){0};
+        sl_task_init(&crowd.tasks[i].task, pool, count);
+    }
+    for (size_t i = 0; i < N_WAKERS; i++)
+        assert_int_equal(pthread_create(&wakers[i], NULL, wake_many, &crowd), 0);
+    for (size_t i = 0; i < N_WAKERS; i++)
+        pthread_join(wakers[i], NULL);
+    for (size_t i = 0; i < N_TASKS; i++) {
+        struct counter *c = &crowd.tasks[i];
+        sl_task_wait_idle(&c->task);
+        assert_false(c->overlapped);
+        assert_int_equal(c->plain, c->runs);
+        assert_in_range(c->runs, 1, N_WAKERS * N_WAKES / N_TASKS);
+    }
+}
+
+/* ---- the pool ---- */
+
+static void free_waits_for_queued_tasks(void **state)
+{
+    (void)state;
+    struct counter tasks[50] = {0};
+    struct sl_worker_pool *pool = make_pool(2);
+    for (size_t i = 0; i < 50; i++) {
+        tasks[i].again = 3;
+        sl_task_init(&tasks[i].task, pool, count);
+        sl_task_wake(&tasks[i].task);
+    }
+    assert_null(sl_worker_pool_free(pool));
+    for (size_t i = 0; i < 50; i++)
+        assert_int_equal(tasks[i].runs, 4);
+    assert_null(sl_worker_pool_free(NULL));
+}
+
+static void pool_has_the_threads_it_was_asked_for(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_worker_pool) three = make_pool(3);
+    SL_AUTO(sl_worker_pool) cores = make_pool(0);
+    SL_AUTO(sl_worker_pool) bounded = make_pool(100000);
+    assert_int_equal(sl_worker_pool_threads(three), 3);
+    assert_true(sl_worker_pool_threads(cores) >= 1);
+    assert_in_range(sl_worker_pool_threads(bounded), 1, 256);
+}
+
+struct masked {
+    struct sl_task task;
+    bool term_blocked;
+};
+
+static void look_at_mask(struct sl_task *task)
+{
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    ((struct masked *)task)->term_blocked = sigismember(&mask, SIGTERM) == 1;
+}
+
+static void workers_block_signals_and_the_caller_does_not(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_worker_pool) pool = make_pool(1);
+    struct masked m = {0};
+    sigset_t mine;
+    sl_task_init(&m.task, pool, look_at_mask);
+    sl_task_wake(&m.task);
+    sl_task_wait_idle(&m.task);
+    assert_true(m.term_blocked);
+    pthread_sigmask(SIG_SETMASK, NULL, &mine);
+    assert_int_equal(sigismember(&mine, SIGTERM), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(task_woken_once_runs_once),
+        cmocka_unit_test(task_that_wakes_itself_runs_again),
+        cmocka_unit_test(task_woken_while_running_runs_exactly_once_more),
+        cmocka_unit_test(task_queued_twice_runs_once),
+        cmocka_unit_test(wait_idle_of_several_threads_ends_after_the_run),
+        cmocka_unit_test(wait_idle_does_not_wait_for_other_tasks),
+        cmocka_unit_test(many_wakers_never_make_a_task_run_twice_at_once),
+        cmocka_unit_test(free_waits_for_queued_tasks),
+        cmocka_unit_test(pool_has_the_threads_it_was_asked_for),
+        cmocka_unit_test(workers_block_signals_and_the_caller_does_not),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
