@@ -220,7 +220,11 @@ int sl_http_easy_error(const struct sl_fetch *f, int curl_code, struct sl_error 
     const char *why =
         f->curl_error && f->curl_error[0] ? f->curl_error : curl_easy_strerror(curl_code);
     const char *advice = "";
-    if (curl_code == CURLE_PEER_FAILED_VERIFICATION)
+    long proxy_status = 0;
+    (void)curl_easy_getinfo(f->transfer.easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+    if (proxy_status == 407)
+        advice = "; the proxy wants other credentials";
+    else if (curl_code == CURLE_PEER_FAILED_VERIFICATION)
         advice = "; trust its CA with --cert-dir, or use --tls-verify=false";
     else if (curl_code == CURLE_UNSUPPORTED_PROTOCOL || curl_code == CURLE_WEIRD_SERVER_REPLY)
         advice = "; the server does not speak HTTP";

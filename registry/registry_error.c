@@ -54,6 +54,9 @@ int sl_registry_error_set(long status, struct sl_span body, struct sl_error *err
         return sl_error_set(err, SL_E_AUTH, EACCES, "access denied (HTTP 403)%s", said);
     case 404:
         return sl_error_set(err, SL_E_NETWORK, ENOENT, "not found (HTTP 404)%s", said);
+    case 407:
+        return sl_error_set(err, SL_E_NETWORK, EACCES,
+                            "the proxy wants other credentials (HTTP 407)%s", said);
     case 429:
         return sl_error_set(err, SL_E_NETWORK, EBUSY, "too many requests (HTTP 429)%s", said);
     case 0:

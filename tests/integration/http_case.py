@@ -81,15 +81,19 @@ class HttpCase(unittest.TestCase):
             file.write(text)
         return path
 
-    def drive(self, *args, options=("--insecure",), host=None, tag="latest"):
+    def environment(self):
+        """Without proxies, credentials and rules of whoever runs the tests."""
         env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-        env["HOME"] = env["XDG_RUNTIME_DIR"] = self.folder
+        return {**env, "HOME": self.folder, "XDG_RUNTIME_DIR": self.folder}
+
+    def drive(self, *args, options=("--insecure",), host=None, tag="latest", env=()):
         # The system's rules must not reach into a test.
         if "--registries-conf" not in options:
             options = (*options, "--registries-conf", self.write(".conf", ""))
         return subprocess.run(
             [DRIVER, *options, host or "127.0.0.1:%d" % self.port, "some/image", tag, *args],
-            capture_output=True, timeout=60, env=env)
+            capture_output=True, timeout=60,
+            env={**self.environment(), **dict(env)})
 
     def blob_args(self, *layers):
         return ["blob"] + [x for d in layers for x in (d["digest"], str(d["size"]))]

@@ -8,9 +8,10 @@
         proxy.gets("/blobs/")
 
 Without an upstream it is a forward proxy, for http_proxy and https_proxy. With one, every host
-name leads there.
+name leads there. With credentials ("user:password") it lets nobody else through.
 """
 
+import base64
 import http.client
 import http.server
 import select
@@ -39,8 +40,9 @@ class Hold:
 
 
 class CountingProxy:
-    def __init__(self, upstream=None):
+    def __init__(self, upstream=None, credentials=None):
         self.upstream = upstream
+        self.credentials = credentials
         self.requests = []  # (method, path, status)
         self._holds = []
         self._changed = threading.Condition()
@@ -90,6 +92,12 @@ class CountingProxy:
             self.requests.append((method, path, status))
             self._changed.notify_all()
 
+    def lets_in(self, authorization):
+        if not self.credentials:
+            return True
+        encoded = base64.b64encode(self.credentials.encode()).decode("ascii")
+        return authorization == "Basic " + encoded
+
     def hold_for(self, path):
         with self._changed:
             for hold in self._holds:
@@ -106,11 +114,24 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def _is_refused(self):
+        if self.proxy.lets_in(self.headers.get("Proxy-Authorization")):
+            return False
+        self.proxy.note(self.command, self.path, 407)
+        self.send_response(407)
+        self.send_header("Proxy-Authenticate", 'Basic realm="proxy"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return True
+
     def _forward(self):
+        if self._is_refused():
+            return
         url = urllib.parse.urlsplit(self.path)
         host = self.proxy.upstream or url.netloc
         path = url.path + ("?" + url.query if url.query else "")
-        headers = {k: v for k, v in self.headers.items() if k.lower() not in ("connection", "host")}
+        headers = {k: v for k, v in self.headers.items()
+                   if k.lower() not in ("connection", "host", "proxy-authorization")}
         # The registry must name itself as the client knows it.
         headers["Host"] = self.headers.get("Host", host)
         connection = http.client.HTTPConnection(host, timeout=DEADLINE)
@@ -150,6 +171,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_HEAD = _forward
 
     def do_CONNECT(self):  # pylint: disable=invalid-name
+        if self._is_refused():
+            return
         host, port = (self.proxy.upstream or self.path).rsplit(":", 1)
         self.proxy.note("CONNECT", self.path, 200)
         with socket.create_connection((host, int(port)), timeout=DEADLINE) as other:
