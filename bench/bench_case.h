@@ -22,6 +22,7 @@ struct sl_bench_case {
     int (*set_up)(const struct sl_bench_case *c, void **ret_state);
     int (*run)(void *state); /* timed; not 0 fails the case */
     void (*tear_down)(void *state);
+    int (*reset)(void *state); /* untimed, before each run; NULL: nothing to do */
 };
 
 struct sl_bench_table {
@@ -31,6 +32,7 @@ struct sl_bench_table {
 
 extern const struct sl_bench_table sl_bench_cipher;
 extern const struct sl_bench_table sl_bench_decompress;
+extern const struct sl_bench_table sl_bench_untar;
 
 #ifdef __cplusplus
 }

@@ -120,15 +120,15 @@ enum { KIB = 1024, MIB = 1024 * 1024 };
 
 #define DECRYPT(name_, kind, size, rival_)                                                         \
     {                                                                                              \
-        name_, rival_, size, kind, decrypt_set_up, stage_run, stage_tear_down                      \
+        name_, rival_, size, kind, decrypt_set_up, stage_run, stage_tear_down, NULL                \
     }
 #define DIFF_ID(name_, size, rival_)                                                               \
     {                                                                                              \
-        name_, rival_, size, 0, diff_id_set_up, stage_run, stage_tear_down                         \
+        name_, rival_, size, 0, diff_id_set_up, stage_run, stage_tear_down, NULL                   \
     }
 #define SUMS(name_, kind, size, rival_)                                                            \
     {                                                                                              \
-        name_, rival_, size, kind, sums_set_up, sums_run, sums_tear_down                           \
+        name_, rival_, size, kind, sums_set_up, sums_run, sums_tear_down, NULL                     \
     }
 
 /* two_passes is OpenSSL's SHA-256 and HMAC, one after the other over each slice: the rival of the

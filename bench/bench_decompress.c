@@ -181,7 +181,7 @@ static int run_libzstd(void *state)
 
 #define CASE(name_, variant_, size, run_, rival_)                                                  \
     {                                                                                              \
-        "decompress/" name_, rival_, size, variant_, set_up, run_, tear_down                       \
+        "decompress/" name_, rival_, size, variant_, set_up, run_, tear_down, NULL                 \
     }
 
 static const struct sl_bench_case cases[] = {

@@ -10,6 +10,7 @@ namespace
 const sl_bench_table *const tables[] = {
     &sl_bench_cipher,
     &sl_bench_decompress,
+    &sl_bench_untar,
 };
 
 void run_case(benchmark::State &state, const sl_bench_case *c)
@@ -20,6 +21,14 @@ void run_case(benchmark::State &state, const sl_bench_case *c)
         return;
     }
     for (auto _ : state) {
+        if (c->reset) {
+            state.PauseTiming();
+            if (c->reset(data) != 0) {
+                state.SkipWithError("reset failed");
+                break;
+            }
+            state.ResumeTiming();
+        }
         if (c->run(data) != 0) {
             state.SkipWithError("run failed");
             break;

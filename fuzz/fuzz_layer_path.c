@@ -54,7 +54,8 @@ static int path_run(struct path *p, struct sl_span in, unsigned seed, struct sl_
         memcpy(buf->data, in.data, buf->len);
         in = (struct sl_span){in.data + buf->len, in.len - buf->len};
         int r = sl_stage_push(p->stages[0], &buf, err);
-        ROOT_DEMAND(!buf && r != -EAGAIN); /* nobody keeps an output buffer */
+        ROOT_DEMAND(r == 0 ? !buf : r != -EAGAIN); /* nobody keeps an output buffer */
+        sl_buf_release(&buf);
         if (r < 0)
             return r;
     }

@@ -23,7 +23,8 @@ static int push(struct sl_stage *stage, struct sl_buf_lane *lane, struct sl_span
         memcpy(buf->data, in.data, buf->len);
         in = (struct sl_span){in.data + buf->len, in.len - buf->len};
         int r = sl_stage_push(stage, &buf, err);
-        ROOT_DEMAND(!buf && r != -EAGAIN);
+        ROOT_DEMAND(r == 0 ? !buf : r != -EAGAIN);
+        sl_buf_release(&buf);
         if (r < 0)
             return r;
     }
