@@ -7,7 +7,7 @@
 #define WINDOW_DEFAULT (UINT64_C(8) << 20)  /* bytes; what zstd -19 asks for */
 /* Output that is not yet held against the input: files of zeros are common, and a guest has the
  * memory for this much. */
-#define RATIO_FREE (UINT64_C(256) << 20)
+#define RATIO_FREE (UINT64_C(64) << 20)
 /* Beyond that, real layers expand a few times; deflate can 1032 times, zstd far more. */
 enum { RATIO_DEFAULT = 250 };
 

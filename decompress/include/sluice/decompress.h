@@ -9,7 +9,7 @@
 
 struct sl_decompress_limits {
     uint64_t output; /* bytes in total; 0: 64 GiB */
-    unsigned ratio;  /* output per input byte beyond the first 256 MiB of output; 0: 250 */
+    unsigned ratio;  /* output per input byte beyond the first 64 MiB of output; 0: 250 */
     uint64_t window; /* bytes of zstd window; 0: 128 MiB would be too much for a guest: 8 MiB */
 };
 
