@@ -85,7 +85,7 @@ static int add_key(struct cli_options *o, const char *spec, struct sl_error *err
 
 static int set_tls_verify(struct cli_options *o, const char *arg, struct sl_error *err)
 {
-    bool verify;
+    bool verify = false;
     int r = parse_bool("tls-verify", arg, &verify, err);
     if (r < 0)
         return r;
@@ -183,6 +183,7 @@ static int parse_all(const struct cli_verb *verb, int argc, char **argv, struct 
     struct option longopts[N_OPTIONS + 1];
     fill_getopt(verb, longopts);
     optind = 1;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread exists yet */
     for (int c; (c = getopt_long(argc, argv, ":hq", longopts, NULL)) != -1;) {
         if (c == 'h')
             c = 256 + OPT_HELP;

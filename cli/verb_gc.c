@@ -8,7 +8,7 @@ int verb_gc(const struct cli_options *o, struct sl_error *err)
     SL_AUTO(sl_store) store = NULL;
     struct sl_gc_result gc;
     int r = cli_open_store(o, &store, err);
-    if (r == 0)
+    if (r >= 0)
         r = sl_store_gc(store, o->dry_run, &gc, err);
     if (r < 0)
         return r;

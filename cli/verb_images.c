@@ -38,7 +38,7 @@ int verb_images(const struct cli_options *o, struct sl_error *err)
     SL_AUTO_FREE struct sl_image_record **images = NULL;
     SL_AUTO(sl_json_writer) w = o->json ? sl_json_writer_new(/* pretty= */ true) : NULL;
     int r = cli_open_store(o, &store, err);
-    if (r == 0)
+    if (r >= 0)
         r = sl_store_list_images(store, &images, err);
     if (r < 0)
         return r;

@@ -86,8 +86,8 @@ char *sl_base64_encode(struct sl_span bytes)
         v |= n > 2 ? bytes.data[i + 2] : 0;
         *p++ = alphabet[v >> 18];
         *p++ = alphabet[v >> 12 & 63];
-        *p++ = n > 1 ? alphabet[v >> 6 & 63] : '=';
-        *p++ = n > 2 ? alphabet[v & 63] : '=';
+        *p++ = (char)(n > 1 ? alphabet[v >> 6 & 63] : '=');
+        *p++ = (char)(n > 2 ? alphabet[v & 63] : '=');
     }
     *p = 0;
     return text;

@@ -3,6 +3,7 @@
 
 #include <openssl/evp.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,11 +83,8 @@ void sl_digest_hex(const struct sl_digest *d, char out[2 * SL_DIGEST_MAX + 1])
 
 void sl_digest_format(const struct sl_digest *d, char out[SL_DIGEST_TEXT_MAX])
 {
-    const char *name = sl_digest_alg_name(d->alg);
-    size_t len = strlen(name);
-    memcpy(out, name, len);
-    out[len] = ':';
-    sl_digest_hex(d, out + len + 1);
+    int prefix = snprintf(out, SL_DIGEST_TEXT_MAX, "%s:", sl_digest_alg_name(d->alg));
+    sl_digest_hex(d, out + prefix);
 }
 
 bool sl_digest_is_equal(const struct sl_digest *a, const struct sl_digest *b)

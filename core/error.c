@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define SL_ERROR_KEEPS_PROMISE
 #include "sluice/core/error.h"
 
 #include <stdio.h>

@@ -71,7 +71,7 @@ static int index_grow(struct sl_json *object)
 {
     if (object->n_items < INDEX_FROM || object->n_items * 2 < object->index_size)
         return 0;
-    size_t size = object->index_size ? object->index_size * 4 : INDEX_FROM * 8;
+    size_t size = object->index_size ? object->index_size * 4 : (size_t)INDEX_FROM * 8;
     uint32_t *index = calloc(size, sizeof(*index));
     if (!index)
         return -ENOMEM;

@@ -31,7 +31,7 @@ static void escape(const char *in, char *out, size_t size)
         unsigned char c = (unsigned char)*in;
         if (c == '"' || c == '\\')
             out[n++] = '\\';
-        out[n++] = c < 0x20 || c == 0x7f ? '?' : (char)c;
+        out[n++] = (char)(c < 0x20 || c == 0x7f ? '?' : c);
     }
     out[n] = 0;
 }

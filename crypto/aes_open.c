@@ -3,7 +3,6 @@
 
 #include "openssl_auto.h"
 
-#include <openssl/err.h>
 #include <stdlib.h>
 
 enum {
@@ -27,13 +26,6 @@ static const EVP_CIPHER *find_cipher(enum aes_mode mode, size_t key_size)
     if (key_size != 16 && key_size != 24 && key_size != 32)
         return NULL;
     return ciphers[mode][key_size / 8 - 2]();
-}
-
-/* A key that does not fit and wrapped bytes that were changed look the same. */
-int sl_open_failed(struct sl_error *err)
-{
-    ERR_clear_error();
-    return sl_error_set(err, SL_E_AUTH, EBADMSG, "the wrapped key does not open");
 }
 
 /* An initialised context and room for the result. */

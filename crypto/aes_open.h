@@ -4,6 +4,8 @@
 
 #include "sluice/core/bytes.h"
 
+#include <openssl/err.h>
+
 /* All: *ret must be empty, may hold key material afterwards and is the caller's to wipe. Every
  * failure to authenticate or unpad is -EBADMSG and SL_E_INTEGRITY with one and the same text. */
 
@@ -24,5 +26,10 @@ SL_MUST_CHECK int sl_aes_ctr_open(struct sl_span key, struct sl_span iv, struct 
 /* RFC 3394. */
 SL_MUST_CHECK int sl_aes_unwrap_key(struct sl_span kek, struct sl_span wrapped,
                                     struct sl_bytes *ret, struct sl_error *err);
-/* Sets the error all of the above share: also for callers whose check is of the same kind. */
-int sl_open_failed(struct sl_error *err);
+/* Sets the error all of the above share: also for callers whose check is of the same kind. A key
+ * that does not fit and wrapped bytes that were changed look the same. */
+static inline int sl_open_failed(struct sl_error *err)
+{
+    ERR_clear_error();
+    return sl_error_set(err, SL_E_AUTH, EBADMSG, "the wrapped key does not open");
+}

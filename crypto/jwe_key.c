@@ -5,7 +5,6 @@
 #include "jwk.h"
 #include "rsa_open.h"
 
-#include <openssl/err.h>
 #include <string.h>
 
 struct sl_jwe_alg {
@@ -71,7 +70,7 @@ static int kdf_input(const struct sl_jwe_alg *alg, const struct sl_jwe *jwe,
                      const struct sl_jwe_recipient *recipient, struct sl_span shared,
                      struct sl_bytes *ret, struct sl_error *err)
 {
-    int r = append_u32(ret, /* round= */ 1, err);
+    int r = append_u32(ret, /* round */ 1, err);
     if (r == 0)
         r = sl_bytes_append(ret, shared, KDF_INPUT_MAX, err);
     if (r == 0)

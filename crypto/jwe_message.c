@@ -64,10 +64,10 @@ static int append_public_aad(struct sl_jwe *jwe, const struct sl_json *aad, stru
         return 0;
     if (!sl_json_string(aad))
         return malformed(err, "aad is not a string");
-    int r = sl_bytes_append(&jwe->aad, sl_span_of("."), 2 * JWE_MAX, err);
+    int r = sl_bytes_append(&jwe->aad, sl_span_of("."), (size_t)2 * JWE_MAX, err);
     if (r < 0)
         return r;
-    return sl_bytes_append(&jwe->aad, sl_span_of(sl_json_string(aad)), 2 * JWE_MAX, err);
+    return sl_bytes_append(&jwe->aad, sl_span_of(sl_json_string(aad)), (size_t)2 * JWE_MAX, err);
 }
 
 static int check_encrypted_key(const struct sl_jwe_recipient *recipient, struct sl_error *err)

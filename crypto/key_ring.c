@@ -70,7 +70,7 @@ static int grow(void **list, size_t n, size_t size, struct sl_error *err)
 
 int sl_key_ring_add_key(struct sl_key_ring *ring, EVP_PKEY **keyp, struct sl_error *err)
 {
-    int r = grow((void **)&ring->keys, ring->n_keys, sizeof(*ring->keys), err);
+    int r = grow((void **)&ring->keys, ring->n_keys, sizeof(void *), err);
     if (r == 0)
         ring->keys[ring->n_keys++] = sl_steal(keyp);
     return r;
@@ -78,7 +78,7 @@ int sl_key_ring_add_key(struct sl_key_ring *ring, EVP_PKEY **keyp, struct sl_err
 
 int sl_key_ring_add_cert(struct sl_key_ring *ring, X509 **certp, struct sl_error *err)
 {
-    int r = grow((void **)&ring->certs, ring->n_certs, sizeof(*ring->certs), err);
+    int r = grow((void **)&ring->certs, ring->n_certs, sizeof(void *), err);
     if (r == 0)
         ring->certs[ring->n_certs++] = sl_steal(certp);
     return r;

@@ -23,6 +23,7 @@ int sl_layer_key_check(const struct sl_layer_key *key, const struct sl_digest *b
     uint8_t message[sizeof(label) + SL_NONCE_SIZE + SL_DIGEST_TEXT_MAX];
     memcpy(message, label, sizeof(label));
     memcpy(message + sizeof(label), key->nonce, SL_NONCE_SIZE);
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): bytes to hash, not a string */
     memcpy(message + sizeof(label) + SL_NONCE_SIZE, digest, digest_len);
     const uint8_t *mac =
         EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key->lek, SL_LEK_SIZE, message,

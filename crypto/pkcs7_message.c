@@ -88,9 +88,9 @@ static int enter_algorithm(struct sl_der *der, struct sl_span *ret_oid, struct s
 {
     struct sl_der_item oid;
     int r = sl_der_enter(der, SL_DER_SEQUENCE, ret_params, err);
-    if (r == 0)
+    if (r >= 0)
         r = sl_der_need(ret_params, SL_DER_OID, &oid, err);
-    if (r == 0)
+    if (r >= 0)
         *ret_oid = oid.body;
     return r;
 }
@@ -171,7 +171,7 @@ static int read_key_transport(struct sl_der info, struct sl_pkcs7_recipient *ret
     struct sl_der_item version;
     struct sl_der_item item;
     int r = sl_der_need(&info, SL_DER_INTEGER, &version, err);
-    if (r == 0)
+    if (r >= 0)
         r = sl_der_next(&info, &item, err);
     if (r < 0)
         return r;
@@ -227,9 +227,9 @@ static int read_gcm_params(struct sl_der params, struct sl_span *ret_iv, struct 
         params = odd;
     struct sl_der fields;
     int r = sl_der_enter(&params, SL_DER_SEQUENCE, &fields, err);
-    if (r == 0)
+    if (r >= 0)
         r = sl_der_next(&fields, &nonce, err);
-    if (r == 0)
+    if (r >= 0)
         r = sl_der_need(&fields, SL_DER_INTEGER, &tag_size, err);
     if (r < 0)
         return r;

@@ -3,7 +3,6 @@
 
 #include "aes_open.h"
 
-#include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 #include <stdlib.h>

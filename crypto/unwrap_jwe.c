@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* enc.keys.jwe: every recipient is tried with every private key of his kind. */
-#include "aes_open.h"
 #include "jwe_content.h"
 #include "jwe_key.h"
 #include "key_ring.h"

@@ -8,8 +8,6 @@
 #include "key_ring.h"
 #include "plbco.h"
 
-#include <string.h>
-
 enum { KEK_SIZE = 32, CTR_IV_SIZE = 16 };
 
 static int check_wrap_type(const struct sl_key_ring *ring, const struct sl_coco_packet *packet,

@@ -22,7 +22,7 @@ static void collect(struct pull *pull)
 void sl_pull_progress(struct pull *pull, bool now)
 {
     uint64_t t = sl_now_ns();
-    if (!now && t - pull->reported_ns < PROGRESS_INTERVAL_MS * 1000000U)
+    if (!now && t - pull->reported_ns < PROGRESS_INTERVAL_MS * UINT64_C(1000000))
         return;
     pull->reported_ns = t;
     collect(pull);

@@ -179,7 +179,8 @@ static char *join(char *const *list)
     for (; list && *list; list++) {
         char *longer = joined ? sl_strf("%s,%s", joined, *list) : strdup(*list);
         free(joined);
-        if (!(joined = longer))
+        joined = longer;
+        if (!joined)
             break;
     }
     return joined;

@@ -4,6 +4,7 @@
 #include "auth_file.h"
 
 #include "credential_helper.h"
+#include "environment.h"
 
 #include "sluice/core/json.h"
 #include "sluice/core/log.h"
@@ -287,26 +288,26 @@ static int find_in_explicit_file(const char *path, const struct target *t,
 
 /* ---- the search ---- */
 
-/* DIR/NAME, or NULL without a directory. Absolute directories only, as XDG wants it. */
-static char *path_under(const char *dir, const char *name)
+/* The file in the directory that a variable names, or NULL. */
+static char *path_under(const char *variable, const char *name)
 {
-    return dir && *dir == '/' ? sl_strf("%s/%s", dir, name) : NULL;
+    const char *dir = sl_environment_dir(variable);
+    return dir ? sl_strf("%s/%s", dir, name) : NULL;
 }
 
 /* In the order of the search; a path that the environment does not give is NULL. */
 static void list_files(char *files[AUTH_FILES])
 {
-    const char *home = getenv("HOME");
-    files[0] = path_under(getenv("XDG_RUNTIME_DIR"), "containers/auth.json");
+    files[0] = path_under("XDG_RUNTIME_DIR", "containers/auth.json");
     if (!files[0])
         files[0] = sl_strf("/run/containers/%u/auth.json", (unsigned)getuid());
-    files[1] = path_under(getenv("XDG_CONFIG_HOME"), "containers/auth.json");
+    files[1] = path_under("XDG_CONFIG_HOME", "containers/auth.json");
     if (!files[1])
-        files[1] = path_under(home, ".config/containers/auth.json");
-    files[2] = path_under(getenv("DOCKER_CONFIG"), "config.json");
+        files[1] = path_under("HOME", ".config/containers/auth.json");
+    files[2] = path_under("DOCKER_CONFIG", "config.json");
     if (!files[2])
-        files[2] = path_under(home, ".docker/config.json");
-    files[3] = path_under(home, ".dockercfg");
+        files[2] = path_under("HOME", ".docker/config.json");
+    files[3] = path_under("HOME", ".dockercfg");
 }
 
 static int search_file(const char *path, bool is_dockercfg, const struct target *t,
@@ -320,8 +321,8 @@ static int search_file(const char *path, bool is_dockercfg, const struct target 
 
 static int search_files(const struct target *t, struct sl_credentials *ret, struct sl_error *err)
 {
-    const char *explicit = getenv("REGISTRY_AUTH_FILE");
-    if (explicit && *explicit)
+    const char *explicit = sl_environment_get("REGISTRY_AUTH_FILE");
+    if (explicit)
         return find_in_explicit_file(explicit, t, ret, err);
     char *files[AUTH_FILES] = {NULL};
     list_files(files);

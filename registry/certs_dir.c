@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "certs_dir.h"
 
+#include "environment.h"
+
 #include "sluice/core/log.h"
 
 #include <dirent.h>
@@ -151,10 +153,10 @@ int sl_registry_certs_load(const char *cert_dir, const char *host, struct sl_reg
         return fd < 0 ? sl_error_system(err, errno, "certificate folder %s", cert_dir)
                       : read_folder(fd, cert_dir, ret, err);
     }
-    const char *home = getenv("HOME");
+    const char *home = sl_environment_dir("HOME");
     SL_AUTO_FREE char *own = sl_strf("%s/.config/containers/certs.d", home ? home : "");
     if (!own)
         return sl_error_oom(err);
     const char *folders[] = {own, "/etc/containers/certs.d", "/etc/docker/certs.d", NULL};
-    return sl_registry_certs_search(home && *home == '/' ? folders : folders + 1, host, ret, err);
+    return sl_registry_certs_search(home ? folders : folders + 1, host, ret, err);
 }

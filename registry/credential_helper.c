@@ -232,7 +232,7 @@ static int read_answer(const struct sl_bytes *answer, struct sl_credentials *ret
         return r;
     const char *user = NULL, *secret = NULL;
     r = sl_json_need_string(sl_json_root(doc), "Username", &user, err);
-    if (r == 0)
+    if (r >= 0)
         r = sl_json_need_string(sl_json_root(doc), "Secret", &secret, err);
     if (r < 0)
         return r;

@@ -55,11 +55,15 @@ static void parse_content_range(struct sl_http_response *resp, const char *value
         p++;
     } else {
         start = take_number(&p);
-        if (start < 0 || *p++ != '-' || take_number(&p) < start)
+        if (start < 0 || *p != '-')
+            return;
+        p++;
+        if (take_number(&p) < start)
             return;
     }
-    if (*p++ != '/')
+    if (*p != '/')
         return;
+    p++;
     resp->range_start = start;
     resp->range_total = take_number(&p);
 }

@@ -77,9 +77,11 @@ static int get_names(const struct place *p, const char *key, char ***ret, struct
         return sl_error_oom(err);
     for (size_t i = 0; r == 0 && i < sl_json_count(array); i++) {
         const char *name = sl_json_string(sl_json_at(array, i));
+        if (name && *name)
+            list[i] = strdup(name);
         if (!name || !*name)
             r = BAD(err, p, "%s must hold names only", key);
-        else if (!(list[i] = strdup(name)))
+        else if (!list[i])
             r = sl_error_oom(err);
     }
     if (r < 0)
@@ -290,6 +292,7 @@ static int read_rules(const struct place *p, struct sl_registry_rules *rules, st
     size_t n = sl_json_count(array);
     if (r < 0 || n == 0)
         return r;
+    rules->n_rules = 0;
     rules->rules = calloc(n, sizeof(*rules->rules));
     if (!rules->rules)
         return sl_error_oom(err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which files make up the registry rules: containers-registries.conf(5), .conf.d(5). */
+#include "environment.h"
 #include "registry_rules.h"
 
 #include "sluice/core/toml.h"
@@ -97,11 +98,11 @@ int sl_registry_rules_load_chain(const char *file, const char *const *folders,
 int sl_registry_rules_load(const char *path, struct sl_registry_rules **ret, struct sl_error *err)
 {
     if (!path)
-        path = getenv("CONTAINERS_REGISTRIES_CONF");
+        path = sl_environment_get("CONTAINERS_REGISTRIES_CONF");
     if (path && *path)
         return load(path, true, (const char *const[]){NULL}, ret, err);
-    const char *home = getenv("HOME");
-    if (!home || *home != '/')
+    const char *home = sl_environment_dir("HOME");
+    if (!home)
         return load(SYSTEM_FILE, false, (const char *const[]){SYSTEM_FOLDER, NULL}, ret, err);
     SL_AUTO_FREE char *file = sl_strf("%s/.config/containers/registries.conf", home);
     SL_AUTO_FREE char *folder = sl_strf("%s/.config/containers/registries.conf.d", home);

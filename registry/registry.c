@@ -58,7 +58,9 @@ static int peer_new(const struct sl_registry *registry, const char *origin, cons
                     bool insecure, struct sl_registry_peer **ret, struct sl_error *err)
 {
     SL_AUTO(sl_registry_peer) peer = calloc(1, sizeof(*peer));
-    if (!peer || !(peer->http.origin = strdup(origin)))
+    if (peer)
+        peer->http.origin = strdup(origin);
+    if (!peer || !peer->http.origin)
         return sl_error_oom(err);
     peer->http.insecure = insecure;
     SL_AUTO_DONE(sl_registry_certs) certs = {0};

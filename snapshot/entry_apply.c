@@ -82,9 +82,10 @@ struct sl_applier *sl_applier_free(struct sl_applier *applier)
 
 /* ---- one function for each type ---- */
 
-static int failed(struct sl_error *err, const char *what)
+/* -EEXIST is for the caller, who may make room; the error is not set then. */
+static int failed(int errnum, struct sl_error *err, const char *what)
 {
-    return errno == EEXIST ? -EEXIST : sl_error_system(err, errno, "%s", what);
+    return errnum == EEXIST ? -EEXIST : sl_error_system(err, errnum, "%s", what);
 }
 
 static int create_file(struct sl_applier *applier, const struct sl_place *place,
@@ -94,7 +95,7 @@ static int create_file(struct sl_applier *applier, const struct sl_place *place,
         openat(place->dirfd, place->base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                sl_attr_create_mode(applier->entry));
     applier->file_end = 0;
-    return applier->fd < 0 ? failed(err, "create the file") : 0;
+    return applier->fd < 0 ? failed(errno, err, "create the file") : 0;
 }
 
 static bool is_same_file(const struct sl_place *a, const struct sl_place *b)
@@ -126,13 +127,14 @@ static int create_hardlink(struct sl_applier *applier, const struct sl_place *pl
         return r == -ENOENT || r == -ENOTDIR ? no_target(applier, err) : r;
     if (linkat(target.dirfd, target.base, place->dirfd, place->base, /* flags= */ 0) == 0)
         return 0;
-    if (errno == ENOENT)
+    int why = errno;
+    if (why == ENOENT)
         return no_target(applier, err);
-    if (errno == EPERM)
+    if (why == EPERM)
         return sl_error_set(err, SL_E_FORMAT, EPERM, "a hardlink to a directory");
-    if (errno == EEXIST && is_same_file(&target, place))
+    if (why == EEXIST && is_same_file(&target, place))
         return 0;
-    return failed(err, "create the hardlink");
+    return failed(why, err, "create the hardlink");
 }
 
 static int create_symlink(struct sl_applier *applier, const struct sl_place *place,
@@ -142,7 +144,7 @@ static int create_symlink(struct sl_applier *applier, const struct sl_place *pla
     if (!applier->entry->linkname.len)
         return sl_error_set(err, SL_E_FORMAT, EINVAL, "a symlink without a target");
     if (symlinkat(target, place->dirfd, place->base) < 0)
-        return failed(err, "create the symlink");
+        return failed(errno, err, "create the symlink");
     return sl_attrs_apply_at(&applier->rules, place, applier->entry, err);
 }
 
@@ -161,7 +163,7 @@ static int create_special(struct sl_applier *applier, const struct sl_place *pla
                             "a character device 0:0, which overlayfs would take for a whiteout");
     dev_t dev = kind == S_IFIFO ? 0 : makedev(entry->dev_major, entry->dev_minor);
     if (mknodat(place->dirfd, place->base, kind | 0600, dev) < 0)
-        return failed(err, "create the special file");
+        return failed(errno, err, "create the special file");
     return sl_attrs_apply_at(&applier->rules, place, entry, err);
 }
 

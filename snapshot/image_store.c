@@ -30,7 +30,7 @@ int sl_image_load(const struct sl_store *store, const struct sl_digest *manifest
     r = sl_read_file(store->fd, path, IMAGE_RECORD_MAX, &text, err);
     if (r == -ENOENT)
         return 0;
-    if (r == 0)
+    if (r >= 0)
         r = sl_image_record_parse(sl_bytes_span(&text), manifest, ret, err);
     if (r < 0)
         return sl_error_wrap(err, r, "%s/%s is damaged (remove it and pull the image again)",
@@ -252,7 +252,9 @@ static int add_image(struct image_list *list, const char *name, const struct sl_
     int r = sl_image_load(list->store, manifest, &record, err);
     if (r <= 0)
         return r;
-    if (name && !(record->name = strdup(name)))
+    if (name)
+        record->name = strdup(name);
+    if (name && !record->name)
         return sl_error_oom(err);
     /* One more for the NULL at the end. */
     struct sl_image_record **more =

@@ -184,8 +184,10 @@ static int open_upper(const struct seed *seed, const char *path, bool create, bo
                       int *ret)
 {
     SL_AUTO_FD fd = fcntl(seed->upper, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
     char name[NAME_MAX + 1];
-    int r = fd < 0 ? -errno : 0;
+    int r = 0;
     while (r == 0 && next_component(&path, name, &r)) {
         *new_dir = create && mkdirat(fd, name, 0700) == 0;
         int next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
-#include <unistd.h>
 
 enum { LAYER_RECORD_MAX = 4 * SL_NOTES_BYTES_MAX + 32 * SL_NOTES_COUNT_MAX }; /* bytes */
 

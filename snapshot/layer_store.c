@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <unistd.h>
 
 enum { BLOB_RECORD_MAX = 4096 }; /* bytes */
 

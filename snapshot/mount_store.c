@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <unistd.h>
 
 enum { MOUNT_RECORD_MAX = 1024 * 1024 }; /* bytes: 500 digests and a path are far below */
 

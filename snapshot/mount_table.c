@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mount_table.h"
 
-#include <dirent.h>
+#include "dir_entries.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,17 +159,17 @@ static bool sees_all_processes(void)
 /* 1 with a process that lives in the namespace, 0 without. */
 static int find_inhabitant(int64_t namespace_id, char ret_pid[32], struct sl_error *err)
 {
-    DIR *dir = opendir("/proc");
+    DIR *dir = sl_dir_open(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!dir)
         return sl_error_system(err, errno, "opening /proc");
     int found = 0;
-    for (const struct dirent *entry; !found && (entry = readdir(dir));) {
+    for (const struct dirent *entry = NULL; !found && sl_dir_next(dir, &entry) > 0;) {
         char path[64];
         struct stat st;
-        int n = snprintf(path, sizeof(path), "%s/ns/mnt", entry->d_name);
+        int n = snprintf(path, sizeof(path), "/proc/%s/ns/mnt", entry->d_name);
         if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || n >= (int)sizeof(path))
             continue;
-        if (fstatat(dirfd(dir), path, &st, 0) < 0 || (int64_t)st.st_ino != namespace_id)
+        if (stat(path, &st) < 0 || (int64_t)st.st_ino != namespace_id)
             continue;
         (void)snprintf(ret_pid, 32, "%s", entry->d_name);
         found = 1;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mount_target.h"
 
+#include "dir_entries.h"
 #include "mount_table.h"
 #include "store_dir.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,19 +32,13 @@ static int make_dirs(struct sl_mount_target *target)
 
 static int check_is_empty(int fd)
 {
-    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-    if (!dir) {
-        int r = -errno;
-        sl_cleanup_fdp(&copy);
-        return r;
-    }
-    int r = 0;
-    for (const struct dirent *entry; r == 0 && (entry = readdir(dir));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            r = -ENOTEMPTY;
+    DIR *dir = sl_dir_open(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!dir)
+        return -errno;
+    const struct dirent *entry;
+    int r = sl_dir_next(dir, &entry);
     (void)closedir(dir);
-    return r;
+    return r > 0 ? -ENOTEMPTY : r;
 }
 
 static int check(struct sl_mount_target *target, struct sl_error *err)

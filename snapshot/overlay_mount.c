@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* mounts/<id>, locked from its time in staging/ until the mount stands or has failed. */
 struct new_mount {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "remove_tree.h"
 
+#include "dir_entries.h"
+
 #include "sluice/core/cleanup.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,7 +71,7 @@ static int open_dir(int dirfd, const char *name, const struct mount_place *place
     }
     if (fd < 0)
         return -errno;
-    struct mount_place here;
+    struct mount_place here = {0};
     int r = find_place(fd, &here);
     if (r < 0)
         return r;
@@ -129,23 +129,13 @@ static int remove_entry(struct removal *rm, int dirfd, const struct dirent *entr
 /* Takes fd. */
 static int empty_dir(struct removal *rm, int fd, unsigned depth, size_t *n_gone)
 {
-    DIR *dir = fdopendir(fd);
-    if (!dir) {
-        int r = -errno;
-        (void)close(fd);
-        return r;
-    }
+    DIR *dir = sl_dir_open(fd);
+    if (!dir)
+        return -errno;
+    const struct dirent *entry = NULL;
     int r = 0;
-    while (r == 0) {
-        errno = 0;
-        const struct dirent *entry = readdir(dir);
-        if (!entry) {
-            r = -errno;
-            break;
-        }
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        r = remove_entry(rm, dirfd(dir), entry, depth);
+    while (r >= 0 && (r = sl_dir_next(dir, &entry)) > 0) {
+        r = remove_entry(rm, fd, entry, depth);
         (*n_gone)++;
     }
     (void)closedir(dir);

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 int sl_staged_layer_new(struct sl_store *store, struct sl_staged_layer **ret, struct sl_error *err)
 {

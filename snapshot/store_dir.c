@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store_dir.h"
 
-#include <dirent.h>
+#include "dir_entries.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,23 +99,13 @@ static int name_list_add(struct name_list *list, const char *name)
 
 static int read_names(int fd, struct name_list *list)
 {
-    DIR *dir = fdopendir(fd);
-    if (!dir) {
-        int r = -errno;
-        (void)close(fd);
-        return r;
-    }
+    DIR *dir = sl_dir_open(fd);
+    if (!dir)
+        return -errno;
+    const struct dirent *entry = NULL;
     int r = 0;
-    while (r == 0) {
-        errno = 0;
-        const struct dirent *entry = readdir(dir);
-        if (!entry) {
-            r = -errno;
-            break;
-        }
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            r = name_list_add(list, entry->d_name);
-    }
+    while (r >= 0 && (r = sl_dir_next(dir, &entry)) > 0)
+        r = name_list_add(list, entry->d_name);
     (void)closedir(dir);
     return r;
 }

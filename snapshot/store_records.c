@@ -218,9 +218,9 @@ int sl_blob_record_parse(struct sl_span text, const struct sl_digest *blob,
         r = need_digest(root, "diffId", &record.diff_id, err);
     if (r == 0)
         r = need_bool(root, "encrypted", &record.encrypted, err);
-    if (r == 0)
+    if (r >= 0)
         r = need_base64(root, "keyCheck", &key_check, err);
-    if (r == 0 && key_check.len != sizeof(record.key_check))
+    if (r >= 0 && key_check.len != sizeof(record.key_check))
         r = sl_error_set(err, SL_E_FORMAT, EINVAL, "\"keyCheck\" is not of %zu bytes",
                          sizeof(record.key_check));
     if (r < 0)
@@ -308,9 +308,9 @@ int sl_ref_record_parse(struct sl_span text, char **ret_name, struct sl_digest *
     const char *name = NULL;
     struct sl_digest manifest;
     int r = sl_json_parse(text, "reference", &limits, &doc, err);
-    if (r == 0)
+    if (r >= 0)
         r = sl_json_need_string(sl_json_root(doc), "name", &name, err);
-    if (r == 0)
+    if (r >= 0)
         r = need_digest(sl_json_root(doc), "manifest", &manifest, err);
     if (r < 0)
         return r;
@@ -383,7 +383,9 @@ int sl_mount_record_parse(struct sl_span text, const char *id, struct sl_mount_r
     if (r < 0)
         return r;
     SL_AUTO(sl_mount_record) record = calloc(1, sizeof(*record));
-    if (!record || !(record->id = strdup(id)))
+    if (record)
+        record->id = strdup(id);
+    if (!record || !record->id)
         return sl_error_oom(err);
     const struct sl_json *root = sl_json_root(doc);
     struct sl_mount_origin origin = {.namespace_id = 0};

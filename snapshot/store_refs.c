@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     REF_FILE_NAME_MAX = 200,    /* bytes of an escaped name; longer ones go by their hash */

@@ -78,15 +78,16 @@ int sl_tar_sparse_add_list(struct sl_tar_sparse *s, struct sl_span list, struct 
     while (i < list.len) {
         uint64_t number = 0;
         size_t start = i;
-        while (i < list.len && list.data[i] != ',')
-            if (!push_digit(&number, list.data[i++]))
+        for (; i < list.len && list.data[i] != ','; i++)
+            if (!push_digit(&number, list.data[i]))
                 return malformed(err);
         if (i == start)
             return malformed(err);
         int r = add_number(s, number, err);
         if (r < 0)
             return r;
-        if (i < list.len && ++i == list.len)
+        i++; /* the comma, which must have a successor */
+        if (i == list.len)
             return malformed(err);
     }
     return 0;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tree_usage.h"
 
-#include <dirent.h>
+#include "dir_entries.h"
+
 #include <fcntl.h>
-#include <string.h>
+#include <stddef.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     DEPTH_MAX = 64,   /* descriptors open at once */
@@ -23,15 +23,12 @@ static uint64_t usage(int parent, const char *name, unsigned depth)
     if (depth >= DEPTH_MAX)
         return sum;
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (!dir) {
-        if (fd >= 0)
-            (void)close(fd);
+    DIR *dir = fd < 0 ? NULL : sl_dir_open(fd);
+    if (!dir)
         return sum;
-    }
-    for (const struct dirent *entry; (entry = readdir(dir));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            sum += usage(dirfd(dir), entry->d_name, depth + 1);
+    const struct dirent *entry;
+    while (sl_dir_next(dir, &entry) > 0)
+        sum += usage(fd, entry->d_name, depth + 1);
     (void)closedir(dir);
     return sum;
 }

@@ -58,3 +58,18 @@ int sl_error_oom(struct sl_error *err);
 
 /* "integrity", "network", …: the names used in logs and JSON. */
 const char *sl_errc_name(enum sl_errc code);
+
+#if defined(__clang_analyzer__) && !defined(SL_ERROR_KEEPS_PROMISE)
+/* The analyser reads one file at a time: this tells it what error.c promises. */
+#define SL_ERROR_NEGATIVE(call)                                                                    \
+    __extension__({                                                                                \
+        int negative_ = (call);                                                                    \
+        if (negative_ >= 0)                                                                        \
+            __builtin_unreachable();                                                               \
+        negative_;                                                                                 \
+    })
+#define sl_error_set(...) SL_ERROR_NEGATIVE(sl_error_set(__VA_ARGS__))
+#define sl_error_system(...) SL_ERROR_NEGATIVE(sl_error_system(__VA_ARGS__))
+#define sl_error_wrap(...) SL_ERROR_NEGATIVE(sl_error_wrap(__VA_ARGS__))
+#define sl_error_oom(err) SL_ERROR_NEGATIVE(sl_error_oom(err))
+#endif
