@@ -3,7 +3,8 @@
 """Every rule and every trick, each as an archive of its own: what must come out, or which error.
 
 Each archive is unpacked whole, at random cuts, byte by byte and without openat2, on tmpfs and on
-ext4; all must agree, and nothing outside the root may change. usage: untar_corpus.py DRIVER"""
+ext4; all must agree, and nothing outside the root may change. With a launcher in front of the
+driver each is unpacked once, as the launcher makes it. usage: untar_corpus.py [LAUNCHER...] DRIVER"""
 import os
 import shutil
 import stat
@@ -366,7 +367,7 @@ class Bench:
         with open(os.path.join(self.canary, "file"), "w") as f:
             f.write("alive")
         before = tree(self.canary)
-        done = subprocess.run([self.driver, *options, root], capture_output=True,
+        done = subprocess.run([*self.driver, *options, root], capture_output=True,
                               input=tar(self.canary.encode()) if callable(tar) else tar)
         spoiled = differences(before, tree(self.canary)) + [n for n in os.listdir(base) if n not in ("root", "canary")]
         return base, root, done, spoiled
@@ -399,6 +400,8 @@ class Bench:
         self.failures.append(f"{self.top}: {name}: {what}")
 
     def variants(self, tar):
+        if len(self.driver) > 1:
+            return
         yield ("--no-openat2",)
         yield ("--random=7",)
         if len(tar) < 40000:
@@ -478,7 +481,7 @@ def main():
     failures, n = [], 0
     with tempfile.TemporaryDirectory() as work:
         for top in mounts(work):
-            bench = Bench(sys.argv[1], top)
+            bench = Bench(sys.argv[1:], top)
             for name, case in accept.items():
                 bench.accept(name, *case)
             for name, case in reject.items():
@@ -487,7 +490,7 @@ def main():
                 bench.escape(name, lambda outside, name=name: escapes(outside)[name])
             failures += bench.failures
             n += len(accept) + len(reject) + len(escapes(b"/x"))
-        failures += full_disk(sys.argv[1], work)
+        failures += full_disk(sys.argv[-1], work)
     print("\n".join(failures[:60]))
     print(f"{n} archives, {len(failures)} failures")
     return 1 if failures else 0 if n else 77
