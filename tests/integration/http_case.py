@@ -86,14 +86,15 @@ class HttpCase(unittest.TestCase):
         env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
         return {**env, "HOME": self.folder, "XDG_RUNTIME_DIR": self.folder}
 
-    def drive(self, *args, options=("--insecure",), host=None, tag="latest", env=()):
+    def command(self, *args, options=("--insecure",), host=None, tag="latest"):
         # The system's rules must not reach into a test.
         if "--registries-conf" not in options:
             options = (*options, "--registries-conf", self.write(".conf", ""))
-        return subprocess.run(
-            [DRIVER, *options, host or "127.0.0.1:%d" % self.port, "some/image", tag, *args],
-            capture_output=True, timeout=60,
-            env={**self.environment(), **dict(env)})
+        return [DRIVER, *options, host or "127.0.0.1:%d" % self.port, "some/image", tag, *args]
+
+    def drive(self, *args, env=(), **how):
+        return subprocess.run(self.command(*args, **how), capture_output=True, timeout=60,
+                              env={**self.environment(), **dict(env)})
 
     def blob_args(self, *layers):
         return ["blob"] + [x for d in layers for x in (d["digest"], str(d["size"]))]

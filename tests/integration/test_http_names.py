@@ -86,6 +86,11 @@ class BareNames(HttpCase):
         run = self.inspect("bar", conf)
         self.assertEqual(run.returncode, 4, run.stderr)
         self.assertEqual([r["port"] for r in self.requests("/blobs/")], ["other"])
+        # Nor are its layers.
+        options = ("--insecure", "--bare", "--registries-conf", self.write(".rules", conf))
+        run = self.drive(*self.blob_args(self.layers[0]), options=options, host="docker.io")
+        self.expect_failure(run, "network", "from " + self.second(), "not found")
+        self.assertEqual([r["port"] for r in self.requests("/blobs/")], ["other"] * 2)
 
     def test_enforcing_with_several_registries_is_refused(self):
         self.serve()

@@ -24,7 +24,9 @@ enum { BLOBS_MAX = 16 };
 struct settings {
     struct sl_registry_options registry;
     unsigned base_ms, stall_s, token_spare_s;
-    char *media_type; /* of blobs */
+    bool stop_at_eof, cancel_at_eof; /* of stdin; the first blob, all of them */
+    char *media_type;                /* of blobs */
+    bool is_bare;                    /* as if the host had not been written */
     size_t lane;
     uint64_t stop_at, cancel_at; /* bytes of the first blob; 0: never */
 };
@@ -195,6 +197,12 @@ static int run_blobs(const struct settings *settings, struct sl_registry *regist
             blob_start(run, src, pool, workers, &err) < 0)
             return fail(&err);
     }
+    if (settings->stop_at_eof || settings->cancel_at_eof)
+        (void)getchar();
+    if (settings->stop_at_eof)
+        stop_stream(&runs[0]);
+    if (settings->cancel_at_eof)
+        sl_registry_cancel(registry);
     int status = 0;
     for (size_t i = 0; i < n; i++) {
         blob_join(&runs[i]);
@@ -264,6 +272,15 @@ static int set_option(struct settings *s, int option)
     case 'm':
         s->media_type = optarg;
         return 0;
+    case 'e':
+        s->stop_at_eof = true;
+        return 0;
+    case 'E':
+        s->cancel_at_eof = true;
+        return 0;
+    case 'h':
+        s->is_bare = true;
+        return 0;
     case 'l':
         s->lane = strtoul(optarg, NULL, 10);
         return 0;
@@ -291,6 +308,9 @@ int main(int argc, char **argv)
         {"stall-s", required_argument, NULL, 's'},
         {"token-spare-s", required_argument, NULL, 't'},
         {"media-type", required_argument, NULL, 'm'},
+        {"stop-at-eof", no_argument, NULL, 'e'},
+        {"cancel-at-eof", no_argument, NULL, 'E'},
+        {"bare", no_argument, NULL, 'h'},
         {"lane", required_argument, NULL, 'l'},
         {"stop-at", required_argument, NULL, 'x'},
         {"cancel-at", required_argument, NULL, 'X'},
@@ -315,7 +335,7 @@ int main(int argc, char **argv)
         registry->settings.token_spare_s = settings.token_spare_s;
     struct sl_reference ref = {.host = args[0], .repository = args[1], .tag = args[2]};
     struct sl_source *src = NULL;
-    if (sl_docker_source_open(registry, &ref, /* host_was_explicit= */ true, &src, &err) < 0)
+    if (sl_docker_source_open(registry, &ref, !settings.is_bare, &src, &err) < 0)
         return fail(&err);
     int status = run_verb(&settings, registry, src, args[3], args + 4);
     src->ops->close(src);
