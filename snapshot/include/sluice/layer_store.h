@@ -57,12 +57,6 @@ void sl_store_unlock_layer(struct sl_store *store, const struct sl_digest *diff_
 SL_MUST_CHECK int sl_store_hold_layer(struct sl_store *store, const struct sl_digest *diff_id,
                                       int *ret_fd, struct sl_error *err);
 
-/* Keeps a layer from gc until the descriptor is closed: a pull holds the layers it reuses until its
- * image is committed. 1 and *ret_fd when it is held, 0 when the layer is not in the store. Many
- * may hold one layer. */
-SL_MUST_CHECK int sl_store_hold_layer(struct sl_store *store, const struct sl_digest *diff_id,
-                                      int *ret_fd, struct sl_error *err);
-
 /* A tree under construction in staging/, gone with its process unless committed. */
 struct sl_staged_layer;
 SL_MUST_CHECK int sl_staged_layer_new(struct sl_store *store, struct sl_staged_layer **ret,
