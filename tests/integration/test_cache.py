@@ -168,11 +168,14 @@ class Encrypted(SluiceCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.key, public = make_rsa_key(cls.shared, "right")
-        cls.wrong_key, _ = make_rsa_key(cls.shared, "wrong")
+        cls.wrong_key, wrong_public = make_rsa_key(cls.shared, "wrong")
         cls.layer = make_image.layer({"secret": "plain text " * 3000})
         cls.plain = make_image.add_image(os.path.join(cls.shared, "plain"), [cls.layer])
         cls.encrypted = skopeo_encrypt(cls.plain, f"oci:{cls.shared}/encrypted:latest", public)
         _, cls.manifest = make_image.tagged(os.path.join(cls.shared, "encrypted"))
+        # The same layer, encrypted by somebody else: another key, another blob.
+        skopeo_encrypt(cls.plain, f"oci:{cls.shared}/others:latest", wrong_public)
+        _, cls.others = make_image.tagged(os.path.join(cls.shared, "others"))
 
     def pull_with_key(self, *args):
         return self.pull_json("--decryption-key", self.key, *args)
@@ -196,17 +199,41 @@ class Encrypted(SluiceCase):
                         self.path("bundle"), says="layer 1/1")
         self.assertFalse(os.path.exists(self.path("bundle", "rootfs")))
 
+    def claim(self, source, blob):
+        """A manifest over the blobs of a layout that says this of its only layer."""
+        folder = self.path("claim")
+        shutil.copytree(os.path.join(self.shared, source), folder)
+        return make_image.add_tag(folder, make_image.add_manifest(
+            folder, [self.layer], layer_blobs=[blob]), "claim")
+
+    def claim_fails(self, *args):
+        self.pull_fails(EXIT_INTEGRITY, *args, self.path("bundle"), says="layer 1/1")
+        self.assertFalse(os.path.exists(self.path("bundle", "rootfs")))
+
     def test_9_9_plain_manifest_that_claims_an_encrypted_blob_fails(self):
         self.pull_with_key(self.encrypted)
-        folder = self.path("claim")
-        shutil.copytree(os.path.join(self.shared, "encrypted"), folder)
         blob = self.manifest["layers"][0]
-        claimed = {"mediaType": oci_layout.LAYER + "+gzip", "digest": blob["digest"],
-                   "size": blob["size"]}
-        image = make_image.add_tag(folder, make_image.add_manifest(
-            folder, [self.layer], layer_blobs=[claimed]), "claim")
-        self.pull_fails(EXIT_INTEGRITY, image, self.path("bundle"), says="layer 1/1")
-        self.assertFalse(os.path.exists(self.path("bundle", "rootfs")))
+        self.claim_fails(self.claim("encrypted", {
+            "mediaType": oci_layout.LAYER + "+gzip", "digest": blob["digest"],
+            "size": blob["size"]}))
+
+    def test_9_9_key_of_ones_own_does_not_open_the_blob_of_another(self):
+        """Annotations are not bound to a blob: anybody can wrap a key of his own beside it."""
+        self.pull_with_key(self.encrypted)
+        theirs, own = self.manifest["layers"][0], self.others["layers"][0]["annotations"]
+        options = "org.opencontainers.image.enc.pubopts"
+        for hmac in (own[options], theirs["annotations"][options]):
+            with self.subTest(own_hmac=hmac == own[options]):
+                image = self.claim("encrypted",
+                                   dict(theirs, annotations={**own, options: hmac}))
+                self.claim_fails("--decryption-key", self.wrong_key, image)
+                shutil.rmtree(self.path("claim"))
+
+    def test_9_9_encrypted_manifest_that_claims_a_plain_blob_fails(self):
+        self.pull(self.plain)
+        claimed = dict(self.others["layers"][0], digest=self.layer.digest,
+                       size=len(self.layer.blob))
+        self.claim_fails("--decryption-key", self.wrong_key, self.claim("plain", claimed))
 
     def test_9_9_annotations_on_a_plain_media_type_are_refused(self):
         self.pull_with_key(self.encrypted)

@@ -270,32 +270,37 @@ class Concurrency(SluiceCase):
         self.pull_tag("two", bundle)
         self.assert_content(bundle, "two")
 
-    def test_mounts_at_once_into_one_place_leave_one_of_them(self):
+    def test_pulls_at_once_into_one_bundle_leave_one_image(self):
         self.pull_tag("one")
         self.pull_tag("two")
-        cases = (
-            ("mount", "one", "", [0, EXIT_FAILED]),
-            ("pull", "one", "/rootfs", [0, 0]),
-            ("pull", "two", "/rootfs", [0, EXIT_FAILED]),
-        )
         for i in range(ROUNDS):
-            for verb, other, below, expected in cases:
-                with self.subTest(verb=verb, other=other, round=i):
-                    self.mount_at_once(verb, other, self.path(f"{verb}-{other}-{i}"), below,
-                                       expected)
+            for tags in (("one",) * 4, ("one", "two")):
+                with self.subTest(tags=tags, round=i):
+                    bundle = self.path(f"bundle-{len(tags)}-{i}")
+                    runs = [(tag, self.start_pull(tag, bundle)) for tag in tags]
+                    results = [(tag, *self.finish(run)) for tag, run in runs]
+                    winner = next(tag for tag, status, _ in results if status == 0)
+                    for tag, status, err in results:
+                        self.assertEqual(status, 0 if tag == winner else EXIT_FAILED, err)
+                    self.assert_mounted_once(os.path.join(bundle, "rootfs"), winner)
+                    self.assertTrue(os.path.exists(os.path.join(bundle, "config.json")))
+                    self.ok("unmount", bundle)
 
-    def mount_at_once(self, verb, other, place, below, expected):
-        options = self.options() if verb == "pull" else ()
-        runs = [self.start(verb, *options, self.image(tag), place) for tag in ("one", other)]
-        results = [self.finish(run) for run in runs]
-        self.assertEqual(sorted(status for status, _ in results), expected, results)
+    def test_mounts_at_once_at_one_place_leave_one_of_them(self):
+        self.pull_tag("one")
+        for i in range(ROUNDS):
+            with self.subTest(round=i):
+                place = self.path(f"place-{i}")
+                runs = [self.start("mount", self.image("one"), place) for _ in range(3)]
+                results = [self.finish(run)[0] for run in runs]
+                self.assertEqual(sorted(results), [0, EXIT_FAILED, EXIT_FAILED])
+                self.assert_mounted_once(place, "one")
+                self.ok("unmount", place)
+
+    def assert_mounted_once(self, place, name):
         with open("/proc/self/mounts", encoding="utf-8") as file:
-            self.assertEqual(file.read().count(f" {place}{below} "), 1)
-        winner = "one" if results[0][0] == 0 else other
-        self.assertTrue(os.path.exists(os.path.join(place + below, winner)))
-        if verb == "pull":
-            self.assertTrue(os.path.exists(os.path.join(place, "config.json")))
-        self.ok("unmount", place)
+            self.assertEqual(file.read().count(f" {place} "), 1)
+        self.assertTrue(os.path.exists(os.path.join(place, name)))
 
 
 if __name__ == "__main__":
