@@ -384,8 +384,10 @@ def make_buildah(part, kept, scratch):
             write(os.path.join(work, "data", name), name.encode(), 0o640)
         with open(os.path.join(work, "Containerfile"), "w", encoding="utf-8") as f:
             f.write(CONTAINERFILE % base)
+        # Left alone it wants more open files than a container may be allowed to have.
         run("buildah", "--root", work + "/store", "--runroot", work + "/run", "--storage-driver",
-            "vfs", "bud", "--isolation", "chroot", "--layers", "--tag", f"oci:{part}:latest", work)
+            "vfs", "bud", "--isolation", "chroot", "--ulimit", "nofile=1024:1024", "--layers",
+            "--tag", f"oci:{part}:latest", work)
         for mount in ("/store", "/run"):  # it leaves a bind mount of its store upon itself
             subprocess.run(["umount", "-R", work + mount], stderr=subprocess.DEVNULL, check=False)
 
