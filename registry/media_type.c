@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Media types of layers: OCI's, docker's, and the "+encrypted" forms of both (ocicrypt; see also
- * image-spec issue 775). The list is closed: an unknown type is refused by name. */
+/* Media types of layers: OCI's, docker's, and the "+encrypted" forms of both, which are ocicrypt's
+ * and in no image-spec. The list is closed: an unknown type is refused by name. */
 #include "sluice/manifest.h"
 
 #include <string.h>
