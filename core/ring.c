@@ -27,6 +27,18 @@ struct sl_ring {
 
 /* ---- io_uring ---- */
 
+#ifdef __SANITIZE_THREAD__
+/* liburing maps and unmaps by bare system calls, which the sanitizer does not see: it takes a ring
+ * for another thread's that was at the same address before. The kernel has ordered the two. */
+#include <sanitizer/tsan_interface.h>
+static char mappings;
+#define AFTER_MAPPING() __tsan_acquire(&mappings)
+#define BEFORE_UNMAPPING() __tsan_release(&mappings)
+#else
+#define AFTER_MAPPING() (void)0
+#define BEFORE_UNMAPPING() (void)0
+#endif
+
 /* A kernel from before 5.6 has rings without plain reads. */
 static bool uring_can_read(struct io_uring *uring)
 {
@@ -34,6 +46,12 @@ static bool uring_can_read(struct io_uring *uring)
     bool can = probe && io_uring_opcode_supported(probe, IORING_OP_READ);
     io_uring_free_probe(probe);
     return can;
+}
+
+static void uring_close(struct io_uring *uring)
+{
+    BEFORE_UNMAPPING();
+    io_uring_queue_exit(uring);
 }
 
 /* The newest ways to set up a ring are the cheapest; each older kernel refuses some of them. */
@@ -46,10 +64,12 @@ static bool uring_open(struct io_uring *uring, unsigned entries)
     };
     for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
         int r = io_uring_queue_init(entries, uring, flags[i]);
+        if (r == 0)
+            AFTER_MAPPING();
         if (r == 0 && uring_can_read(uring))
             return true;
         if (r == 0)
-            io_uring_queue_exit(uring);
+            uring_close(uring);
         else if (r != -EINVAL)
             return false; /* forbidden, or missing altogether */
     }
@@ -125,7 +145,7 @@ struct sl_ring *sl_ring_free(struct sl_ring *ring)
     while (ring->has_uring && ring->in_flight > 0 && sl_ring_wait(ring, &dropped, NULL) == 0)
         continue;
     if (ring->has_uring)
-        io_uring_queue_exit(&ring->uring);
+        uring_close(&ring->uring);
     free(ring);
     errno = saved;
     return NULL;

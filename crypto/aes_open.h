@@ -7,7 +7,7 @@
 #include <openssl/err.h>
 
 /* All: *ret must be empty, may hold key material afterwards and is the caller's to wipe. Every
- * failure to authenticate or unpad is -EBADMSG and SL_E_INTEGRITY with one and the same text. */
+ * failure to authenticate or unpad is -EBADMSG and SL_E_AUTH with one and the same text. */
 
 /* key: 16, 24 or 32 bytes; iv 12; tag 16. */
 SL_MUST_CHECK int sl_aes_gcm_open(struct sl_span key, struct sl_span iv, struct sl_span aad,

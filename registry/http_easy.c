@@ -2,6 +2,7 @@
 #include "http_easy.h"
 
 #include "http_url.h"
+#include "retry.h"
 
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -215,6 +216,19 @@ static int errnum_of(int curl_code)
     }
 }
 
+/* What OpenSSL makes of "HTTP/1.0 400 Bad Request" in place of a TLS record. */
+static bool is_plain_answer(const struct sl_fetch *f, int curl_code)
+{
+    return curl_code == CURLE_SSL_CONNECT_ERROR && f->curl_error &&
+           (strstr(f->curl_error, "wrong version number") ||
+            strstr(f->curl_error, "packet length too long"));
+}
+
+bool sl_http_easy_is_transient(const struct sl_fetch *f, int curl_code)
+{
+    return sl_retry_is_transient_curl(curl_code) && !is_plain_answer(f, curl_code);
+}
+
 int sl_http_easy_error(const struct sl_fetch *f, int curl_code, struct sl_error *err)
 {
     const char *why =
@@ -226,6 +240,8 @@ int sl_http_easy_error(const struct sl_fetch *f, int curl_code, struct sl_error 
         advice = "; the proxy wants other credentials";
     else if (curl_code == CURLE_PEER_FAILED_VERIFICATION)
         advice = "; trust its CA with --cert-dir, or use --tls-verify=false";
+    else if (is_plain_answer(f, curl_code))
+        advice = "; it speaks plain HTTP, which --tls-verify=false allows";
     else if (curl_code == CURLE_UNSUPPORTED_PROTOCOL || curl_code == CURLE_WEIRD_SERVER_REPLY)
         advice = "; the server does not speak HTTP";
     return sl_error_set(err, SL_E_NETWORK, errnum_of(curl_code), "%s%s", why, advice);

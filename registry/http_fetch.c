@@ -170,7 +170,7 @@ static void answer_complete(struct sl_fetch *f)
 static void transfer_failed(struct sl_fetch *f, int curl_code)
 {
     int r = sl_http_easy_error(f, curl_code, &f->error);
-    if (sl_retry_is_transient_curl(curl_code))
+    if (sl_http_easy_is_transient(f, curl_code))
         try_later(f, r);
     else
         finish(f, r, &f->error);

@@ -153,7 +153,7 @@ static int choose_entry(const struct sl_oci_layout *layout, const struct sl_inde
     if (layout->tag) {
         *ret = find_tag(index, layout->tag);
         return *ret ? 0
-                    : sl_error_set(err, SL_E_FORMAT, ENOENT, "%s: index.json has no entry '%s'",
+                    : sl_error_set(err, SL_E_SYSTEM, ENOENT, "%s: index.json has no entry '%s'",
                                    layout->dir, layout->tag);
     }
     if (index->n_entries != 1)

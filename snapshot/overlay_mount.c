@@ -9,9 +9,11 @@
 #include "staging.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 /* mounts/<id>, locked from its time in staging/ until the mount stands or has failed. */
 struct new_mount {
@@ -126,6 +128,18 @@ static int mount_at(struct sl_store *store, const struct sl_image_record *image,
     return r;
 }
 
+/* The usual reason in a container: its own root is an overlay. */
+static int explain_failure(const struct sl_store *store, int r, struct sl_error *err)
+{
+    struct statfs fs;
+    if (r != -EINVAL || fstatfs(store->fd, &fs) < 0 || fs.f_type != OVERLAYFS_SUPER_MAGIC)
+        return r;
+    return sl_error_set(err, SL_E_SYSTEM, EINVAL,
+                        "the store %s lies on overlayfs, which cannot hold the writable layer of "
+                        "another overlay; choose another --root (ext4, xfs, tmpfs)",
+                        store->root);
+}
+
 int sl_store_mount(struct sl_store *store, const struct sl_image_record *image, const char *target,
                    const struct sl_mount_options *options, struct sl_error *err)
 {
@@ -136,6 +150,7 @@ int sl_store_mount(struct sl_store *store, const struct sl_image_record *image, 
     r = mount_at(store, image, &place, options, err);
     if (r < 0) {
         sl_mount_target_undo(&place);
+        r = explain_failure(store, r, err);
         return sl_error_wrap(err, r, "mounting at %s", place.path);
     }
     return 0;

@@ -387,7 +387,8 @@ insecure = true
     # ---- plain HTTP ----
 
     def test_plain_http_needs_tls_verify_false(self):
-        self.fails(says=self.registry.host)
+        """Told at once, with what to do: waiting would not teach the server TLS."""
+        self.fails(says=[self.registry.host, "--tls-verify=false"])
 
     def test_registry_that_is_down_is_told(self):
         with CountingProxy(self.registry.host) as gone:
