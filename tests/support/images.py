@@ -9,6 +9,7 @@ import hashlib
 import os
 import random
 import re
+import resource
 import shutil
 import struct
 import subprocess
@@ -376,6 +377,12 @@ CMD ["/bin/ls", "-1", "/srv/app"]
 """
 
 
+def own_limits():
+    """Left alone, buildah raises these limits, which a container may forbid."""
+    for name, number in (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC)):
+        yield from ("--ulimit", "%s=%d:%d" % (name, *resource.getrlimit(number)))
+
+
 def make_buildah(part, kept, scratch):
     base = image("debian", kept, scratch)
     with scratch_dir(scratch) as work:
@@ -384,9 +391,8 @@ def make_buildah(part, kept, scratch):
             write(os.path.join(work, "data", name), name.encode(), 0o640)
         with open(os.path.join(work, "Containerfile"), "w", encoding="utf-8") as f:
             f.write(CONTAINERFILE % base)
-        # Left alone it wants more open files than a container may be allowed to have.
         run("buildah", "--root", work + "/store", "--runroot", work + "/run", "--storage-driver",
-            "vfs", "bud", "--isolation", "chroot", "--ulimit", "nofile=1024:1024", "--layers",
+            "vfs", "bud", "--isolation", "chroot", *own_limits(), "--layers",
             "--tag", f"oci:{part}:latest", work)
         for mount in ("/store", "/run"):  # it leaves a bind mount of its store upon itself
             subprocess.run(["umount", "-R", work + mount], stderr=subprocess.DEVNULL, check=False)
