@@ -22,13 +22,30 @@ void sl_process_user_done(struct sl_process_user *user)
     *user = (struct sl_process_user){0};
 }
 
+enum { FILE_FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
+
+/* Where openat2 is missing or forbidden links are not followed at all: who needs them there gives
+ * his user as a number. */
+static int open_without_links(int rootfs_fd, const char *name)
+{
+    SL_AUTO_FD etc = openat(rootfs_fd, "etc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return etc < 0 ? -1 : openat(etc, name, FILE_FLAGS | O_NOFOLLOW);
+}
+
+static int open_inside(int rootfs_fd, const char *path)
+{
+    struct open_how how = {.flags = FILE_FLAGS, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+    int fd = (int)syscall(SYS_openat2, rootfs_fd, path, &how, sizeof(how));
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+        fd = open_without_links(rootfs_fd, strchr(path, '/') + 1);
+    return fd;
+}
+
 /* The image owns these files: they may be links to anywhere, FIFOs, or huge. Missing is empty. */
 static int read_account_file(int rootfs_fd, const char *path, struct sl_bytes *ret,
                              struct sl_error *err)
 {
-    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-    SL_AUTO_FD fd = (int)syscall(SYS_openat2, rootfs_fd, path, &how, sizeof(how));
+    SL_AUTO_FD fd = open_inside(rootfs_fd, path);
     if (fd < 0)
         return sl_bytes_append(ret, sl_span_of(""), 0, err);
     struct stat st;

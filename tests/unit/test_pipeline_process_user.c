@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime_config.h"
 
+#include "syscall_filter.h"
+
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -119,6 +122,40 @@ static void passwd_that_is_a_fifo_is_refused(void **state)
     assert_int_equal(err.code, SL_E_FORMAT);
 }
 
+/* Without openat2 the files are found all the same, and a link leads nowhere. */
+static int without_openat2(const struct rootfs *r, int errnum)
+{
+    static const int calls[] = {SYS_openat2};
+    struct sl_process_user user = {0};
+    if (filter_system_calls(calls, 1, errnum) < 0)
+        return 77;
+    if (sl_process_user_resolve(r->fd, "app:staff", &user, NULL) != 0 || user.uid != 100 ||
+        user.gid != 20)
+        return 1;
+    (void)unlinkat(r->fd, "etc/passwd", 0);
+    (void)symlinkat("/etc/passwd", r->fd, "etc/passwd");
+    return sl_process_user_resolve(r->fd, "daemon", &user, NULL) == -ENOENT ? 0 : 2;
+}
+
+static void user_without_openat2_is_resolved(void **state)
+{
+    static const int errnums[] = {ENOSYS, EPERM};
+    struct rootfs *r = *state;
+    for (size_t i = 0; i < 2; i++) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(without_openat2(r, errnums[i]));
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        if (WEXITSTATUS(status) == 77)
+            skip();
+        assert_int_equal(WEXITSTATUS(status), 0);
+        assert_int_equal(unlinkat(r->fd, "etc/passwd", 0), 0);
+        put(r, "etc/passwd", "app:x:100:200::/:/bin/sh\n");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +163,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(user_or_group_unknown_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(passwd_that_leads_outside_is_not_read, setup, teardown),
         cmocka_unit_test_setup_teardown(passwd_that_is_a_fifo_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(user_without_openat2_is_resolved, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
