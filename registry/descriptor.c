@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Content descriptors (image-spec descriptor.md): where a document says what another must be. */
-#include "document.h"
+#include "image_document.h"
 
 #include <stdlib.h>
 #include <string.h>

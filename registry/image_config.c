@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Image configs: image-spec config.md, which docker's container.image.v1 agrees with. Docker
  * writes null for every empty member, so null always means absent here. */
-#include "document.h"
+#include "image_document.h"
 
 #include "sluice/core/limits.h"
 

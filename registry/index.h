@@ -3,7 +3,7 @@
  * that runs on a platform. The index.json of a layout is one too. */
 #pragma once
 
-#include "document.h"
+#include "image_document.h"
 
 struct sl_index_entry {
     struct sl_descriptor descriptor;

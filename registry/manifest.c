@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Image manifests: image-spec manifest.md and docker manifest v2 schema 2. */
-#include "document.h"
+#include "image_document.h"
 
 #include "sluice/core/limits.h"
 

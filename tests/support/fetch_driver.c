@@ -2,9 +2,9 @@
 /*
  * Drives the docker transport from tests, without the program around it:
  *
- *   sl_fetch_driver [OPTIONS] HOST REPOSITORY TAG manifest
- *   sl_fetch_driver [OPTIONS] HOST REPOSITORY TAG small DIGEST SIZE
- *   sl_fetch_driver [OPTIONS] HOST REPOSITORY TAG blob DIGEST SIZE [DIGEST SIZE]...
+ *   fetch_driver [OPTIONS] HOST REPOSITORY TAG manifest
+ *   fetch_driver [OPTIONS] HOST REPOSITORY TAG small DIGEST SIZE
+ *   fetch_driver [OPTIONS] HOST REPOSITORY TAG blob DIGEST SIZE [DIGEST SIZE]...
  *
  * manifest and small print the document; blob streams all blobs at once through flows and prints
  * "sha256:HEX BYTES" for each. A failure is "CODE ERRNO: message" on stderr and exit status 1.
