@@ -2,7 +2,6 @@
 #include "key_ring.h"
 
 #include "enc_annotations.h"
-#include "key_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,7 +84,7 @@ int sl_key_ring_add_cert(struct sl_key_ring *ring, X509 **certp, struct sl_error
 }
 
 /* NAME[:PARAMS]; without PARAMS the word "Enabled" stands for them, as in other tools. */
-static int add_provider(struct sl_key_ring *ring, const char *text, struct sl_error *err)
+int sl_key_ring_add_provider(struct sl_key_ring *ring, const char *text, struct sl_error *err)
 {
     const char *colon = strchr(text, ':');
     size_t len = colon ? (size_t)(colon - text) : strlen(text);
@@ -104,14 +103,6 @@ static int add_provider(struct sl_key_ring *ring, const char *text, struct sl_er
     }
     ring->n_providers++;
     return 0;
-}
-
-int sl_key_ring_add_spec(struct sl_key_ring *ring, const char *spec, struct sl_error *err)
-{
-    static const char provider[] = "provider:";
-    if (strncmp(spec, provider, strlen(provider)) == 0)
-        return add_provider(ring, spec + strlen(provider), err);
-    return sl_key_file_add(ring, spec, err);
 }
 
 const char *sl_key_ring_provider(const struct sl_key_ring *ring, const char *name)

@@ -23,6 +23,10 @@ SL_MUST_CHECK int sl_key_ring_add_key(struct sl_key_ring *ring, EVP_PKEY **keyp,
 SL_MUST_CHECK int sl_key_ring_add_cert(struct sl_key_ring *ring, X509 **certp,
                                        struct sl_error *err);
 
+/* NAME or NAME:PARAMS, split at the first colon. */
+SL_MUST_CHECK int sl_key_ring_add_provider(struct sl_key_ring *ring, const char *text,
+                                           struct sl_error *err);
+
 /* Opens one decoded element with whatever in the ring fits. Sets ret->lek and ret->nonce.
  * SL_E_FORMAT: the element is malformed; SL_E_AUTH: there is no key to try; SL_E_INTEGRITY:
  * keys were tried in vain. Which of a MAC, a tag, a padding was wrong is never told. */

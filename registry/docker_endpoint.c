@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "docker_endpoint.h"
 
-#include "docker_opener.h"
 #include "registry_get.h"
 
 #include <stdlib.h>
@@ -311,10 +310,13 @@ static void cut_short(void *arg)
         sl_fetch_abort(ep->ping, set_cancelled(&err), &err);
 }
 
-void sl_docker_endpoint_done(struct sl_docker_endpoint *ep)
+void sl_docker_endpoint_abort(struct sl_docker_endpoint *ep)
 {
     sl_http_loop_call(ep->registry->loop, cut_short, ep);
-    sl_docker_opener_join(ep);
+}
+
+void sl_docker_endpoint_done(struct sl_docker_endpoint *ep)
+{
     sl_registry_auth_done(&ep->auth);
     pthread_mutex_destroy(&ep->lock);
 }

@@ -25,7 +25,9 @@ struct sl_docker_endpoint {
 
 void sl_docker_endpoint_init(struct sl_docker_endpoint *ep, struct sl_registry *registry,
                              const struct sl_endpoint *plan);
-/* Nobody may use it any more, but it may still be opening: that is cut short. */
+/* Ends a ping in flight, and any later one at once. */
+void sl_docker_endpoint_abort(struct sl_docker_endpoint *ep);
+/* Nobody may be opening it any more. */
 void sl_docker_endpoint_done(struct sl_docker_endpoint *ep);
 
 /* Looks up credentials and certificates; for an insecure place also finds out whether it speaks

@@ -6,6 +6,7 @@
  */
 #include "docker_source.h"
 
+#include "docker_opener.h"
 #include "mirror.h"
 #include "sluice/core/limits.h"
 
@@ -247,11 +248,19 @@ static char *docker_name_served(const struct sl_source *base)
     return image_at(src, place->name_host, place->name_repository);
 }
 
+/* Ends what may still be opening it first. */
+static void endpoint_close(struct sl_docker_endpoint *ep)
+{
+    sl_docker_endpoint_abort(ep);
+    sl_docker_opener_join(ep);
+    sl_docker_endpoint_done(ep);
+}
+
 static void docker_close(struct sl_source *base)
 {
     struct sl_docker_source *src = docker_of(base);
     for (size_t i = 0; i < src->n_endpoints; i++)
-        sl_docker_endpoint_done(&src->endpoints[i]);
+        endpoint_close(&src->endpoints[i]);
     free(src->endpoints);
     sl_mirror_plan_free(src->plan);
     free(src->host);
