@@ -148,7 +148,10 @@ class ClientCertificates(Case):
         os.mkdir(folder)
         shutil.copy(self.registry.ca, os.path.join(folder, "ca.crt"))
         run = self.sluice("pull", "--insecure-policy", "--cert-dir", folder, self.ref)
-        self.refused(EXIT_NETWORK, "certificate", run=run)
+        # By TLS 1.3 the client has finished before the server looks: where the answer crosses our
+        # request, its reset may come before its alert is read.
+        said = self.refused(EXIT_NETWORK, run=run)
+        self.assertRegex(said, "certificate|reset by peer|Broken pipe")
 
     def test_certificate_without_its_key_is_told(self):
         folder = self.path("no-key")
