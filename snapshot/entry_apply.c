@@ -13,6 +13,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+enum { WRITE_OUT_FROM = 16 * 1024 }; /* bytes */
+
 /* What the kernel stores of a device number; more would silently become another device. */
 enum { MAJOR_MAX = 0xfff, MINOR_MAX = 0xfffff };
 
@@ -312,6 +314,10 @@ static int end(void *arg, struct sl_error *err)
     if (fd < 0)
         return 0;
     int r = complete_file(applier, fd, err);
+    /* The commit syncs the tree. Large files begin their way to the disk now, beside the rest of
+     * the layer, so that it has less to wait for; it is the one to tell of failures. */
+    if (r >= 0 && applier->file_end >= WRITE_OUT_FROM)
+        (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     if (close(fd) < 0 && r >= 0) /* where a full disk may show */
         return sl_error_system(err, errno, "close the file");
     return r;
