@@ -378,9 +378,15 @@ CMD ["/bin/ls", "-1", "/srv/app"]
 
 
 def own_limits():
-    """Left alone, buildah raises these limits, which a container may forbid."""
-    for name, number in (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC)):
-        yield from ("--ulimit", "%s=%d:%d" % (name, *resource.getrlimit(number)))
+    """Left alone, newer builds of buildah raise these limits, which a container may forbid. Older
+    ones first lower the processes to what the kernel can number, and cannot go back."""
+    with open("/proc/sys/kernel/pid_max", encoding="ascii") as f:
+        pids = int(f.read())
+    for name, number, most in (("nofile", resource.RLIMIT_NOFILE, None),
+                               ("nproc", resource.RLIMIT_NPROC, pids)):
+        limits = [most if most and (n == resource.RLIM_INFINITY or n > most) else n
+                  for n in resource.getrlimit(number)]
+        yield from ("--ulimit", "%s=%d:%d" % (name, *limits))
 
 
 def make_buildah(part, kept, scratch):
