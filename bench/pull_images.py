@@ -56,10 +56,17 @@ def run(*argv, **options):
     subprocess.run([str(a) for a in argv], check=True, **options)
 
 
+def mirror():
+    """The one this machine installs from."""
+    done = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)",
+                           "Created-By: Packages"], check=True, capture_output=True, text=True)
+    return done.stdout.split()[0]
+
+
 def make_base(root):
     """A minimal Debian, without what differs from run to run."""
     run("mmdebstrap", "--quiet", "--variant=minbase", "bookworm", root / "base.tar",
-        "http://deb.debian.org/debian")
+        mirror())
     run("tar", "-C", root / "base", "-xf", root / "base.tar", "--xattrs",
         "--exclude=./dev/*", "--exclude=./var/cache/apt/*", "--exclude=./var/log/*")
 
