@@ -123,7 +123,8 @@ static void ledger_leaves_alone_what_has_replaced_a_directory(void **state)
     note(t, "link", 13, true);
     note(t, "link/sub", 14, true);
     note(t, "other", 15, true);
-    assert_int_equal(unlinkat(t->staged.fd, "link/sub", AT_REMOVEDIR), 0);
+    /* Kept elsewhere: the number of a removed inode may be given to the next. */
+    assert_int_equal(renameat(t->staged.fd, "link/sub", t->staged.fd, "kept/was-sub"), 0);
     static const char *const names[] = {"gone", "file", "link"};
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(unlinkat(t->staged.fd, names[i], AT_REMOVEDIR), 0);

@@ -75,10 +75,14 @@ static void mount_is_made_as_asked(void **state)
     PUT_LAYER(f->store, 1, {'f', "a", 0});
     MOUNT(&m, f, 1);
     assert_ok(sl_read_file(AT_FDCWD, "/proc/thread-self/mountinfo", 1 << 20, &info, ok_err));
+    /* Its own line: the root of a container is an overlay too. */
+    char *line = strstr((char *)info.data, m.target);
+    assert_non_null(line);
+    line[strcspn(line, "\n")] = '\0';
     const char *wanted = world.no_lowerdir_plus ? "lowerdir=0," : "lowerdir+=layers/sha256/aa";
     const char *other = world.no_lowerdir_plus ? "lowerdir+=" : "lowerdir=";
-    assert_non_null(strstr((const char *)info.data, wanted));
-    assert_null(strstr((const char *)info.data, other));
+    assert_non_null(strstr(line, wanted));
+    assert_null(strstr(line, other));
     unmount_image(&m);
 }
 
