@@ -83,6 +83,7 @@ class World:
     def close(self):
         self.registry.__exit__()
         self.mount.close()
+        own_mounts.umount(os.path.dirname(SKOPEO_CACHE))
 
     def path(self, *names):
         return os.path.join(self.top, *names)

@@ -14,7 +14,8 @@
 #define PRIVATE_TMPFS "/mnt"
 
 /* At the start of main(), before there are threads. False, with a word why, when this machine does
- * not allow it: the caller then exits with 77. */
+ * not allow it: the caller then exits with 77. Nobody unmounts it, so that others must not see it:
+ * a chroot, where "/" cannot be made private, will not do. */
 static inline bool private_tmpfs_mount(void)
 {
     if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
