@@ -229,10 +229,25 @@ bool sl_http_easy_is_transient(const struct sl_fetch *f, int curl_code)
     return sl_retry_is_transient_curl(curl_code) && !is_plain_answer(f, curl_code);
 }
 
+/* By TLS 1.3 a client has finished its handshake before the server looks at certificates. One that
+ * misses the client's hangs up then, and its reset may overtake the alert that would tell. */
+static bool is_hung_up_after_handshake(const struct sl_fetch *f, int curl_code)
+{
+    return (curl_code == CURLE_RECV_ERROR || curl_code == CURLE_SEND_ERROR ||
+            curl_code == CURLE_GOT_NOTHING) &&
+           f->response.status == 0 && !f->peer->client_cert &&
+           strncmp(f->hop_url, "https:", 6) == 0;
+}
+
+/* libcurl keeps its first complaint, and one of those is about its own bookkeeping. */
+static const char *curl_message(const struct sl_fetch *f, int curl_code)
+{
+    bool is_told = f->curl_error && f->curl_error[0] && !strstr(f->curl_error, "getpeername");
+    return is_told ? f->curl_error : curl_easy_strerror(curl_code);
+}
+
 int sl_http_easy_error(const struct sl_fetch *f, int curl_code, struct sl_error *err)
 {
-    const char *why =
-        f->curl_error && f->curl_error[0] ? f->curl_error : curl_easy_strerror(curl_code);
     const char *advice = "";
     long proxy_status = 0;
     (void)curl_easy_getinfo(f->transfer.easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
@@ -242,7 +257,10 @@ int sl_http_easy_error(const struct sl_fetch *f, int curl_code, struct sl_error 
         advice = "; trust its CA with --cert-dir, or use --tls-verify=false";
     else if (is_plain_answer(f, curl_code))
         advice = "; it speaks plain HTTP, which --tls-verify=false allows";
+    else if (is_hung_up_after_handshake(f, curl_code))
+        advice = "; if the server wants a client certificate, give one with --cert-dir";
     else if (curl_code == CURLE_UNSUPPORTED_PROTOCOL || curl_code == CURLE_WEIRD_SERVER_REPLY)
         advice = "; the server does not speak HTTP";
-    return sl_error_set(err, SL_E_NETWORK, errnum_of(curl_code), "%s%s", why, advice);
+    return sl_error_set(err, SL_E_NETWORK, errnum_of(curl_code), "%s%s",
+                        curl_message(f, curl_code), advice);
 }

@@ -151,7 +151,7 @@ class ClientCertificates(Case):
         # By TLS 1.3 the client has finished before the server looks: where the answer crosses our
         # request, its reset may come before its alert is read.
         said = self.refused(EXIT_NETWORK, run=run)
-        self.assertRegex(said, "certificate|reset by peer|Broken pipe")
+        self.assertIn("certificate", said)
 
     def test_certificate_without_its_key_is_told(self):
         folder = self.path("no-key")
