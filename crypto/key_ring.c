@@ -172,7 +172,7 @@ static void collect(struct sl_error *all, const struct sl_wrapped_key *key,
 }
 
 int sl_key_ring_unwrap(const struct sl_key_ring *ring, const struct sl_enc_annotations *a,
-                       struct sl_layer_key *ret, struct sl_error *err)
+                       struct sl_layer_key *ret, struct sl_unwrapped *how, struct sl_error *err)
 {
     struct sl_error all = {0};
     for (size_t i = 0; i < a->n_keys; i++) {
@@ -182,6 +182,8 @@ int sl_key_ring_unwrap(const struct sl_key_ring *ring, const struct sl_enc_annot
         int r = unwrap_element(ring, key, &found, &one);
         if (r == 0) {
             *ret = found;
+            if (how)
+                how->index = i;
             sl_wipe(&found, sizeof(found));
             return 0;
         }

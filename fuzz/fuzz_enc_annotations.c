@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (sl_enc_annotations_parse(pairs, n, &a, &err) < 0 || sl_key_ring_new(&ring, &err) < 0)
         return 0;
-    if (sl_key_ring_unwrap(ring, a, &key, &err) == 0)
+    if (sl_key_ring_unwrap(ring, a, &key, NULL, &err) == 0)
         abort();
     return 0;
 }

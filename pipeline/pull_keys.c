@@ -26,12 +26,12 @@ static int check_kbc(const char *kbc, struct sl_error *err)
 static int open_broker(const struct sl_pull_options *o, struct sl_key_ring *ring,
                        struct sl_kbc_offline_fs **ret, struct sl_error *err)
 {
-    if (!o->kbc)
+    if (!o->keys.kbc)
         return 0;
-    int r = check_kbc(o->kbc, err);
+    int r = check_kbc(o->keys.kbc, err);
     if (r < 0)
         return r;
-    r = sl_kbc_offline_fs_open(o->offline_keys ? o->offline_keys : SL_OFFLINE_KEYS_PATH, ret, err);
+    r = sl_kbc_offline_fs_open(o->keys.offline_keys ? o->keys.offline_keys : SL_OFFLINE_KEYS_PATH, ret, err);
     if (r < 0)
         return r;
     sl_key_ring_set_kek_lookup(ring, sl_kbc_offline_fs_lookup, *ret);
@@ -41,7 +41,7 @@ static int open_broker(const struct sl_pull_options *o, struct sl_key_ring *ring
 static int fill_ring(const struct sl_pull_options *o, struct sl_key_ring *ring,
                      struct sl_error *err)
 {
-    for (const char *const *spec = o->decryption_keys; spec && *spec; spec++) {
+    for (const char *const *spec = o->keys.decryption_keys; spec && *spec; spec++) {
         int r = sl_key_ring_add_spec(ring, *spec, err);
         if (r < 0)
             return r;
@@ -61,7 +61,7 @@ struct unwrap {
 
 static int unwrap_layer(struct layer *l, const struct sl_key_ring *ring, struct sl_error *err)
 {
-    int r = sl_key_ring_unwrap(ring, l->annotations, &l->key, err);
+    int r = sl_key_ring_unwrap(ring, l->annotations, &l->key, /* how= */ NULL, err);
     if (r < 0)
         return r;
     l->report->protocol = l->key.protocol;

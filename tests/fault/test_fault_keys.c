@@ -41,7 +41,7 @@ static int unwrap_once(void *arg, struct sl_error *err)
     if (r == 0)
         r = sl_enc_annotations_parse(u->annotations, 2, &annotations, err);
     if (r == 0)
-        r = sl_key_ring_unwrap(ring, annotations, &key, err);
+        r = sl_key_ring_unwrap(ring, annotations, &key, NULL, err);
     fault_pause();
     if (r == 0)
         assert_same_key(&key, u->plbco);

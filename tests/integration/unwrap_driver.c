@@ -52,7 +52,7 @@ static int run(int argc, char **argv, struct sl_error *err)
     if (r == 0)
         r = parse_annotations(argv[1], &annotations, err);
     if (r == 0)
-        r = sl_key_ring_unwrap(ring, annotations, &key, err);
+        r = sl_key_ring_unwrap(ring, annotations, &key, NULL, err);
     if (r < 0)
         return r;
     char lek[2 * SL_LEK_SIZE + 1];

@@ -6,12 +6,12 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TRADES = ["registry", "crypto", "decompress", "snapshot", "security"]
+TRADES = ["registry", "crypto", "decompress", "snapshot", "security", "rpc"]
 MAY_USE = {"core": set()}
 MAY_USE.update({trade: {"core"} for trade in TRADES})
 MAY_USE["pipeline"] = {"core", *TRADES}
-MAY_USE["cli"] = {"pipeline", *MAY_USE["pipeline"]}
-MAY_USE["service"] = MAY_USE["cli"]
+MAY_USE["service"] = {"pipeline", *MAY_USE["pipeline"]}
+MAY_USE["cli"] = {"service", *MAY_USE["service"]}
 
 # Calls that only one file may make.
 ONLY_IN = {

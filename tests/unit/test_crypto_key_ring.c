@@ -88,7 +88,7 @@ static int unwrap(const struct sl_key_ring *ring, const struct elements *e,
     struct sl_pair pairs[8] = {{(char *)PUBOPTS, e->pubopts}};
     memcpy(pairs + 1, keys, n * sizeof(*keys));
     assert_ok(sl_enc_annotations_parse(pairs, n + 1, &a, NULL));
-    return sl_key_ring_unwrap(ring, a, ret, err);
+    return sl_key_ring_unwrap(ring, a, ret, NULL, err);
 }
 
 static void protocols_fall_back_to_whichever_opens(void **state)
@@ -214,7 +214,7 @@ static void *unwrap_again_and_again(void *arg)
         SL_AUTO(sl_enc_annotations) a = NULL;
         struct sl_layer_key key = {0};
         if (sl_enc_annotations_parse(pairs, 2, &a, NULL) < 0 ||
-            sl_key_ring_unwrap(shared->ring, a, &key, NULL) < 0)
+            sl_key_ring_unwrap(shared->ring, a, &key, NULL, NULL) < 0)
             shared->failures++;
     }
     return NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From a layer's annotations to its key: ocicrypt's annotations, and the key-wrapping protocols
- * JWE, PKCS7 and CoCo annotation packets.
+ * JWE, PKCS7, PGP, PKCS11, CoCo annotation packets and external key providers. key_wrap.h is the
+ * way back.
  */
 #pragma once
 
@@ -19,6 +20,23 @@ SL_DEFINE_AUTO(sl_enc_annotations, sl_enc_annotations_free)
 bool sl_enc_annotations_present(const struct sl_pair *annotations, size_t n);
 /* SL_HMAC_SIZE bytes, borrowed. */
 const uint8_t *sl_enc_annotations_hmac(const struct sl_enc_annotations *a);
+
+/* One wrapped key as anybody may see it: nothing secret. Strings are borrowed from the annotations
+ * or static; NULL where the element does not say, or is not of this protocol. */
+struct sl_wrapped_key_info {
+    const char *protocol;  /* "jwe", "pkcs7", "pgp", "pkcs11", "provider" */
+    const char *provider;  /* the name in enc.keys.provider.NAME */
+    size_t index;          /* among the elements of its annotation */
+    char kid[1025];        /* of a CoCo packet as written, or of a JWE recipient; "" */
+    char wrap_type[65];    /* "A256GCM" of a packet; "RSA-OAEP" of a JWE's first recipient; "" */
+    const char *malformed; /* why nothing more can be said, static; or NULL */
+    size_t n_recipients;   /* 0: unknown */
+};
+/* 1, or 0 behind the last. In the order in which they are tried. */
+SL_MUST_CHECK int sl_enc_annotations_info(const struct sl_enc_annotations *a, size_t i,
+                                          struct sl_wrapped_key_info *ret, struct sl_error *err);
+/* "AES_256_CTR_HMAC_SHA256": the only cipher there is. */
+const char *sl_enc_annotations_cipher(const struct sl_enc_annotations *a);
 
 /* The keys of the caller: private keys, certificates, and whom to ask for KEKs. Secret. Filled
  * before the pull, read-only (and safe for any thread) during it. */
@@ -40,10 +58,41 @@ void sl_key_ring_set_kek_lookup(struct sl_key_ring *ring, sl_kek_lookup_fn *fn, 
 /* Whether A256CTR packets, which anybody on the way can change bit by bit, are accepted. */
 void sl_key_ring_allow_a256ctr(struct sl_key_ring *ring, bool allow);
 
+/* Asks the key provider of exactly this name to unwrap an element. params: of the ring's
+ * provider:NAME:PARAMS, or NULL. *ret is the PLBCO, secret. -ENOENT: no such provider is
+ * configured, and nothing was asked. fn may block and is called on any thread. */
+typedef int sl_provider_unwrap_fn(void *arg, const char *name, const char *params,
+                                  struct sl_span element, struct sl_bytes *ret,
+                                  struct sl_error *err);
+void sl_key_ring_set_provider(struct sl_key_ring *ring, sl_provider_unwrap_fn *fn, void *arg);
+/* The gnupg home directory for PGP; NULL: PGP keys come only from key files given as specs. */
+SL_MUST_CHECK int sl_key_ring_set_pgp_home(struct sl_key_ring *ring, const char *dir,
+                                           struct sl_error *err);
+/* Says whether a wrapped key may be tried at all: 0, or a failure (SL_E_POLICY). Asked before any
+ * key or provider is touched. Any thread. */
+typedef int sl_wrapped_key_filter_fn(void *arg, const struct sl_wrapped_key_info *info,
+                                     struct sl_error *err);
+void sl_key_ring_set_filter(struct sl_key_ring *ring, sl_wrapped_key_filter_fn *fn, void *arg);
+
+/* Which wrapped key opened a layer. */
+struct sl_unwrapped {
+    size_t index; /* for sl_enc_annotations_info() */
+};
+
 /* Tries every wrapped key with every key that fits, in a fixed order: the annotations in order of
- * protocol (provider, jwe, pkcs7), then name, then element. On failure the message begins
- * "Failed to decrypt the image layer, please ensure that the decryption key is placed and
- * correct". The caller wipes *ret. */
+ * protocol (provider, jwe, pkcs7, pgp, pkcs11), then name, then element. An element of a provider
+ * goes to the configured provider of exactly that name; without one, and only under the name
+ * "attestation-agent", it is read as a CoCo packet and its KEK looked up. On failure the message
+ * begins "Failed to decrypt the image layer, please ensure that the decryption key is placed and
+ * correct". The caller wipes *ret. how may be NULL. */
 SL_MUST_CHECK int sl_key_ring_unwrap(const struct sl_key_ring *ring,
                                      const struct sl_enc_annotations *a, struct sl_layer_key *ret,
-                                     struct sl_error *err);
+                                     struct sl_unwrapped *how, struct sl_error *err);
+/* The same, but gives the very bytes that were wrapped, for wrapping them again. Secret: the caller
+ * wipes *ret. They have been read as private options and found complete. */
+SL_MUST_CHECK int sl_key_ring_unwrap_plbco(const struct sl_key_ring *ring,
+                                           const struct sl_enc_annotations *a, struct sl_bytes *ret,
+                                           struct sl_unwrapped *how, struct sl_error *err);
+/* One CoCo packet, as a key provider gets it. Uses the ring's KEK lookup only. Secret result. */
+SL_MUST_CHECK int sl_packet_unwrap(const struct sl_key_ring *ring, struct sl_span packet,
+                                   struct sl_bytes *ret_plbco, struct sl_error *err);

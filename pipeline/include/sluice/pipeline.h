@@ -12,6 +12,7 @@
 
 struct sl_engine_options {
     const char *root; /* of the store; NULL: SL_STORE_ROOT_DEFAULT */
+    bool storeless;   /* for those who only bring images from one place to another: no store */
     unsigned threads; /* workers; 0: one for each core */
     size_t memory;    /* bytes of the buffer pool; 0: SL_BUF_POOL_DEFAULT */
     struct sl_registry_options registry;
@@ -47,9 +48,14 @@ struct sl_layer_report {
     uint64_t received; /* of them so far */
     enum sl_layer_state state;
     bool encrypted;
-    const char *protocol; /* that unwrapped the key: "jwe"; NULL when not encrypted */
-    double seconds;       /* from the first request to the verdict */
-    size_t n_stages;      /* known when done */
+    /* How the key was wrapped that opened it; NULL when not encrypted or not known. Static, or
+     * owned by the report. */
+    const char *protocol;  /* "jwe" */
+    const char *provider;  /* the provider's name */
+    const char *kid;       /* as written in the image */
+    const char *wrap_type; /* "A256GCM" */
+    double seconds;        /* from the first request to the verdict */
+    size_t n_stages;       /* known when done */
     struct {
         const char *name;
         struct sl_stage_stats stats;
@@ -65,16 +71,27 @@ struct sl_pull_report {
     size_t peak_buffers_bytes;
 };
 
+/* Whom to ask for the keys of encrypted layers. Zero members mean none, or the default. */
+struct sl_key_options {
+    const char *const *decryption_keys;           /* specs, NULL-terminated */
+    const char *kbc;                              /* "NAME::URI"; NULL: PARAMS of a decryption key
+                                                   * "provider:attestation-agent:NAME::URI", if any */
+    const char *offline_keys, *offline_resources; /* files of offline_fs_kbc */
+    const char *key_providers; /* file; NULL: what OCICRYPT_KEYPROVIDER_CONFIG names */
+    const char *pgp_home;      /* gnupg home directory; NULL: none for unwrapping */
+    bool unsafe_sample_key;    /* sample_kbc and sample=true: a key that everybody knows */
+    unsigned timeout_s;        /* for each request to a broker or provider; 0: 50 */
+};
+
 struct sl_pull_options {
     const char *image;           /* as the user wrote it */
     const char *bundle;          /* folder that gets rootfs/ and config.json; NULL: store only */
     struct sl_platform platform; /* NULL members: this machine's */
-    const char *const *decryption_keys; /* NULL-terminated; NULL: none */
-    const char *kbc;                    /* "offline_fs_kbc::null", or NULL */
-    const char *offline_keys;           /* file for offline_fs_kbc; NULL: its default */
-    bool insecure_policy;               /* accept images without any signature policy */
-    bool verify_first; /* no decompressor sees a byte before its blob is verified */
-    unsigned jobs;     /* layers at once; 0: 4 */
+    struct sl_key_options keys;
+    const char *encryption_policy; /* file; NULL: none, encryption is optional */
+    bool insecure_policy;          /* accept images without any signature policy */
+    bool verify_first;             /* no decompressor sees a byte before its blob is verified */
+    unsigned jobs;                 /* layers at once; 0: 4 */
     /* Called on the pulling thread at most a few times a second, and once at the end. */
     void (*progress)(void *arg, const struct sl_pull_report *report);
     void *progress_arg;

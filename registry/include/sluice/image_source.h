@@ -63,6 +63,25 @@ SL_MUST_CHECK int sl_image_source_resolve(struct sl_image_source *src,
 struct sl_resolved_image *sl_resolved_image_free(struct sl_resolved_image *image);
 SL_DEFINE_AUTO(sl_resolved_image, sl_resolved_image_free)
 
+/* One document of an image as it is: for those who rewrite images. */
+struct sl_image_document {
+    struct sl_bytes bytes; /* verified */
+    char *media_type;      /* the document's own, or its Content-Type */
+    struct sl_digest digest;
+    bool is_index;
+};
+void sl_image_document_done(struct sl_image_document *doc);
+SL_DEFINE_AUTO_DONE(sl_image_document, sl_image_document_done)
+/* The manifest or index with this digest; digest NULL: the one the source was opened for. Blocks.
+ */
+SL_MUST_CHECK int sl_image_source_document(struct sl_image_source *src,
+                                           const struct sl_digest *digest,
+                                           struct sl_image_document *ret, struct sl_error *err);
+/* A small blob, whole and verified: configs. At most limit bytes. Blocks. */
+SL_MUST_CHECK int sl_image_source_blob(struct sl_image_source *src,
+                                       const struct sl_descriptor *blob, size_t limit,
+                                       struct sl_bytes *ret, struct sl_error *err);
+
 /* A running transfer of one blob into a flow. Uses buffers of lane, pauses when there are none
  * (it sets the lane's waker), resumes and retries by itself, enforces the descriptor's size
  * (never feeds more bytes than that), and ends the flow exactly once. It does not check the

@@ -14,6 +14,7 @@ enum sl_stage_phase {
     SL_PHASE_COMPRESSION,
     SL_PHASE_PLAIN, /* the plain tar: diff_id */
     SL_PHASE_TREE,  /* files in the staging tree */
+    SL_PHASE_OUT,   /* a blob on its way to another place */
 };
 
 enum sl_stage_flags {

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everybody who may answer for a key, put together from a caller's options: the ring, the broker,
+ * the key providers and the wires to them. */
+#pragma once
+
+#include "sluice/kbc.h"
+#include "sluice/key_provider.h"
+#include "sluice/key_unwrap.h"
+#include "sluice/pipeline.h"
+
+struct sl_key_access {
+    struct sl_key_ring *ring;        /* ready to unwrap */
+    struct sl_kbc *kbc;              /* or NULL */
+    struct sl_providers *providers;  /* never NULL once open */
+    struct sl_provider_wires *wires; /* key_access.c's: the rpc clients, one for each provider */
+};
+/* Wrong options are told here, also where no key will be needed. */
+SL_MUST_CHECK int sl_key_access_open(const struct sl_key_options *options,
+                                     struct sl_key_access *ret, struct sl_error *err);
+void sl_key_access_done(struct sl_key_access *access);
+SL_DEFINE_AUTO_DONE(sl_key_access, sl_key_access_done)

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The seam inside an RPC server: server.c owns threads, sockets, listeners, limits and the life of
+ * calls; a wire (ttrpc_wire.c, grpc_wire.c) turns bytes into calls and answers into bytes. All of
+ * a wire runs on the server's thread.
+ */
+#pragma once
+
+#include "sluice/rpc.h"
+
+struct sl_connection; /* server.c's: one accepted socket */
+
+struct sl_wire; /* embedded first in the wire's own struct */
+
+struct sl_wire_ops {
+    const char *name; /* "grpc", "ttrpc" */
+    /* A connection begins. */
+    int (*open)(struct sl_connection *connection, struct sl_wire **ret, struct sl_error *err);
+    /* Bytes have come. Takes all of them; complete requests go to sl_connection_call(). Failure
+     * closes the connection once pending output is sent. */
+    int (*input)(struct sl_wire *wire, struct sl_span bytes, struct sl_error *err);
+    /* Bytes to be sent: *ret is lent until the next call. An empty span: nothing now. */
+    int (*output)(struct sl_wire *wire, struct sl_span *ret, struct sl_error *err);
+    /* The answer to stream, or its refusal (status other than OK; message is then its text). The
+     * stream may have gone meanwhile. Copies what it needs; wipes its copy once sent. */
+    int (*answer)(struct sl_wire *wire, uint32_t stream, enum sl_rpc_status status,
+                  struct sl_span message, struct sl_error *err);
+    /* No more requests are taken; calls in flight end (GOAWAY in HTTP/2). May be NULL. */
+    void (*shut)(struct sl_wire *wire);
+    /* True when nothing is left to be sent and no more can come. */
+    bool (*is_idle)(const struct sl_wire *wire);
+    void (*close)(struct sl_wire *wire); /* frees; wipes what may be secret */
+};
+
+struct sl_wire {
+    const struct sl_wire_ops *ops;
+};
+
+extern const struct sl_wire_ops sl_ttrpc_wire, sl_grpc_wire;
+
+/* For a wire: a request is complete. Strings and bytes are copied. metadata: lower-case names.
+ * timeout_ns 0: none. Limits on calls in flight, unknown services and unknown methods are answered
+ * by the server, through ops->answer. */
+struct sl_wire_request {
+    uint32_t stream;
+    struct sl_span service, method;
+    struct sl_span message;
+    int64_t timeout_ns;
+    const struct sl_pair *metadata;
+    size_t n_metadata;
+};
+SL_MUST_CHECK int sl_connection_call(struct sl_connection *connection,
+                                     const struct sl_wire_request *request, struct sl_error *err);
+/* The client no longer wants stream's answer (RST_STREAM). */
+void sl_connection_abandon(struct sl_connection *connection, uint32_t stream);
