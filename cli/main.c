@@ -56,7 +56,8 @@ static int usage(const struct sl_error *err)
     return EXIT_USAGE;
 }
 
-/* Keys are in memory: no core dumps, and a locked heap for them. Each layer of an image holds a few descriptors. */
+/* Keys are in memory: a locked heap for them, and no core dumps. Each layer of an image holds a few
+ * descriptors. */
 static void harden(void)
 {
     static const struct rlimit none = {0};
