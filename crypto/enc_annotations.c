@@ -27,7 +27,7 @@ static const struct {
     enum sl_wrap_protocol protocol;
     bool is_prefix; /* a name of the image's choice follows */
 } protocols[] = {
-    {"provider.", SL_WRAP_PROVIDER, .is_prefix = true},
+    {SL_PROVIDER_PREFIX, SL_WRAP_PROVIDER, .is_prefix = true},
     {"jwe", SL_WRAP_JWE, false},
     {"pkcs7", SL_WRAP_PKCS7, false},
     {"pgp", SL_WRAP_PGP, false},
@@ -277,6 +277,12 @@ bool sl_enc_annotations_present(const struct sl_pair *annotations, size_t n)
         if (has_prefix(annotations[i].name, ENC_PREFIX))
             return true;
     return false;
+}
+
+const char *sl_enc_annotations_cipher(const struct sl_enc_annotations *a)
+{
+    (void)a; /* parsing has refused every other */
+    return LAYER_CIPHER;
 }
 
 const uint8_t *sl_enc_annotations_hmac(const struct sl_enc_annotations *a)

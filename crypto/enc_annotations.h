@@ -4,6 +4,11 @@
 
 #include "sluice/key_unwrap.h"
 
+/* Of the name of a wrapped key; the provider's own name follows. */
+#define SL_PROVIDER_PREFIX "provider."
+/* Confidential Containers' provider, whose packets are also read and written here. */
+#define SL_NATIVE_PROVIDER "attestation-agent"
+
 /* In the order in which wrapped keys are tried. */
 enum sl_wrap_protocol {
     SL_WRAP_PROVIDER,

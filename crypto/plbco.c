@@ -50,3 +50,11 @@ int sl_plbco_parse(struct sl_span text, struct sl_layer_key *ret, struct sl_erro
     sl_wipe(&key, sizeof(key));
     return r;
 }
+
+int sl_plbco_check(struct sl_span text)
+{
+    struct sl_layer_key key = {0};
+    int r = sl_plbco_parse(text, &key, NULL);
+    sl_layer_key_done(&key);
+    return r;
+}
