@@ -114,13 +114,14 @@ static void params_with_mistakes_are_refused(void **state)
         const char *text, *why;
         int errnum;
     } cases[] = {
-        {"", "is not NAME=VALUE", EINVAL},
-        {"Enabled", "is not NAME=VALUE", EINVAL},
+        {"", "a part is not NAME=VALUE", EINVAL},
+        {"Enabled", "a part is not NAME=VALUE", EINVAL},
         {"keypath=/k", "keyid is missing", EINVAL},
-        {"keyid=/a/b/c::", "is not NAME=VALUE", EINVAL},
-        {"keyid=/a/b/c::::sample=false", "is not NAME=VALUE", EINVAL},
+        {"keyid=/a/b/c::", "a part is not NAME=VALUE", EINVAL},
+        {"keyid=/a/b/c::::sample=false", "a part is not NAME=VALUE", EINVAL},
         {"keyid=/a/b/c::kepath=/k", "unknown name kepath", EINVAL},
         {"keyid=/a/b/c::Keypath=/k", "unknown name Keypath", EINVAL},
+        {"2Zt3BbC6ehaClbOjNnJwsN2bNxv1FMqLm6fwozcR2uo=", "unknown name (too long to show)", EINVAL},
         {"keyid=/a/b/c::keypath=", "keypath is empty", EINVAL},
         {"keyid=/a/b/c::keyid=/a/b/d", "given twice", EINVAL},
         {"keyid=/a/b/c::algorithm=a256gcm", "neither A256GCM", EINVAL},
