@@ -89,21 +89,28 @@ static int add_checked_key(struct sl_key_ring *ring, EVP_PKEY **keyp, struct sl_
     return sl_key_ring_add_key(ring, keyp, err);
 }
 
+int sl_key_bytes_parse_jwk(struct sl_span bytes, struct sl_json_doc **ret, struct sl_error *err)
+{
+    const struct sl_json_limits limits = {.size = KEY_FILE_MAX, .depth = 16};
+    /* Without err: the reader's message may quote what it reads. */
+    int r = sl_json_parse(bytes, "JWK", &limits, ret, NULL);
+    if (r == -ENOMEM)
+        return sl_error_oom(err);
+    return r < 0 ? sl_error_set(err, SL_E_FORMAT, EBADMSG, "JWK: not valid JSON") : 0;
+}
+
 static int add_jwk(struct sl_key_ring *ring, struct sl_span bytes, struct sl_error *err)
 {
     SL_AUTO(sl_json_doc) doc = NULL;
     SL_AUTO(evp_pkey_st) key = NULL;
-    const struct sl_json_limits limits = {.size = KEY_FILE_MAX, .depth = 16};
-    /* Without err: the reader's message may quote what it reads. */
-    int r = sl_json_parse(bytes, "JWK", &limits, &doc, NULL);
+    int r = sl_key_bytes_parse_jwk(bytes, &doc, err);
     if (r < 0)
-        return sl_error_set(err, SL_E_FORMAT, EBADMSG, "JWK: not valid JSON");
+        return r;
     r = sl_jwk_parse(sl_json_root(doc), SL_JWK_PRIVATE, &key, err);
     return r < 0 ? r : sl_key_ring_add_key(ring, &key, err);
 }
 
-/* PEM reading asks for no password for certificates; this one refuses if it ever does. */
-static int refuse_passphrase(char *buf, int size, int rwflag, void *arg)
+int sl_refuse_passphrase(char *buf, int size, int rwflag, void *arg)
 {
     (void)buf;
     (void)size;
@@ -127,13 +134,13 @@ static int add_certs(struct sl_key_ring *ring, struct sl_span bytes, struct sl_e
     int n = 0;
     SL_AUTO(x509_st) cert = read_der_cert(bytes);
     if (!cert)
-        cert = PEM_read_bio_X509(bio, NULL, refuse_passphrase, NULL);
+        cert = PEM_read_bio_X509(bio, NULL, sl_refuse_passphrase, NULL);
     while (cert && n < CERTS_PER_FILE_MAX) {
         int r = sl_key_ring_add_cert(ring, &cert, err);
         if (r < 0)
             return r;
         n++;
-        cert = PEM_read_bio_X509(bio, NULL, refuse_passphrase, NULL);
+        cert = PEM_read_bio_X509(bio, NULL, sl_refuse_passphrase, NULL);
     }
     ERR_clear_error();
     return n;
@@ -169,7 +176,7 @@ static int unrecognised(struct sl_span bytes, const struct passphrase *passphras
                         "neither a private key (PEM, DER, JWK) nor a certificate");
 }
 
-static bool is_json(struct sl_span bytes)
+bool sl_key_bytes_is_json(struct sl_span bytes)
 {
     size_t i = 0;
     while (i < bytes.len && isspace(bytes.data[i]))
@@ -180,7 +187,7 @@ static bool is_json(struct sl_span bytes)
 int sl_key_bytes_add(struct sl_key_ring *ring, struct sl_span bytes, const char *password,
                      struct sl_error *err)
 {
-    if (is_json(bytes))
+    if (sl_key_bytes_is_json(bytes))
         return add_jwk(ring, bytes, err);
     struct passphrase passphrase = {.text = password};
     SL_AUTO(evp_pkey_st) key = decode_private_key(bytes, &passphrase);

@@ -2,6 +2,7 @@
 #include "key_ring.h"
 
 #include "enc_annotations.h"
+#include "plbco.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,15 +14,14 @@ enum { ENTRIES_MAX = 256 }; /* of each kind: keys, certificates, providers */
     "Failed to decrypt the image layer, please ensure that the decryption key is placed and "      \
     "correct"
 
-/* Every protocol there is; those without a function are named in the error. */
+/* Every protocol there is; those without a function are named in the error. Providers have names,
+ * and so are called in their own way. */
 static const struct {
     const char *name;
     sl_unwrap_fn *unwrap;
 } protocols[] = {
-    [SL_WRAP_PROVIDER] = {"provider", sl_unwrap_packet},
-    [SL_WRAP_JWE] = {"jwe", sl_unwrap_jwe},
-    [SL_WRAP_PKCS7] = {"pkcs7", sl_unwrap_pkcs7},
-    [SL_WRAP_PGP] = {"pgp", NULL},
+    [SL_WRAP_PROVIDER] = {"provider", NULL},      [SL_WRAP_JWE] = {"jwe", sl_unwrap_jwe},
+    [SL_WRAP_PKCS7] = {"pkcs7", sl_unwrap_pkcs7}, [SL_WRAP_PGP] = {"pgp", NULL},
     [SL_WRAP_PKCS11] = {"pkcs11", NULL},
 };
 
@@ -50,6 +50,7 @@ struct sl_key_ring *sl_key_ring_free(struct sl_key_ring *ring)
     free(ring->keys);
     free(ring->certs);
     free(ring->providers);
+    free(ring->pgp_home);
     free(ring);
     errno = saved;
     return NULL;
@@ -119,6 +120,28 @@ void sl_key_ring_set_kek_lookup(struct sl_key_ring *ring, sl_kek_lookup_fn *fn, 
     ring->kek_arg = arg;
 }
 
+void sl_key_ring_set_provider(struct sl_key_ring *ring, sl_provider_unwrap_fn *fn, void *arg)
+{
+    ring->provider = fn;
+    ring->provider_arg = arg;
+}
+
+int sl_key_ring_set_pgp_home(struct sl_key_ring *ring, const char *dir, struct sl_error *err)
+{
+    char *copy = dir ? strdup(dir) : NULL;
+    if (dir && !copy)
+        return sl_error_oom(err);
+    free(ring->pgp_home);
+    ring->pgp_home = copy;
+    return 0;
+}
+
+void sl_key_ring_set_filter(struct sl_key_ring *ring, sl_wrapped_key_filter_fn *fn, void *arg)
+{
+    ring->filter = fn;
+    ring->filter_arg = arg;
+}
+
 void sl_key_ring_allow_a256ctr(struct sl_key_ring *ring, bool allow)
 {
     ring->allow_a256ctr = allow;
@@ -129,10 +152,23 @@ int sl_unwrap_no_key(struct sl_error *err, const char *what)
     return sl_error_set(err, SL_E_AUTH, ENOKEY, "%s", what);
 }
 
-static int unwrap_element(const struct sl_key_ring *ring, const struct sl_wrapped_key *key,
-                          struct sl_layer_key *ret, struct sl_error *err)
+/* Before any key or provider is touched. */
+static int ask_filter(const struct sl_key_ring *ring, const struct sl_enc_annotations *a, size_t i,
+                      struct sl_error *err)
 {
-    if (!protocols[key->protocol].unwrap)
+    struct sl_wrapped_key_info info;
+    if (!ring->filter)
+        return 0;
+    int r = sl_enc_annotations_info(a, i, &info, err);
+    return r < 0 ? r : ring->filter(ring->filter_arg, &info, err);
+}
+
+/* Decodes and opens one element. */
+static int open_element(const struct sl_key_ring *ring, const struct sl_wrapped_key *key,
+                        struct sl_bytes *ret, struct sl_error *err)
+{
+    sl_unwrap_fn *unwrap = protocols[key->protocol].unwrap;
+    if (!unwrap && key->protocol != SL_WRAP_PROVIDER)
         return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP,
                             "keys wrapped with %s are not supported",
                             protocols[key->protocol].name);
@@ -140,7 +176,26 @@ static int unwrap_element(const struct sl_key_ring *ring, const struct sl_wrappe
     int r = sl_base64_decode(key->text, &element, err);
     if (r < 0)
         return r;
-    return protocols[key->protocol].unwrap(ring, sl_bytes_span(&element), ret, err);
+    return unwrap ? unwrap(ring, sl_bytes_span(&element), ret, err)
+                  : sl_unwrap_provider(ring, key->name + strlen(SL_PROVIDER_PREFIX),
+                                       sl_bytes_span(&element), ret, err);
+}
+
+/* What was wrapped must be private options, or the element is of no use. */
+static int try_element(const struct sl_key_ring *ring, const struct sl_enc_annotations *a, size_t i,
+                       struct sl_layer_key *ret, struct sl_bytes *ret_plbco, struct sl_error *err)
+{
+    struct sl_bytes plbco = {0};
+    int r = ask_filter(ring, a, i, err);
+    if (r == 0)
+        r = open_element(ring, &a->keys[i], &plbco, err);
+    if (r == 0)
+        r = sl_plbco_parse(sl_bytes_span(&plbco), ret, err);
+    if (r == 0)
+        *ret_plbco = plbco;
+    else
+        sl_bytes_wipe(&plbco);
+    return r;
 }
 
 /* How much a failure says about why the layer stays locked: what is wrong on our side outweighs a
@@ -171,25 +226,46 @@ static void collect(struct sl_error *all, const struct sl_wrapped_key *key,
     }
 }
 
-int sl_key_ring_unwrap(const struct sl_key_ring *ring, const struct sl_enc_annotations *a,
-                       struct sl_layer_key *ret, struct sl_unwrapped *how, struct sl_error *err)
+/* Both ways of looking at what was wrapped; the caller wipes them. */
+static int unwrap_any(const struct sl_key_ring *ring, const struct sl_enc_annotations *a,
+                      struct sl_layer_key *ret, struct sl_bytes *ret_plbco,
+                      struct sl_unwrapped *how, struct sl_error *err)
 {
     struct sl_error all = {0};
     for (size_t i = 0; i < a->n_keys; i++) {
-        const struct sl_wrapped_key *key = &a->keys[i];
         struct sl_error one = {0};
-        struct sl_layer_key found = {.protocol = protocols[key->protocol].name};
-        int r = unwrap_element(ring, key, &found, &one);
+        ret->protocol = protocols[a->keys[i].protocol].name;
+        int r = try_element(ring, a, i, ret, ret_plbco, &one);
         if (r == 0) {
-            *ret = found;
             if (how)
                 how->index = i;
-            sl_wipe(&found, sizeof(found));
             return 0;
         }
-        collect(&all, key, &one);
+        collect(&all, &a->keys[i], &one);
         if (r == -ENOMEM || one.code == SL_E_CANCELLED)
             break;
     }
     return sl_error_set(err, all.code, all.errnum, "%s", all.msg);
+}
+
+int sl_key_ring_unwrap(const struct sl_key_ring *ring, const struct sl_enc_annotations *a,
+                       struct sl_layer_key *ret, struct sl_unwrapped *how, struct sl_error *err)
+{
+    struct sl_layer_key key = {0};
+    struct sl_bytes plbco = {0};
+    int r = unwrap_any(ring, a, &key, &plbco, how, err);
+    if (r == 0)
+        *ret = key;
+    sl_bytes_wipe(&plbco);
+    sl_layer_key_done(&key);
+    return r;
+}
+
+int sl_key_ring_unwrap_plbco(const struct sl_key_ring *ring, const struct sl_enc_annotations *a,
+                             struct sl_bytes *ret, struct sl_unwrapped *how, struct sl_error *err)
+{
+    struct sl_layer_key key = {0};
+    int r = unwrap_any(ring, a, &key, ret, how, err);
+    sl_layer_key_done(&key);
+    return r;
 }

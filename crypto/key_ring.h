@@ -14,6 +14,11 @@ struct sl_key_ring {
     size_t n_providers;
     sl_kek_lookup_fn *kek_lookup;
     void *kek_arg;
+    sl_provider_unwrap_fn *provider;
+    void *provider_arg;
+    sl_wrapped_key_filter_fn *filter;
+    void *filter_arg;
+    char *pgp_home; /* NULL: none */
     bool allow_a256ctr;
 };
 
@@ -27,12 +32,17 @@ SL_MUST_CHECK int sl_key_ring_add_cert(struct sl_key_ring *ring, X509 **certp,
 SL_MUST_CHECK int sl_key_ring_add_provider(struct sl_key_ring *ring, const char *text,
                                            struct sl_error *err);
 
-/* Opens one decoded element with whatever in the ring fits. Sets ret->lek and ret->nonce.
+/* Opens one decoded element with whatever in the ring fits. *ret_plbco, which must be empty, is
+ * what was wrapped: secret, to be wiped by the caller, and not yet known to be private options.
  * SL_E_FORMAT: the element is malformed; SL_E_AUTH: there is no key to try; SL_E_INTEGRITY:
  * keys were tried in vain. Which of a MAC, a tag, a padding was wrong is never told. */
 typedef int sl_unwrap_fn(const struct sl_key_ring *ring, struct sl_span element,
-                         struct sl_layer_key *ret, struct sl_error *err);
-sl_unwrap_fn sl_unwrap_jwe, sl_unwrap_pkcs7, sl_unwrap_packet;
+                         struct sl_bytes *ret_plbco, struct sl_error *err);
+sl_unwrap_fn sl_unwrap_jwe, sl_unwrap_pkcs7, sl_unwrap_pgp, sl_unwrap_pkcs11;
+/* An element of enc.keys.provider.NAME, which may be in any format that the provider likes. */
+SL_MUST_CHECK int sl_unwrap_provider(const struct sl_key_ring *ring, const char *name,
+                                     struct sl_span element, struct sl_bytes *ret_plbco,
+                                     struct sl_error *err);
 
 /* For the two protocols of private keys. */
 int sl_unwrap_no_key(struct sl_error *err, const char *what);

@@ -9,3 +9,5 @@
  * public key of a recipient can write any. Sets lek and nonce only. */
 SL_MUST_CHECK int sl_plbco_parse(struct sl_span text, struct sl_layer_key *ret,
                                  struct sl_error *err);
+/* Whether it would parse, without a reason: for ciphers that cannot tell a wrong key otherwise. */
+SL_MUST_CHECK int sl_plbco_check(struct sl_span text);

@@ -3,23 +3,17 @@
 #include "jwe_content.h"
 #include "jwe_key.h"
 #include "key_ring.h"
-#include "plbco.h"
 
 static int open_content(const struct sl_jwe *jwe, const struct sl_jwe_enc *enc, struct sl_span cek,
-                        struct sl_layer_key *ret, struct sl_error *err)
+                        struct sl_bytes *ret, struct sl_error *err)
 {
-    struct sl_bytes plbco = {0};
-    int r = sl_jwe_enc_open(enc, cek, sl_bytes_span(&jwe->iv), sl_bytes_span(&jwe->aad),
-                            sl_bytes_span(&jwe->ciphertext), sl_bytes_span(&jwe->tag), &plbco, err);
-    if (r == 0)
-        r = sl_plbco_parse(sl_bytes_span(&plbco), ret, err);
-    sl_bytes_wipe(&plbco);
-    return r;
+    return sl_jwe_enc_open(enc, cek, sl_bytes_span(&jwe->iv), sl_bytes_span(&jwe->aad),
+                           sl_bytes_span(&jwe->ciphertext), sl_bytes_span(&jwe->tag), ret, err);
 }
 
 /* -EAGAIN when the key is not of the recipient's kind. */
 static int try_key(const struct sl_jwe *jwe, const struct sl_jwe_recipient *recipient,
-                   EVP_PKEY *key, struct sl_layer_key *ret, struct sl_error *err)
+                   EVP_PKEY *key, struct sl_bytes *ret, struct sl_error *err)
 {
     const char *alg_name = sl_json_string(sl_jwe_param(jwe, recipient, "alg"));
     const char *enc_name = sl_json_string(sl_jwe_param(jwe, recipient, "enc"));
@@ -38,8 +32,8 @@ static int try_key(const struct sl_jwe *jwe, const struct sl_jwe_recipient *reci
     return r;
 }
 
-static int try_all(const struct sl_key_ring *ring, const struct sl_jwe *jwe,
-                   struct sl_layer_key *ret, struct sl_error *err)
+static int try_all(const struct sl_key_ring *ring, const struct sl_jwe *jwe, struct sl_bytes *ret,
+                   struct sl_error *err)
 {
     int failure = -EAGAIN;
     for (size_t i = 0; i < jwe->n_recipients; i++) {
@@ -55,8 +49,8 @@ static int try_all(const struct sl_key_ring *ring, const struct sl_jwe *jwe,
                               : failure;
 }
 
-int sl_unwrap_jwe(const struct sl_key_ring *ring, struct sl_span element, struct sl_layer_key *ret,
-                  struct sl_error *err)
+int sl_unwrap_jwe(const struct sl_key_ring *ring, struct sl_span element,
+                  struct sl_bytes *ret_plbco, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_jwe) jwe;
     int r = sl_jwe_parse(element, &jwe, err);
@@ -65,5 +59,5 @@ int sl_unwrap_jwe(const struct sl_key_ring *ring, struct sl_span element, struct
     if (ring->n_keys == 0)
         return sl_unwrap_no_key(err,
                                 "missing private key needed for decryption (--decryption-key)");
-    return try_all(ring, &jwe, ret, err);
+    return try_all(ring, &jwe, ret_plbco, err);
 }

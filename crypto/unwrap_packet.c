@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * enc.keys.provider.*: a packet names the KEK, the caller's lookup fetches it. The annotation's
- * provider name says who wrapped the key, not how: whatever parses as a packet is tried.
- */
+/* Packets of CoCo's key provider: each names its KEK, the caller's lookup fetches it. */
 #include "aes_open.h"
 #include "coco_packet.h"
 #include "key_ring.h"
 #include "plbco.h"
 #include "sluice/core/resource_uri.h"
+#include "sluice/key_wrap.h"
 
-enum { KEK_SIZE = 32, CTR_IV_SIZE = 16 };
+enum { CTR_IV_SIZE = 16 };
 
 static int check_wrap_type(const struct sl_key_ring *ring, const struct sl_coco_packet *packet,
                            struct sl_error *err)
@@ -27,7 +25,7 @@ static int check_wrap_type(const struct sl_key_ring *ring, const struct sl_coco_
     return 0;
 }
 
-static int fetch_kek(const struct sl_key_ring *ring, const char *kid, uint8_t ret[KEK_SIZE],
+static int fetch_kek(const struct sl_key_ring *ring, const char *kid, uint8_t ret[SL_KEK_SIZE],
                      struct sl_error *err)
 {
     if (!ring->kek_lookup)
@@ -37,23 +35,28 @@ static int fetch_kek(const struct sl_key_ring *ring, const char *kid, uint8_t re
     return r < 0 ? sl_error_wrap(err, r, "kid %.100s", kid) : 0;
 }
 
-static int open_packet(const struct sl_coco_packet *packet, const uint8_t kek[KEK_SIZE],
-                       struct sl_layer_key *ret, struct sl_error *err)
+static int open_packet(const struct sl_coco_packet *packet, const uint8_t kek[SL_KEK_SIZE],
+                       struct sl_bytes *ret, struct sl_error *err)
 {
-    struct sl_span key = {kek, KEK_SIZE};
+    struct sl_span key = {kek, SL_KEK_SIZE};
     struct sl_span iv = sl_bytes_span(&packet->iv);
     struct sl_span wrapped = sl_bytes_span(&packet->wrapped);
     struct sl_bytes plbco = {0};
     int r = packet->wrap_type == SL_WRAP_A256GCM
                 ? sl_aes_gcm_open_appended(key, iv, wrapped, &plbco, err)
                 : sl_aes_ctr_open(key, iv, wrapped, &plbco, err);
-    if (r == 0)
-        r = sl_plbco_parse(sl_bytes_span(&plbco), ret, err);
     /* Without a tag, a wrong KEK shows only here, and says no more than a wrong tag would. */
-    if (r < 0 && r != -ENOMEM && packet->wrap_type == SL_WRAP_A256CTR)
-        r = sl_open_failed(err);
-    sl_bytes_wipe(&plbco);
-    return r < 0 ? sl_error_wrap(err, r, "kid %.100s", packet->kid) : 0;
+    if (r == 0 && packet->wrap_type == SL_WRAP_A256CTR) {
+        r = sl_plbco_check(sl_bytes_span(&plbco));
+        if (r < 0)
+            r = r == -ENOMEM ? sl_error_oom(err) : sl_open_failed(err);
+    }
+    if (r < 0) {
+        sl_bytes_wipe(&plbco);
+        return sl_error_wrap(err, r, "kid %.100s", packet->kid);
+    }
+    *ret = plbco;
+    return 0;
 }
 
 static int check_kid(const char *kid, struct sl_error *err)
@@ -63,8 +66,8 @@ static int check_kid(const char *kid, struct sl_error *err)
     return r < 0 ? sl_error_wrap(err, r, "kid") : 0;
 }
 
-int sl_unwrap_packet(const struct sl_key_ring *ring, struct sl_span element,
-                     struct sl_layer_key *ret, struct sl_error *err)
+int sl_packet_unwrap(const struct sl_key_ring *ring, struct sl_span element,
+                     struct sl_bytes *ret_plbco, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_coco_packet) packet = {0};
     int r = sl_coco_packet_parse(element, &packet, err);
@@ -72,11 +75,11 @@ int sl_unwrap_packet(const struct sl_key_ring *ring, struct sl_span element,
         r = check_kid(packet.kid, err);
     if (r == 0)
         r = check_wrap_type(ring, &packet, err);
-    uint8_t kek[KEK_SIZE] = {0};
+    uint8_t kek[SL_KEK_SIZE] = {0};
     if (r == 0)
         r = fetch_kek(ring, packet.kid, kek, err);
     if (r == 0)
-        r = open_packet(&packet, kek, ret, err);
+        r = open_packet(&packet, kek, ret_plbco, err);
     sl_wipe(kek, sizeof(kek));
     return r;
 }

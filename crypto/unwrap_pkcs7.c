@@ -43,8 +43,7 @@ static bool is_ours(const struct sl_key_ring *ring, const struct sl_pkcs7_recipi
     return ring->n_certs == 0;
 }
 
-static int open_content(const struct sl_pkcs7 *message, struct sl_span key,
-                        struct sl_layer_key *ret)
+static int open_content(const struct sl_pkcs7 *message, struct sl_span key, struct sl_bytes *ret)
 {
     struct sl_bytes plbco = {0};
     struct sl_span content = sl_bytes_span(&message->content);
@@ -52,13 +51,16 @@ static int open_content(const struct sl_pkcs7 *message, struct sl_span key,
                 ? sl_aes_gcm_open_appended(key, message->iv, content, &plbco, NULL)
                 : sl_aes_cbc_open(key, message->iv, content, &plbco, NULL);
     if (r == 0)
-        r = sl_plbco_parse(sl_bytes_span(&plbco), ret, NULL);
-    sl_bytes_wipe(&plbco);
+        r = sl_plbco_check(sl_bytes_span(&plbco));
+    if (r == 0)
+        *ret = plbco;
+    else
+        sl_bytes_wipe(&plbco);
     return r;
 }
 
 static int try_key(const struct sl_pkcs7 *message, const struct sl_pkcs7_recipient *recipient,
-                   EVP_PKEY *key, struct sl_layer_key *ret, struct sl_error *err)
+                   EVP_PKEY *key, struct sl_bytes *ret, struct sl_error *err)
 {
     struct sl_bytes cek = {0};
     int r = recipient->transport == SL_PKCS7_RSA_PKCS1
@@ -76,7 +78,7 @@ static int try_key(const struct sl_pkcs7 *message, const struct sl_pkcs7_recipie
 }
 
 static int try_all(const struct sl_key_ring *ring, const struct sl_pkcs7 *message,
-                   struct sl_layer_key *ret, struct sl_error *err)
+                   struct sl_bytes *ret, struct sl_error *err)
 {
     int failure = sl_unwrap_no_key(
         err, ring->n_certs ? "no recipient has issuer and serial of a certificate given"
@@ -96,7 +98,7 @@ static int try_all(const struct sl_key_ring *ring, const struct sl_pkcs7 *messag
 }
 
 int sl_unwrap_pkcs7(const struct sl_key_ring *ring, struct sl_span element,
-                    struct sl_layer_key *ret, struct sl_error *err)
+                    struct sl_bytes *ret_plbco, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_pkcs7) message;
     int r = sl_pkcs7_parse(element, &message, err);
@@ -105,5 +107,5 @@ int sl_unwrap_pkcs7(const struct sl_key_ring *ring, struct sl_span element,
     if (ring->n_keys == 0)
         return sl_unwrap_no_key(err,
                                 "missing private key needed for decryption (--decryption-key)");
-    return try_all(ring, &message, ret, err);
+    return try_all(ring, &message, ret_plbco, err);
 }

@@ -28,12 +28,14 @@ static int give_sample_kek(void *arg, const char *kid, uint8_t ret[32], struct s
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     SL_AUTO(sl_key_ring) ring = NULL;
-    struct sl_layer_key key = {0};
+    struct sl_bytes plbco = {0};
     struct sl_error err;
     if (sl_key_ring_new(&ring, &err) < 0)
         return 0;
     sl_key_ring_set_kek_lookup(ring, give_sample_kek, NULL);
     sl_key_ring_allow_a256ctr(ring, true);
-    (void)sl_unwrap_packet(ring, (struct sl_span){data, size}, &key, &err);
+    if (sl_packet_unwrap(ring, (struct sl_span){data, size}, &plbco, &err) == 0 && !plbco.data)
+        abort();
+    sl_bytes_wipe(&plbco);
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whoever writes the manifest controls these bytes: lines NAME=VALUE are the annotations of a
- * layer, unwrapped with an empty key ring. */
+ * layer, looked at and unwrapped with an empty key ring. */
 #include "sluice/key_unwrap.h"
 
 #include <stdlib.h>
@@ -27,6 +27,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (sl_enc_annotations_parse(pairs, n, &a, &err) < 0 || sl_key_ring_new(&ring, &err) < 0)
         return 0;
+    struct sl_wrapped_key_info info;
+    for (size_t i = 0; sl_enc_annotations_info(a, i, &info, &err) == 1; i++)
+        if (!info.protocol || !memchr(info.kid, 0, sizeof(info.kid)))
+            abort();
     if (sl_key_ring_unwrap(ring, a, &key, NULL, &err) == 0)
         abort();
     return 0;

@@ -6,9 +6,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct sl_layer_key key = {0};
+    struct sl_bytes plbco = {0};
     struct sl_error err;
-    if (sl_unwrap_pkcs7(fuzz_key_ring(), (struct sl_span){data, size}, &key, &err) == 0)
+    if (sl_unwrap_pkcs7(fuzz_key_ring(), (struct sl_span){data, size}, &plbco, &err) == 0)
         abort();
     return 0;
 }

@@ -4,6 +4,7 @@
 #include "key_ring.h"
 
 #include "key_vectors.h"
+#include "unwrap_element.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -23,7 +24,7 @@ static int unwrap(const char *text, const char *key1, const char *key2, struct s
         assert_ok(sl_key_ring_add_spec(ring, key1, NULL));
     if (key2)
         assert_ok(sl_key_ring_add_spec(ring, key2, NULL));
-    return sl_unwrap_jwe(ring, sl_span_of(text), ret, err);
+    return unwrap_element(sl_unwrap_jwe, ring, sl_span_of(text), ret, err);
 }
 
 static char *replace(const char *text, const char *from, const char *to)

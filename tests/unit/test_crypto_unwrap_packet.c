@@ -3,6 +3,7 @@
 #include "key_ring.h"
 
 #include "key_vectors.h"
+#include "unwrap_element.h"
 
 /* The constant key of the sample key broker. */
 static const char sample_kek[] = "2Zt3BbC6ehaClbOjNnJwsN2bNxv1FMqLm6fwozcR2uo=";
@@ -33,7 +34,7 @@ static int unwrap(const char *text, struct broker *broker, bool allow_ctr, struc
     if (broker)
         sl_key_ring_set_kek_lookup(ring, give_sample_kek, broker);
     sl_key_ring_allow_a256ctr(ring, allow_ctr);
-    return sl_unwrap_packet(ring, sl_span_of(text), ret, err);
+    return unwrap_element(sl_packet_unwrap, ring, sl_span_of(text), ret, err);
 }
 
 static void packet_p1_published_opens(void **state)

@@ -3,6 +3,7 @@
 #include "key_ring.h"
 
 #include "key_vectors.h"
+#include "unwrap_element.h"
 
 #include <openssl/pem.h>
 
@@ -48,7 +49,7 @@ static int unwrap(struct sl_span der, const char *key, const struct sl_bytes *ce
         assert_ok(sl_key_ring_add_spec(ring, key, NULL));
     if (cert)
         assert_ok(sl_key_bytes_add(ring, sl_bytes_span(cert), NULL, NULL));
-    return sl_unwrap_pkcs7(ring, der, ret, err);
+    return unwrap_element(sl_unwrap_pkcs7, ring, der, ret, err);
 }
 
 static void pkcs7_both_published_forms_open(void **state)
