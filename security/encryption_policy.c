@@ -292,12 +292,9 @@ const struct sl_encryption_rule *
 sl_encryption_policy_find(const struct sl_encryption_policy *policy, const char *name)
 {
     const struct sl_encryption_rule *rule = rule_of(policy, "", name, strlen(name));
-    /* A host cannot have this; "oci:" and the root directory, which is no scope, can. */
-    const char *root = strstr(name, ":/");
-    size_t shortest = root ? (size_t)(root + 1 - name) : 0;
-    for (size_t len = repository_len(name); !rule && len > shortest; len = parent_len(name, len))
+    for (size_t len = repository_len(name); !rule && len > 0; len = parent_len(name, len))
         rule = rule_of(policy, "", name, len);
-    if (!rule && !root)
+    if (!rule)
         rule = find_domain(policy, name);
     return rule ? rule : &policy->rules[0];
 }

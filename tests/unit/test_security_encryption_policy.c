@@ -86,13 +86,14 @@ static void find_layout_goes_up_its_directories(void **state)
         {"oci:/srv/images/app:2", "oci:/srv/images"},
         {"oci:/srv/images/app@" DIGEST, "oci:/srv/images"},
         {"oci:/srv/images:1", "oci:/srv/images"},
-        {"oci:/srv/imagesapp:1", ""},
+        {"oci:/srv/imagesapp:1", "oci:"},
         {"oci:/srv/a@b/c:1", "oci:/srv/a@b"},
-        {"oci:/srv.d/x:1", ""},
-        {"oci:/srv", ""},
-        {"oci:/", ""},
+        {"oci:/srv.d/x:1", "oci:"},
+        {"oci:/srv", "oci:"},
+        {"oci:/", "oci:"},
+        {"oci/srv:1", ""},
     };
-    assert_scopes("oci:/srv/images oci:/srv/images/app:1 oci:/srv/a@b oci *.d", cases,
+    assert_scopes("oci:/srv/images oci:/srv/images/app:1 oci:/srv/a@b oci: *.d", cases,
                   sizeof(cases) / sizeof(cases[0]));
 }
 
