@@ -27,13 +27,15 @@ struct sl_answer_cache {
     pthread_cond_t settled;
     struct entry *entries; /* under way or kept */
     size_t n_kept;
+    bool keeps_refusals;
 };
 
-int sl_answer_cache_new(struct sl_answer_cache **ret, struct sl_error *err)
+int sl_answer_cache_new(bool keeps_refusals, struct sl_answer_cache **ret, struct sl_error *err)
 {
     struct sl_answer_cache *cache = calloc(1, sizeof(*cache));
     if (!cache)
         return sl_error_oom(err);
+    cache->keeps_refusals = keeps_refusals;
     (void)pthread_mutex_init(&cache->lock, NULL);
     (void)pthread_cond_init(&cache->settled, NULL);
     *ret = cache;
@@ -92,12 +94,18 @@ static void unlink_entry(struct sl_answer_cache *cache, struct entry *entry)
     *p = entry->next;
 }
 
-/* Whether it would be answered the same again. */
-static bool is_verdict(int r, const struct sl_error *error)
+/* Whether somebody was asked and said no. */
+static bool is_refusal(enum sl_errc code)
 {
-    return r == 0 || error->code == SL_E_AUTH || error->code == SL_E_FORMAT ||
-           error->code == SL_E_INTEGRITY || error->code == SL_E_POLICY ||
-           error->code == SL_E_UNSUPPORTED;
+    return code == SL_E_AUTH || code == SL_E_FORMAT || code == SL_E_INTEGRITY ||
+           code == SL_E_POLICY || code == SL_E_UNSUPPORTED;
+}
+
+static bool is_worth_keeping(const struct sl_answer_cache *cache, const struct entry *entry)
+{
+    if (cache->n_kept >= ENTRIES_MAX)
+        return false;
+    return entry->result == 0 || (cache->keeps_refusals && is_refusal(entry->error.code));
 }
 
 static void settle(struct sl_answer_cache *cache, struct entry *entry, struct sl_span answer)
@@ -111,7 +119,7 @@ static void settle(struct sl_answer_cache *cache, struct entry *entry, struct sl
         entry->answer_len = answer.len;
     }
     entry->is_settled = true;
-    entry->is_kept = is_verdict(entry->result, &entry->error) && cache->n_kept < ENTRIES_MAX;
+    entry->is_kept = is_worth_keeping(cache, entry);
     if (entry->is_kept)
         cache->n_kept++;
     else

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One request for each question, however many ask it at once. What was answered, and what was
- * refused, is kept in locked memory until the cache is freed; that somebody could not be asked is
- * told to those who waited, and the next one tries again.
+ * One request for each question, however many ask it at once. What was answered is kept in locked
+ * memory until the cache is freed, and what was refused if the cache is told so; any other failure
+ * is told to those who waited, and the next one asks again.
  */
 #pragma once
 
 #include "sluice/core/bytes.h"
 
 struct sl_answer_cache;
-SL_MUST_CHECK int sl_answer_cache_new(struct sl_answer_cache **ret, struct sl_error *err);
+SL_MUST_CHECK int sl_answer_cache_new(bool keeps_refusals, struct sl_answer_cache **ret,
+                                      struct sl_error *err);
 /* Wipes. Nobody may be asking. */
 struct sl_answer_cache *sl_answer_cache_free(struct sl_answer_cache *cache);
 SL_DEFINE_AUTO(sl_answer_cache, sl_answer_cache_free)

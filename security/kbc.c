@@ -42,7 +42,7 @@ int sl_kbc_open(const struct sl_kbc_options *options, struct sl_kbc **ret, struc
     const char *uri = NULL;
     int r = find_broker(options->selection, &kbc->broker, &uri, err);
     if (r == 0)
-        r = sl_answer_cache_new(&kbc->keks, err);
+        r = sl_answer_cache_new(/* keeps_refusals= */ true, &kbc->keks, err);
     if (r == 0)
         r = kbc->broker->open(options, uri, &kbc->data, err);
     if (r < 0)

@@ -203,7 +203,7 @@ int sl_providers_parse(struct sl_span json, struct sl_providers **ret, struct sl
     if (!providers)
         return sl_error_oom(err);
     providers->deadline_ms = SL_PROVIDER_DEADLINE_MS;
-    r = sl_answer_cache_new(&providers->unwrapped, err);
+    r = sl_answer_cache_new(/* keeps_refusals= */ false, &providers->unwrapped, err);
     if (r < 0)
         return r;
     r = add_providers(providers, sl_json_root(doc), err);

@@ -112,8 +112,9 @@ static int add_entries(struct sl_offline_table *table, const struct sl_json *roo
         r = decode(table, name, sl_json_string(sl_json_at(root, i)), &value, err);
         if (r == 0 && is_picked(pick, value.len)) {
             if (find(table, n_before, name))
-                sl_log(SL_LOG_WARN, "%s %.100s is defined twice; the later file wins", table->noun,
-                       name);
+                sl_log(SL_LOG_WARN,
+                       "offline-fs-kbc: %s %.100s is defined twice; the later file wins",
+                       table->noun, name);
             r = keep(table, name, sl_bytes_span(&value), err);
         }
         sl_bytes_wipe(&value);

@@ -26,12 +26,17 @@ static int consult(void *arg, struct sl_bytes *ret, struct sl_error *err)
     return sl_bytes_append(ret, sl_span_of("yes"), 3, err);
 }
 
-static struct sl_answer_cache *new_cache(void)
+static struct sl_answer_cache *new_cache_that(bool keeps_refusals)
 {
     struct sl_answer_cache *cache = NULL;
     struct sl_error err = {0};
-    assert_done(sl_answer_cache_new(&cache, &err));
+    assert_done(sl_answer_cache_new(keeps_refusals, &cache, &err));
     return cache;
+}
+
+static struct sl_answer_cache *new_cache(void)
+{
+    return new_cache_that(/* keeps_refusals= */ true);
 }
 
 static int get(struct sl_answer_cache *cache, const char *question, struct oracle *o,
@@ -61,7 +66,7 @@ static void answer_is_asked_once_and_kept(void **state)
     assert_int_equal(o.asked, 3);
 }
 
-static void verdict_is_kept_and_failure_to_ask_is_not(void **state)
+static void refusal_is_kept_on_demand_and_failure_to_ask_is_not(void **state)
 {
     (void)state;
     static const struct {
@@ -70,14 +75,15 @@ static void verdict_is_kept_and_failure_to_ask_is_not(void **state)
     } cases[] = {{SL_E_AUTH, 1},      {SL_E_FORMAT, 1},  {SL_E_INTEGRITY, 1},
                  {SL_E_POLICY, 1},    {SL_E_NETWORK, 3}, {SL_E_SYSTEM, 3},
                  {SL_E_CANCELLED, 3}, {SL_E_LIMIT, 3},   {SL_E_UNSUPPORTED, 1}};
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        SL_AUTO(sl_answer_cache) cache = new_cache();
-        struct oracle o = {.failure = cases[i].code};
+    for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+        bool keeps_refusals = i % 2;
+        SL_AUTO(sl_answer_cache) cache = new_cache_that(keeps_refusals);
+        struct oracle o = {.failure = cases[i / 2].code};
         struct sl_error err = {0};
         struct sl_bytes answer = {0};
         for (int n = 0; n < 3; n++)
-            assert_error(get(cache, "a", &o, &answer, &err), ENOKEY, cases[i].code, "no, ");
-        assert_int_equal(o.asked, cases[i].asked);
+            assert_error(get(cache, "a", &o, &answer, &err), ENOKEY, cases[i / 2].code, "no, ");
+        assert_int_equal(o.asked, keeps_refusals ? cases[i / 2].asked : 3);
         assert_null(answer.data);
     }
 }
@@ -187,7 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answer_is_asked_once_and_kept),
-        cmocka_unit_test(verdict_is_kept_and_failure_to_ask_is_not),
+        cmocka_unit_test(refusal_is_kept_on_demand_and_failure_to_ask_is_not),
         cmocka_unit_test(refusal_may_be_ignored_by_who_asks),
         cmocka_unit_test(questions_above_the_limit_are_asked_each_time),
         cmocka_unit_test(many_threads_make_one_request),
