@@ -103,6 +103,7 @@ static int load_extras(struct offline *o, const char *list, struct sl_error *err
 /* Keys must be somewhere; resources are missed when asked for. */
 static int load_files(struct offline *o, const struct sl_kbc_options *options, struct sl_error *err)
 {
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment */
     const char *extras = getenv(EXTRA_FILES_VARIABLE);
     bool has_extras = extras && extras[0];
     int r = load_keys(o, options->offline_keys, has_extras, err);

@@ -22,6 +22,10 @@ enum {
 static const struct sl_json_limits message_limits = {.size = SL_PROVIDER_MESSAGE_MAX,
                                                      .depth = MESSAGE_DEPTH};
 
+#define UNWRAP_HEAD                                                                                \
+    "{\"op\":\"keyunwrap\",\"keywrapparams\":{\"ec\":null,\"optsdata\":null},"                     \
+    "\"keyunwrapparams\":{\"dc\":"
+
 static const struct operation {
     const char *name;
     /* Where a request holds what it is about. */
@@ -30,11 +34,35 @@ static const struct operation {
     /* Where an answer holds what came of it. */
     const char *results, *result;
     size_t result_max;
+    /* Of our own requests: what stands before the config and behind the payload. */
+    const char *head, *tail;
 } operations[] = {
-    [SL_PROVIDER_WRAP] = {"keywrap", "keywrapparams", "ec", "optsdata", PLBCO_MAX, "keywrapresults",
-                          "annotation", PACKET_MAX},
-    [SL_PROVIDER_UNWRAP] = {"keyunwrap", "keyunwrapparams", "dc", "annotation", PACKET_MAX,
-                            "keyunwrapresults", "optsdata", PLBCO_MAX},
+    [SL_PROVIDER_WRAP] =
+        {
+            .name = "keywrap",
+            .params = "keywrapparams",
+            .config = "ec",
+            .payload = "optsdata",
+            .payload_max = PLBCO_MAX,
+            .results = "keywrapresults",
+            .result = "annotation",
+            .result_max = PACKET_MAX,
+            .head = "{\"op\":\"keywrap\",\"keywrapparams\":{\"ec\":",
+            .tail = "\"},\"keyunwrapparams\":{\"dc\":null,\"annotation\":null}}",
+        },
+    [SL_PROVIDER_UNWRAP] =
+        {
+            .name = "keyunwrap",
+            .params = "keyunwrapparams",
+            .config = "dc",
+            .payload = "annotation",
+            .payload_max = PACKET_MAX,
+            .results = "keyunwrapresults",
+            .result = "optsdata",
+            .result_max = PLBCO_MAX,
+            .head = UNWRAP_HEAD,
+            .tail = "\"}}",
+        },
 };
 
 /* The reader's own message is not asked for: it may quote, and these texts hold keys. */
@@ -153,6 +181,7 @@ static int write_config(enum sl_provider_op op, const char *name, const char *pa
 int sl_provider_request_write(enum sl_provider_op op, const char *name, const char *params,
                               struct sl_span payload, struct sl_bytes *ret, struct sl_error *err)
 {
+    const struct operation *o = &operations[op];
     SL_AUTO_DONE(sl_bytes) config = {0};
     int r = write_config(op, name, params, &config, err);
     if (r < 0)
@@ -160,23 +189,10 @@ int sl_provider_request_write(enum sl_provider_op op, const char *name, const ch
     SL_AUTO_SECRET base64 = sl_base64_encode(payload);
     if (!base64)
         return sl_error_oom(err);
-    const char *const c = (const char *)config.data;
-    const char *const wrap[] = {"{\"op\":\"keywrap\",\"keywrapparams\":{\"ec\":",
-                                c,
-                                ",\"optsdata\":\"",
-                                base64,
-                                "\"},\"keyunwrapparams\":{\"dc\":null,\"annotation\":null}}",
-                                NULL};
-    const char *const unwrap[] = {
-        "{\"op\":\"keyunwrap\",\"keywrapparams\":{\"ec\":null,\"optsdata\":null},"
-        "\"keyunwrapparams\":{\"dc\":",
-        c,
-        ",\"annotation\":\"",
-        base64,
-        "\"}}",
-        NULL};
+    const char *const texts[] = {
+        o->head, (const char *)config.data, ",\"", o->payload, "\":\"", base64, o->tail, NULL};
     struct sl_bytes b = {0};
-    r = append_texts(&b, op == SL_PROVIDER_WRAP ? wrap : unwrap, err);
+    r = append_texts(&b, texts, err);
     if (r < 0)
         sl_bytes_wipe(&b);
     else

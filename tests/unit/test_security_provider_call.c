@@ -67,7 +67,8 @@ static void cmd_is_asked_again_for_other_elements_and_params(void **state)
     (void)state;
     static const struct {
         const char *params, *element;
-    } asks[] = {{NULL, "element"}, {"", "element"}, {"p", "element"}, {"p", "elemen"}, {NULL, ""}};
+    } asks[] = {
+        {NULL, "element"}, {"", "element"}, {"p", "element"}, {"p", "elements"}, {NULL, ""}};
     SCRATCH_DIR dir = scratch_make();
     SL_AUTO(sl_providers)
     providers = scripted(&dir, "cat > /dev/null; echo x >> calls; echo '" ANSWER "'\n");
