@@ -52,6 +52,8 @@ void sl_connection_close(struct sl_connection *c)
 {
     if (c->fd < 0)
         return;
+    /* close() alone would not do: a child between fork and exec may hold the socket for a while. */
+    (void)epoll_ctl(c->server->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
     close(c->fd);
     c->fd = -1;
     sl_calls_abandon(c, NULL);

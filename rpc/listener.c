@@ -3,13 +3,20 @@
 
 #include <fcntl.h>
 #include <libgen.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BACKLOG = 128 }; /* connections that wait to be accepted */
+enum {
+    BACKLOG = 128,    /* connections that wait to be accepted */
+    LOCK_TRIES = 200, /* for the folder of a socket, which any reader can lock for ever */
+    LOCK_PAUSE_MS = 10,
+};
 
 /* What stands before an address, and what it means. */
 static const struct scheme {
@@ -52,6 +59,21 @@ static int open_folder(const char *path, struct sl_error *err)
     return sl_steal_fd(&fd);
 }
 
+/* Or two servers could both find the old socket stale, and the second remove what the first has
+ * made. */
+static int lock_folder(int folder, const char *path, struct sl_error *err)
+{
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(folder, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return sl_error_system(err, errno, "cannot lock the folder of %s", path);
+        poll(NULL, 0, LOCK_PAUSE_MS);
+    }
+    return sl_error_set(err, SL_E_SYSTEM, EBUSY, "somebody else holds the lock of the folder of %s",
+                        path);
+}
+
 /* Removes a socket file that nobody listens on. */
 static int remove_stale(const struct sl_address *address, struct sl_error *err)
 {
@@ -81,8 +103,6 @@ static int bind_and_listen(struct sl_listener *listener, struct sl_error *err)
     return 0;
 }
 
-/* The folder is locked, or two servers could both find the old socket stale and the second remove
- * what the first has made. */
 static int listen_on_path(struct sl_listener *listener, struct sl_error *err)
 {
     const char *path = sl_address_path(&listener->address);
@@ -90,9 +110,9 @@ static int listen_on_path(struct sl_listener *listener, struct sl_error *err)
     SL_AUTO_FD folder = open_folder(path, err);
     if (folder < 0)
         return folder;
-    if (flock(folder, LOCK_EX) < 0)
-        return sl_error_system(err, errno, "cannot lock the folder of %s", path);
-    int r = remove_stale(&listener->address, err);
+    int r = lock_folder(folder, path, err);
+    if (r == 0)
+        r = remove_stale(&listener->address, err);
     /* The kernel gives the socket's file the mode of the socket: it is private from the start. */
     if (r == 0 && fchmod(listener->fd, S_IRUSR | S_IWUSR) < 0)
         r = sl_error_system(err, errno, "cannot make a socket private");
@@ -169,11 +189,14 @@ static bool is_welcome(int fd)
 
 int sl_listener_accept(const struct sl_listener *listener)
 {
+    const int on = 1;
     SL_AUTO_FD fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return errno == EWOULDBLOCK ? -EAGAIN : -errno;
     if (listener->address.name.ss_family == AF_UNIX && !is_welcome(fd))
         return -EACCES;
+    if (listener->address.name.ss_family == AF_INET || listener->address.name.ss_family == AF_INET6)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     return sl_steal_fd(&fd);
 }
 

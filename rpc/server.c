@@ -155,8 +155,11 @@ static void handle(struct sl_rpc_server *server, const struct epoll_event *event
 
 static void close_listeners(struct sl_rpc_server *server)
 {
-    for (size_t i = 0; i < server->n_listeners; i++)
-        sl_listener_close(&server->listeners[i].listener);
+    for (size_t i = 0; i < server->n_listeners; i++) {
+        struct sl_listener *listener = &server->listeners[i].listener;
+        (void)epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, listener->fd, NULL);
+        sl_listener_close(listener);
+    }
     server->n_listeners = 0;
 }
 

@@ -238,6 +238,8 @@ static int ask(struct link *link, const struct sl_client_question *question,
     SL_AUTO_DONE(sl_ttrpc_reader) reader = {0};
     struct sl_bytes frame = {0};
     uint32_t stream = link->stream;
+    if (request.timeout_ns == 0)
+        return sl_error_set(err, SL_E_NETWORK, ETIMEDOUT, "no time left to ask");
     int r = sl_ttrpc_request_frame(stream, &request, &frame, err);
     if (r < 0)
         return r;

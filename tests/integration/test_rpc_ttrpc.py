@@ -3,6 +3,7 @@
 """ttrpc against an independent one (tests/support/ttrpc.py), both ways."""
 
 import concurrent.futures
+import fcntl
 import os
 import shutil
 import socket
@@ -109,12 +110,13 @@ class Answering(RpcCase):
         self.assertEqual(client.call(SERVICE, "Echo", b"still"), b"still")
 
     def test_a_request_cut_at_every_byte_is_answered(self):
-        client = self.dial(self.serve())
-        client.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        server = self.serve()
+        client, other = self.dial(server), self.dial(server)
         for cut in range(1, 44):
             whole = ttrpc.frame(client.stream, ttrpc.REQUEST, ttrpc.request(SERVICE, "Echo", b"abc"))
             client.connection.sendall(whole[:cut])
-            # An answer on another connection proves that the first piece was read before the rest.
+            self.assertEqual(other.call(SERVICE, "Echo", b"the first piece was read"),
+                             b"the first piece was read")
             client.connection.sendall(whole[cut:])
             self.assertEqual(client.wait(client.stream), b"abc")
             client.stream += 2
@@ -333,6 +335,14 @@ class Listening(RpcCase):
             server.stop()
             self.assertTrue(os.path.exists(self.path))
 
+    def test_locked_folder_is_waited_for_and_named(self):
+        folder = os.open(self.folder, os.O_RDONLY)
+        self.addCleanup(os.close, folder)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        self.assertIn("somebody else holds the lock of the folder of " + self.path,
+                      self.fails("ttrpc+unix://" + self.path))
+        self.assertEqual(os.listdir(self.folder), [])
+
     def test_folder_that_others_may_write_is_refused(self):
         os.chmod(self.folder, 0o777)
         self.assertIn("others may write to", self.fails("ttrpc+unix://" + self.path))
@@ -449,6 +459,12 @@ class Asking(RpcCase):
             with ttrpc.dial("unix://" + self.path):
                 (line,) = self.ask("x", deadline_ms=50)
                 self.assertRegex(line, "^-1 network ETIMEDOUT ")
+
+    def test_no_time_is_no_call(self):
+        server = self.answer()
+        for deadline in (0, -5):
+            self.assertRegex(self.ask("x", deadline_ms=deadline)[0], "^-1 network ETIMEDOUT ")
+        self.assertEqual(server.requests, [])
 
     def test_nobody_there_is_said(self):
         self.assertRegex(self.ask("x")[0], "^-1 network ENOENT .*cannot connect")
