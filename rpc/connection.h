@@ -33,6 +33,9 @@ struct sl_wire_ops {
     /* True when a request has begun to come and is not complete: the peer has a limited time to go
      * on. May be NULL. */
     bool (*is_partial)(const struct sl_wire *wire);
+    /* Bytes that wait to be sent, also those the peer gives no room for: a peer that leaves too
+     * many or lets them wait too long is cut off. May be NULL. */
+    size_t (*pending)(const struct sl_wire *wire);
     void (*close)(struct sl_wire *wire); /* frees; wipes what may be secret */
 };
 

@@ -9,13 +9,13 @@
 #include <string.h>
 
 enum {
-    STREAMS_MAX = 128,           /* calls of a connection side by side */
-    HELD_MAX = 32 * 1024 * 1024, /* bytes of requests and answers a connection may pile up */
-    OUTPUT_SIZE = 64 * 1024,     /* collected for one send; the last frame may exceed it */
-    ACKS_MAX = 100,              /* of PING and SETTINGS, unsent, before it is a flood */
-    SETTINGS_MAX = 32,           /* entries of a SETTINGS frame */
-    CONTINUATIONS_MAX = 8,       /* frames of a header block */
-    RESETS_BURST = 256,          /* calls cancelled at once */
+    STREAMS_MAX = 128,                 /* calls of a connection side by side */
+    HELD_MAX = 2 * SL_RPC_MESSAGE_MAX, /* bytes of requests that a connection may pile up */
+    OUTPUT_SIZE = 64 * 1024,           /* collected for one send; the last frame may exceed it */
+    ACKS_MAX = 100,                    /* of PING and SETTINGS, unsent, before it is a flood */
+    SETTINGS_MAX = 32,                 /* entries of a SETTINGS frame */
+    CONTINUATIONS_MAX = 8,             /* frames of a header block */
+    RESETS_BURST = 256,                /* calls cancelled at once */
     RESETS_PER_SECOND = 64,
     FRAME_HEAD_SIZE = 9,
 };
@@ -35,7 +35,8 @@ struct grpc_wire {
     struct sl_connection *connection;
     nghttp2_session *session;
     struct stream *streams;
-    size_t held;
+    size_t held;   /* by requests */
+    size_t unsent; /* of answers */
     struct sl_bytes out;
     struct sl_error error; /* of a callback that failed */
     int error_r;
@@ -61,9 +62,11 @@ static struct stream *stream_new(struct grpc_wire *wire, int32_t id)
 static void stream_drop_bytes(struct grpc_wire *wire, struct stream *stream)
 {
     sl_grpc_request_done(&stream->request);
-    sl_bytes_wipe(&stream->answer);
     wire->held -= stream->held;
     stream->held = 0;
+    wire->unsent -= stream->answer.len - stream->sent;
+    sl_bytes_wipe(&stream->answer);
+    stream->sent = 0;
 }
 
 static void stream_free(struct grpc_wire *wire, struct stream *stream)
@@ -136,6 +139,7 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     stream->sent += len;
+    wire->unsent -= len;
     if (stream->sent == stream->answer.len)
         stream_drop_bytes(wire, stream);
     return 0;
@@ -174,6 +178,7 @@ static int answer_with(struct grpc_wire *wire, struct stream *stream, struct sl_
                        struct sl_error *err)
 {
     int r = sl_grpc_body_append(&stream->answer, message, err);
+    wire->unsent += stream->answer.len;
     if (r < 0)
         return r;
     nghttp2_nv headers[] = {header(":status", "200"), header("content-type", "application/grpc")};
@@ -192,7 +197,7 @@ static int answer(struct sl_wire *base, uint32_t id, enum sl_rpc_status status,
         return 0;
     if (status != SL_RPC_OK)
         return refuse(wire, stream, status, message, err);
-    if (message.len > SL_RPC_MESSAGE_MAX || !stream_hold(wire, stream, message.len))
+    if (message.len > SL_RPC_MESSAGE_MAX)
         return refuse(wire, stream, SL_RPC_RESOURCE_EXHAUSTED,
                       sl_span_of("the answer is too large"), err);
     return answer_with(wire, stream, message, err);
@@ -445,6 +450,12 @@ static bool is_partial(const struct sl_wire *base)
     return stream;
 }
 
+static size_t pending(const struct sl_wire *base)
+{
+    const struct grpc_wire *wire = (const struct grpc_wire *)base;
+    return wire->unsent + wire->out.len;
+}
+
 const struct sl_wire_ops sl_grpc_wire = {
     .name = "grpc",
     .open = open_wire,
@@ -454,5 +465,6 @@ const struct sl_wire_ops sl_grpc_wire = {
     .shut = shut,
     .is_idle = is_idle,
     .is_partial = is_partial,
+    .pending = pending,
     .close = close_wire,
 };
