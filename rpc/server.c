@@ -121,7 +121,7 @@ static bool make_room(struct sl_rpc_server *server)
     if (server->n_connections < server->limits.connections)
         return true;
     LIST_FOREACH(c, &server->connections, all)
-    if (c->fd >= 0 && c->n_calls == 0 && (!oldest || c->idle_since < oldest->idle_since))
+    if (c->fd >= 0 && c->n_calls == 0 && (!oldest || c->idle_since <= oldest->idle_since))
         oldest = c;
     if (oldest)
         sl_connection_close(oldest);

@@ -4,10 +4,7 @@
 #include "address.h"
 #include "client.h"
 #include "clock.h"
-#include "message_memory.h"
-#include "ttrpc_frame.h"
-
-#include "ttrpc.pb-c.h"
+#include "ttrpc_answer.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -200,21 +197,6 @@ static int send_all(int fd, struct sl_span bytes, int64_t deadline, struct sl_er
     return 0;
 }
 
-static int check_header(const struct sl_ttrpc_reader *reader, uint32_t stream, struct sl_error *err)
-{
-    const struct sl_ttrpc_header *header = &reader->header;
-    if (reader->n_head < SL_TTRPC_HEADER)
-        return 0;
-    if (header->type != SL_TTRPC_RESPONSE || header->stream != stream)
-        return sl_error_set(err, SL_E_NETWORK, EPROTO,
-                            "the answer has type %u and stream %u instead of %d and %u",
-                            header->type, header->stream, SL_TTRPC_RESPONSE, stream);
-    if (sl_ttrpc_reader_is_too_long(reader))
-        return sl_error_set(err, SL_E_NETWORK, EPROTO, "the answer says it has %u bytes, over %d",
-                            header->length, SL_RPC_MESSAGE_MAX);
-    return 0;
-}
-
 /* 1 once the frame is complete. */
 static int receive_some(int fd, uint32_t stream, struct sl_ttrpc_reader *reader,
                         struct sl_error *err)
@@ -227,13 +209,9 @@ static int receive_some(int fd, uint32_t stream, struct sl_ttrpc_reader *reader,
         return fail(err, errno, "cannot receive the answer");
     if (n == 0)
         return sl_error_set(err, SL_E_NETWORK, ECONNRESET, "the server hung up without an answer");
-    struct sl_span rest = {bytes, (size_t)n};
-    int r = sl_ttrpc_reader_take(reader, &rest, err);
-    int checked = r < 0 ? r : check_header(reader, stream, err);
-    if (checked == 0 && r > 0 && rest.len)
-        checked = sl_error_set(err, SL_E_NETWORK, EPROTO, "bytes follow the answer");
+    int r = sl_ttrpc_answer_take(reader, stream, (struct sl_span){bytes, (size_t)n}, err);
     sl_wipe(bytes, (size_t)n);
-    return checked < 0 ? checked : r;
+    return r;
 }
 
 static int receive_frame(int fd, uint32_t stream, int64_t deadline, struct sl_ttrpc_reader *reader,
@@ -246,34 +224,6 @@ static int receive_frame(int fd, uint32_t stream, int64_t deadline, struct sl_tt
             r = receive_some(fd, stream, reader, err);
     }
     return r < 0 ? r : 0;
-}
-
-static int copy_response(const Ttrpc__Response *response, struct sl_client_reply *ret,
-                         struct sl_error *err)
-{
-    struct sl_span payload = {response->payload.data, response->payload.len};
-    if (!response->status || response->status->code == SL_RPC_OK)
-        return sl_bytes_append(&ret->message, payload, SL_RPC_MESSAGE_MAX, err);
-    struct sl_span text = {response->status->message.data, response->status->message.len};
-    if (text.len > SL_RPC_STATUS_TEXT_MAX)
-        text.len = SL_RPC_STATUS_TEXT_MAX;
-    ret->status = (enum sl_rpc_status)response->status->code;
-    return sl_bytes_append(&ret->text, text, SL_RPC_STATUS_TEXT_MAX, err);
-}
-
-static int read_response(struct sl_span payload, struct sl_client_reply *ret, struct sl_error *err)
-{
-    struct sl_message_memory memory;
-    ProtobufCMessage *message = NULL;
-    sl_message_memory_init(&memory, payload.len);
-    int r = sl_message_unpack(&ttrpc__response__descriptor, payload, &memory, &message, err);
-    if (r < 0) {
-        struct sl_error reason = err ? *err : (struct sl_error){0};
-        return sl_error_set(err, SL_E_NETWORK, EPROTO, "the answer is nonsense: %s", reason.msg);
-    }
-    r = copy_response((Ttrpc__Response *)message, ret, err);
-    protobuf_c_message_free_unpacked(message, &memory.allocator);
-    return r;
 }
 
 static int ask(struct link *link, const struct sl_client_question *question,
@@ -298,7 +248,7 @@ static int ask(struct link *link, const struct sl_client_question *question,
     if (r < 0)
         return r;
     link->stream += 2;
-    return read_response(sl_ttrpc_reader_payload(&reader), ret, err);
+    return sl_ttrpc_answer_read(&reader, ret, err);
 }
 
 static int ttrpc_call(struct sl_client_wire *wire, const struct sl_client_question *question,
