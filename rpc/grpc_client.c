@@ -20,6 +20,7 @@ struct grpc_client {
     struct sl_client_wire base;
     struct sl_grpc_target target;
     bool has_tls, is_unverified;
+    bool is_fresh_each_time; /* see needs_fresh_connections() */
     char *root_ca_file, *cert_file, *key_file;
     char *origin;         /* of URLs: "https://HOST:PORT" */
     char *connect_to;     /* where to, when the origin is another name; or NULL */
@@ -121,6 +122,8 @@ static void set_server(const struct grpc_client *client, struct transfer *t,
         (void)curl_easy_setopt(t->easy, CURLOPT_UNIX_SOCKET_PATH, client->target.socket_path);
     if (connect_to)
         (void)curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, connect_to);
+    if (client->is_fresh_each_time)
+        (void)curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
     if (client->has_tls)
         set_tls(client, t->easy);
 }
@@ -319,6 +322,12 @@ static int set_origin(struct grpc_client *client, const char *server_name, struc
     return client->connect_to ? 0 : sl_error_oom(err);
 }
 
+/* libcurl 7.88 sends a second preface when it uses a connection without TLS again. */
+static bool needs_fresh_connections(const struct grpc_client *client)
+{
+    return !client->has_tls && curl_version_info(CURLVERSION_NOW)->version_num < 0x080000;
+}
+
 static int open_client(const char *target, const struct sl_rpc_tls *tls,
                        struct sl_client_wire **ret, struct sl_error *err)
 {
@@ -340,6 +349,7 @@ static int open_client(const char *target, const struct sl_rpc_tls *tls,
         close_client(&client->base);
         return r;
     }
+    client->is_fresh_each_time = needs_fresh_connections(client);
     *ret = &client->base;
     return 0;
 }
