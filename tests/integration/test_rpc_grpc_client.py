@@ -300,7 +300,8 @@ class FoulServer(ClientCase):
         for _ in range(6):
             answer += raw_http2.frame(9, 0, 1, raw_http2.header_block(*filler))
         answer += raw_http2.frame(9, raw_http2.END_HEADERS, 1)
-        line = self.one(answer)
+        # libcurl may drop them and wait for better ones.
+        line = self.ask(self.answer(answer), "x", deadline_ms=300)[0]
         self.assertEqual(line.split(" ")[:2], ["-1", "network"], line)
 
     def test_peer_that_hangs(self):

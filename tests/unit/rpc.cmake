@@ -4,3 +4,4 @@ sl_add_unit_test(rpc grpc_wire
           ${PROJECT_SOURCE_DIR}/tests/support/http2_peer.c
   PRIVATE PkgConfig::NGHTTP2)
 sl_add_unit_test(rpc grpc_format)
+sl_add_unit_test(rpc grpc_client)
