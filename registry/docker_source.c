@@ -83,7 +83,7 @@ static int try_endpoint(struct sl_docker_endpoint *ep, struct order *order, stru
     if (!url)
         return sl_error_oom(err);
     order->doc.url = url;
-    r = sl_docker_endpoint_get(ep, &order->doc, err);
+    r = sl_docker_endpoint_ask(ep, &order->doc, err);
     order->doc.url = NULL;
     if (r < 0) {
         /* Nothing of a failed answer reaches the next place. */
