@@ -17,6 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    PATIENCE_MS = 5 * 1000, /* after the end, for the place of an upload that is to be taken back */
+};
+
 /* Where an upload is; the requests are in flight for the length of their step. */
 enum step {
     STEP_OPEN, /* waits for the endpoint */
@@ -39,6 +43,7 @@ struct docker_upload {
     enum step step;
     struct sl_registry_request req;
     struct sl_docker_waiter waiter;
+    struct sl_http_timer patience;     /* with the answer to a POST nobody needs any more */
     struct sl_registry_auth tidy_auth; /* deletion asks for a scope of its own */
     char *url, *location;
     struct sl_error put_error;
@@ -85,9 +90,7 @@ static void release_all(struct sl_buf *buf)
     }
 }
 
-static void take_back(struct docker_upload *u);
-
-static void fail(struct docker_upload *u, int r, const struct sl_error *err)
+static void note_failure(struct docker_upload *u, int r, const struct sl_error *err)
 {
     struct sl_error why = *err;
     if (why.code != SL_E_CANCELLED)
@@ -105,6 +108,13 @@ static void fail(struct docker_upload *u, int r, const struct sl_error *err)
     release_all(left);
     if (must_tell)
         tell(u, r, &why);
+}
+
+static void take_back(struct docker_upload *u);
+
+static void fail(struct docker_upload *u, int r, const struct sl_error *err)
+{
+    note_failure(u, r, err);
     take_back(u);
 }
 
@@ -213,11 +223,6 @@ static void in_place(struct docker_upload *u)
 }
 
 /* A PUT whose answer was lost is tried again, and then there is no such upload any more. */
-static bool may_be_in_place(const struct docker_upload *u, int r)
-{
-    return r == -ENOENT && u->req.fetch.retry.failures > 0;
-}
-
 static void ask_whether_in_place(struct docker_upload *u, int r, const struct sl_error *err)
 {
     char digest[SL_DIGEST_TEXT_MAX];
@@ -260,7 +265,10 @@ static void request_done(struct sl_registry_request *req, int r, const struct sl
                    err->msg);
         sl_auth_challenge_done(&u->tidy_auth.challenge);
         set_over(u);
-    } else if (u->step == STEP_PUT && may_be_in_place(u, r)) {
+    } else if (u->step == STEP_POST && u->r < 0) {
+        sl_http_loop_disarm(u->loop, &u->patience);
+        take_back(u);
+    } else if (u->step == STEP_PUT && r == -ENOENT) {
         ask_whether_in_place(u, r, err);
     } else if (u->step == STEP_HEAD && r == -ENOENT) {
         fail(u, u->put_r, &u->put_error);
@@ -343,14 +351,23 @@ static void run_wake(struct sl_http_job *job)
     }
 }
 
+static void patience_ends(struct sl_http_timer *timer)
+{
+    struct docker_upload *u = UPLOAD_OF(timer, patience);
+    sl_fetch_abort(&u->req.fetch, u->r, &u->err);
+}
+
 static void stop_now(void *arg)
 {
     struct docker_upload *u = arg;
     struct sl_error err;
-    if (u->step == STEP_DELETE || u->step == STEP_OVER)
+    if (u->step == STEP_DELETE || u->step == STEP_OVER || u->r < 0)
         return;
     int r = sl_error_set(&err, SL_E_CANCELLED, ECANCELED, "cancelled");
-    if (u->step == STEP_OPEN || u->step == STEP_COMMIT) {
+    if (u->step == STEP_POST) { /* its answer tells what to take back */
+        note_failure(u, r, &err);
+        sl_http_loop_arm(u->loop, &u->patience, PATIENCE_MS);
+    } else if (u->step == STEP_OPEN || u->step == STEP_COMMIT) {
         sl_http_loop_unpost(u->loop, &u->start);
         sl_docker_waiter_leave(&u->waiter);
         fail(u, r, &err);
@@ -453,6 +470,7 @@ static struct docker_upload *upload_new(struct sl_docker_endpoint *ep)
     u->loop = ep->registry->loop;
     u->start.run = run_start;
     u->wake.run = run_wake;
+    u->patience.fire = patience_ends;
     u->waiter.opened = opened;
     u->tail = &u->head;
     pthread_mutex_init(&u->lock, NULL);
