@@ -18,7 +18,7 @@
 #include <string.h>
 
 enum {
-    PATIENCE_MS = 5 * 1000, /* after the end, for the place of an upload that is to be taken back */
+    PATIENCE_MS = 5 * 1000, /* with a request that must be over before its upload is taken back */
 };
 
 /* Where an upload is; the requests are in flight for the length of their step. */
@@ -45,6 +45,7 @@ struct docker_upload {
     struct sl_docker_waiter waiter;
     struct sl_http_timer patience;     /* with the answer to a POST nobody needs any more */
     struct sl_registry_auth tidy_auth; /* deletion asks for a scope of its own */
+    bool is_stopped;                   /* closed, with the request of this step under way */
     char *url, *location;
     struct sl_error put_error;
     int put_r;
@@ -90,7 +91,9 @@ static void release_all(struct sl_buf *buf)
     }
 }
 
-static void note_failure(struct docker_upload *u, int r, const struct sl_error *err)
+static void take_back(struct docker_upload *u);
+
+static void fail(struct docker_upload *u, int r, const struct sl_error *err)
 {
     struct sl_error why = *err;
     if (why.code != SL_E_CANCELLED)
@@ -108,14 +111,13 @@ static void note_failure(struct docker_upload *u, int r, const struct sl_error *
     release_all(left);
     if (must_tell)
         tell(u, r, &why);
+    take_back(u);
 }
 
-static void take_back(struct docker_upload *u);
-
-static void fail(struct docker_upload *u, int r, const struct sl_error *err)
+static void fail_cancelled(struct docker_upload *u)
 {
-    note_failure(u, r, err);
-    take_back(u);
+    struct sl_error err;
+    fail(u, sl_error_set(&err, SL_E_CANCELLED, ECANCELED, "cancelled"), &err);
 }
 
 /* --- requests --- */
@@ -265,9 +267,9 @@ static void request_done(struct sl_registry_request *req, int r, const struct sl
                    err->msg);
         sl_auth_challenge_done(&u->tidy_auth.challenge);
         set_over(u);
-    } else if (u->step == STEP_POST && u->r < 0) {
+    } else if (u->is_stopped) {
         sl_http_loop_disarm(u->loop, &u->patience);
-        take_back(u);
+        fail_cancelled(u);
     } else if (u->step == STEP_PUT && r == -ENOENT) {
         ask_whether_in_place(u, r, err);
     } else if (u->step == STEP_HEAD && r == -ENOENT) {
@@ -351,28 +353,39 @@ static void run_wake(struct sl_http_job *job)
     }
 }
 
+static void cut_short(struct docker_upload *u)
+{
+    struct sl_error err;
+    u->is_stopped = true;
+    sl_fetch_abort(&u->req.fetch, sl_error_set(&err, SL_E_CANCELLED, ECANCELED, "cancelled"), &err);
+}
+
 static void patience_ends(struct sl_http_timer *timer)
 {
-    struct docker_upload *u = UPLOAD_OF(timer, patience);
-    sl_fetch_abort(&u->req.fetch, u->r, &u->err);
+    cut_short(UPLOAD_OF(timer, patience));
+}
+
+/* The answer to a POST tells what to take back; and docker-registry does not delete an upload whose
+ * PATCH was cut, so one that has all its bytes may send them. */
+static bool is_nearly_over(const struct docker_upload *u)
+{
+    return u->step == STEP_POST || (u->step == STEP_PATCH && u->base.fed == u->base.size);
 }
 
 static void stop_now(void *arg)
 {
     struct docker_upload *u = arg;
-    struct sl_error err;
-    if (u->step == STEP_DELETE || u->step == STEP_OVER || u->r < 0)
+    if (u->step == STEP_DELETE || u->step == STEP_OVER)
         return;
-    int r = sl_error_set(&err, SL_E_CANCELLED, ECANCELED, "cancelled");
-    if (u->step == STEP_POST) { /* its answer tells what to take back */
-        note_failure(u, r, &err);
+    if (is_nearly_over(u)) {
+        u->is_stopped = true;
         sl_http_loop_arm(u->loop, &u->patience, PATIENCE_MS);
     } else if (u->step == STEP_OPEN || u->step == STEP_COMMIT) {
         sl_http_loop_unpost(u->loop, &u->start);
         sl_docker_waiter_leave(&u->waiter);
-        fail(u, r, &err);
+        fail_cancelled(u);
     } else {
-        sl_fetch_abort(&u->req.fetch, r, &err);
+        cut_short(u);
     }
 }
 

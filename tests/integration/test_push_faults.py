@@ -92,7 +92,7 @@ class PushFaults(HttpCase):
                    {"on": "^PUT .*/manifests/new", **expired}, auth={"scheme": "bearer"})
         self.expect_pushed(self.push())
         self.assertEqual(self.count("PATCH", 202), 4)
-        self.assertGreaterEqual(len(self.requests("/token")), 4)
+        self.assertGreaterEqual(len(self.requests("/token")), 3)
 
     def test_token_is_asked_for_pushing_at_once(self):
         self.serve(auth={"scheme": "bearer"})
@@ -131,7 +131,7 @@ class PushFaults(HttpCase):
 
     def test_answer_before_the_end_is_not_success(self):
         self.serve({"on": "^PATCH ", "take": 1000, "status": 202,
-                    "headers": {"Location": "/v2/x/blobs/uploads/upload-0?state=1&kept=a%2Fb"}})
+                    "headers": {"Location": "/v2/x/blobs/uploads/upload-1?state=1&kept=a%2Fb"}})
         self.expect_failure(self.push("--no-check"), "network")
         self.expect_not_named()
 

@@ -76,6 +76,7 @@ class State:
         given = plan.get("auth", {}).get("given")
         if given:
             self.tokens[given] = 1 << 30
+        self.begun = 0
         self.uploads = {}    # of ID: [bytes so far, state]
         self.pushed = {}     # of digest: blobs, and manifests with their media type
         self.tags = {}
@@ -370,8 +371,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def serve_upload(self, name, query, fault):
         if self.command == "POST":
-            name = "upload-%d" % len(self.state.uploads)
-            self.state.uploads[name] = [b"", 0]
+            with self.state.lock:
+                self.state.begun += 1
+                name = "upload-%d" % self.state.begun
+                self.state.uploads[name] = [b"", 0]
         upload = self.state.uploads.get(name)
         if not upload or (self.command != "POST" and
                           (query.get("state"), query.get("kept")) != (str(upload[1]), "a/b")):
