@@ -61,6 +61,22 @@ class PushFaults(HttpCase):
                          ["skipped " + layer["digest"] for layer in self.layers])
         self.assertEqual(self.lines("POST"), [])
 
+    def test_refused_mount_takes_its_upload_back_and_sends(self):
+        self.serve({"on": "^HEAD .*/blobs/", "status": 404}, layout=self.layout)
+        run = self.push(source="127.0.0.1:%d/other/image:latest" % self.port)
+        self.expect_pushed(run)
+        mounts = self.lines("POST", "?mount=")
+        self.assertEqual([status for _, _, status in mounts], [202] * 4)
+        self.assertIn("from=other/image", mounts[0][1])
+        self.assertEqual(self.count("DELETE", 204), 4)
+        self.assertEqual(self.count("PATCH", 202), 4)
+
+    def test_mount_is_a_favour(self):
+        self.serve({"on": "^HEAD .*/blobs/", "status": 404},
+                   {"on": "^POST .*mount=", "status": 405}, layout=self.layout)
+        self.expect_pushed(self.push(source="127.0.0.1:%d/other/image:latest" % self.port))
+        self.assertEqual(self.count("PATCH", 202), 4)
+
     # --- what passes ---
 
     def test_transient_refusals_are_tried_again(self):
