@@ -21,7 +21,7 @@ static const struct {
     sl_unwrap_fn *unwrap;
 } protocols[] = {
     [SL_WRAP_PROVIDER] = {"provider", NULL},      [SL_WRAP_JWE] = {"jwe", sl_unwrap_jwe},
-    [SL_WRAP_PKCS7] = {"pkcs7", sl_unwrap_pkcs7}, [SL_WRAP_PGP] = {"pgp", NULL},
+    [SL_WRAP_PKCS7] = {"pkcs7", sl_unwrap_pkcs7}, [SL_WRAP_PGP] = {"pgp", sl_unwrap_pgp},
     [SL_WRAP_PKCS11] = {"pkcs11", NULL},
 };
 
@@ -43,12 +43,15 @@ struct sl_key_ring *sl_key_ring_free(struct sl_key_ring *ring)
         EVP_PKEY_free(ring->keys[i]);
     for (size_t i = 0; i < ring->n_certs; i++)
         X509_free(ring->certs[i]);
+    for (size_t i = 0; i < ring->n_pgp; i++)
+        sl_pgp_keys_free(ring->pgp[i]);
     for (size_t i = 0; i < ring->n_providers; i++) {
         free(ring->providers[i].name);
         sl_secret_free(ring->providers[i].value);
     }
     free(ring->keys);
     free(ring->certs);
+    free(ring->pgp);
     free(ring->providers);
     free(ring->pgp_home);
     free(ring);
@@ -81,6 +84,14 @@ int sl_key_ring_add_cert(struct sl_key_ring *ring, X509 **certp, struct sl_error
     int r = grow((void **)&ring->certs, ring->n_certs, sizeof(void *), err);
     if (r == 0)
         ring->certs[ring->n_certs++] = sl_steal(certp);
+    return r;
+}
+
+int sl_key_ring_add_pgp(struct sl_key_ring *ring, struct sl_pgp_keys **keysp, struct sl_error *err)
+{
+    int r = grow((void **)&ring->pgp, ring->n_pgp, sizeof(void *), err);
+    if (r == 0)
+        ring->pgp[ring->n_pgp++] = sl_steal(keysp);
     return r;
 }
 
