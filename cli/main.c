@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "exit_codes.h"
 #include "sluice/core/log.h"
+#include "sluice/core/secret.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -55,11 +56,12 @@ static int usage(const struct sl_error *err)
     return EXIT_USAGE;
 }
 
-/* Keys are in memory: no core dumps. Each layer of an image holds a few descriptors. */
+/* Keys are in memory: no core dumps, and a locked heap for them. Each layer of an image holds a few descriptors. */
 static void harden(void)
 {
     struct rlimit files;
     (void)prctl(PR_SET_DUMPABLE, 0);
+    sl_secret_init();
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files);

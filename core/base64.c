@@ -92,3 +92,15 @@ char *sl_base64_encode(struct sl_span bytes)
     *p = 0;
     return text;
 }
+
+char *sl_base64url_encode(struct sl_span bytes)
+{
+    char *text = sl_base64_encode(bytes);
+    if (!text)
+        return NULL;
+    size_t len = strcspn(text, "=");
+    text[len] = 0;
+    for (char *p = text; *p; p++)
+        *p = (char)(*p == '+' ? '-' : *p == '/' ? '_' : *p);
+    return text;
+}

@@ -2,11 +2,11 @@
 #include "blob_sums.h"
 
 #include "sha256_pair.h"
+#include "sluice/core/secret.h"
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct sl_blob_sums {
@@ -61,7 +61,7 @@ int sl_blob_sums_new(enum sl_blob_sums_kind kind, enum sl_digest_alg alg,
     if (kind == SL_SUMS_FUSED && !can_fuse)
         return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP,
                             "the fused hash needs SHA-256 and a processor with SHA extensions");
-    SL_AUTO(sl_blob_sums) s = calloc(1, sizeof(*s));
+    SL_AUTO(sl_blob_sums) s = sl_secret_alloc(sizeof(*s));
     if (!s)
         return sl_error_oom(err);
     if (can_fuse && kind != SL_SUMS_OPENSSL) {
@@ -81,9 +81,7 @@ struct sl_blob_sums *sl_blob_sums_free(struct sl_blob_sums *s)
         return NULL;
     EVP_MAC_CTX_free(s->mac);
     (void)sl_hash_free(s->digest);
-    sl_wipe(s, sizeof(*s));
-    free(s);
-    return NULL;
+    return sl_secret_release(s);
 }
 
 int sl_blob_sums_update(struct sl_blob_sums *s, struct sl_span bytes, struct sl_error *err)

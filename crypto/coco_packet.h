@@ -8,7 +8,7 @@ enum sl_wrap_type { SL_WRAP_A256GCM, SL_WRAP_A256CTR };
 
 struct sl_coco_packet {
     struct sl_json_doc *doc;
-    const char *kid; /* borrowed from doc; any text: sl_kid_check() judges it */
+    const char *kid; /* borrowed from doc; any text */
     enum sl_wrap_type wrap_type;
     struct sl_bytes wrapped;
     struct sl_bytes iv;
@@ -18,7 +18,3 @@ SL_MUST_CHECK int sl_coco_packet_parse(struct sl_span text, struct sl_coco_packe
                                        struct sl_error *err);
 void sl_coco_packet_done(struct sl_coco_packet *packet);
 SL_DEFINE_AUTO_DONE(sl_coco_packet, sl_coco_packet_done)
-
-/* Whether kid is a KBS resource URI (kbs://[HOST]/R/T/G, kbs+PLUGIN://…) or one of the older
- * forms ADDR/R/T/G and /R/T/G, in the strict grammar. Names the offending part. */
-SL_MUST_CHECK int sl_kid_check(const char *kid, struct sl_error *err);

@@ -10,11 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENC_PREFIX "org.opencontainers.image.enc."
-#define PUBOPTS_NAME ENC_PREFIX "pubopts"
-#define KEYS_PREFIX ENC_PREFIX "keys."
-#define LAYER_CIPHER "AES_256_CTR_HMAC_SHA256"
-
 enum {
     VALUE_MAX = 256 * 1024,  /* bytes of one annotation */
     ELEMENT_MAX = 64 * 1024, /* bytes of one wrapped key, in base64 */
@@ -76,10 +71,10 @@ static int check_cipher(const struct sl_json *pubopts, struct sl_error *err)
     const char *cipher = sl_json_string(sl_json_get(pubopts, "cipher"));
     if (!cipher || !*cipher)
         return sl_error_set(err, SL_E_FORMAT, EBADMSG, "no cipher type provided");
-    if (strcmp(cipher, LAYER_CIPHER) != 0)
+    if (strcmp(cipher, SL_LAYER_CIPHER) != 0)
         return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP,
                             "unsupported cipher type: %s; the only one is %s", cipher,
-                            LAYER_CIPHER);
+                            SL_LAYER_CIPHER);
     return 0;
 }
 
@@ -168,7 +163,7 @@ static int own_pair(struct sl_enc_annotations *a, const struct sl_pair *pair, st
                     struct sl_error *err)
 {
     struct sl_pair *copy = &a->owned[a->n_owned++];
-    copy->name = strdup(pair->name + strlen(KEYS_PREFIX));
+    copy->name = strdup(pair->name + strlen(SL_ENC_KEYS_PREFIX));
     copy->value = strdup(pair->value);
     if (!copy->name || !copy->value)
         return sl_error_oom(err);
@@ -180,7 +175,7 @@ static int add_keys_annotation(struct sl_enc_annotations *a, const struct sl_pai
                                struct sl_error *err)
 {
     struct sl_wrapped_key key = {0};
-    if (!find_protocol(pair->name + strlen(KEYS_PREFIX), &key.protocol))
+    if (!find_protocol(pair->name + strlen(SL_ENC_KEYS_PREFIX), &key.protocol))
         return 0;
     struct sl_pair *copy = NULL;
     int r = own_pair(a, pair, &copy, err);
@@ -208,8 +203,8 @@ static int read_annotations(struct sl_enc_annotations *a, const struct sl_pair *
     bool seen_pubopts = false;
     for (size_t i = 0; i < n; i++) {
         int r = 0;
-        bool is_pubopts = strcmp(pairs[i].name, PUBOPTS_NAME) == 0;
-        if (!is_pubopts && !has_prefix(pairs[i].name, KEYS_PREFIX))
+        bool is_pubopts = strcmp(pairs[i].name, SL_ENC_PUBOPTS) == 0;
+        if (!is_pubopts && !has_prefix(pairs[i].name, SL_ENC_KEYS_PREFIX))
             continue;
         if (strlen(pairs[i].value) > VALUE_MAX)
             r = sl_error_set(err, SL_E_LIMIT, E2BIG, "exceeds %d bytes", VALUE_MAX);
@@ -226,10 +221,10 @@ static int read_annotations(struct sl_enc_annotations *a, const struct sl_pair *
     if (a->n_keys == 0)
         return sl_error_set(err, SL_E_FORMAT, EBADMSG,
                             "missing private key needed for decryption: the layer is encrypted and "
-                            "has no annotation " KEYS_PREFIX "*");
+                            "has no annotation " SL_ENC_KEYS_PREFIX "*");
     if (!seen_pubopts)
         return sl_error_set(err, SL_E_FORMAT, EBADMSG,
-                            "no cipher type provided: annotation " PUBOPTS_NAME " is missing");
+                            "no cipher type provided: annotation " SL_ENC_PUBOPTS " is missing");
     return 0;
 }
 
@@ -274,7 +269,7 @@ struct sl_enc_annotations *sl_enc_annotations_free(struct sl_enc_annotations *a)
 bool sl_enc_annotations_present(const struct sl_pair *annotations, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (has_prefix(annotations[i].name, ENC_PREFIX))
+        if (has_prefix(annotations[i].name, SL_ENC_PREFIX))
             return true;
     return false;
 }
@@ -282,7 +277,7 @@ bool sl_enc_annotations_present(const struct sl_pair *annotations, size_t n)
 const char *sl_enc_annotations_cipher(const struct sl_enc_annotations *a)
 {
     (void)a; /* parsing has refused every other */
-    return LAYER_CIPHER;
+    return SL_LAYER_CIPHER;
 }
 
 const uint8_t *sl_enc_annotations_hmac(const struct sl_enc_annotations *a)

@@ -4,6 +4,10 @@
 
 #include "sluice/key_unwrap.h"
 
+#define SL_ENC_PREFIX "org.opencontainers.image.enc."
+#define SL_ENC_PUBOPTS SL_ENC_PREFIX "pubopts"
+#define SL_ENC_KEYS_PREFIX SL_ENC_PREFIX "keys."
+#define SL_LAYER_CIPHER "AES_256_CTR_HMAC_SHA256"
 /* Of the name of a wrapped key; the provider's own name follows. */
 #define SL_PROVIDER_PREFIX "provider."
 /* Confidential Containers' provider, whose packets are also read and written here. */

@@ -188,3 +188,44 @@ int sl_jwk_parse(const struct sl_json *jwk, enum sl_jwk_part part, EVP_PKEY **re
     return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP, "JWK: key type %.20s is not supported",
                         kty);
 }
+
+static const struct curve *curve_of(const EVP_PKEY *key)
+{
+    char group[32] = "";
+    (void)EVP_PKEY_get_group_name(key, group, sizeof(group), NULL);
+    for (size_t i = 0; i < sizeof(curves) / sizeof(curves[0]); i++)
+        if (strcmp(curves[i].group, group) == 0)
+            return &curves[i];
+    return NULL;
+}
+
+/* Padded on the left to the size of the field. */
+static int put_coordinate(struct sl_json_writer *w, const char *name, const EVP_PKEY *key,
+                          const char *param, size_t size, struct sl_error *err)
+{
+    enum { COORDINATE_MAX = 66 };
+    uint8_t bytes[COORDINATE_MAX];
+    SL_AUTO(bignum_st) number = NULL;
+    if (EVP_PKEY_get_bn_param(key, param, &number) != 1 ||
+        BN_bn2binpad(number, bytes, (int)size) != (int)size)
+        return malformed(err, "not a valid key");
+    SL_AUTO_FREE char *text = sl_base64url_encode((struct sl_span){bytes, size});
+    if (!text)
+        return sl_error_oom(err);
+    sl_json_put_string(w, name, text);
+    return 0;
+}
+
+int sl_jwk_put_ec(struct sl_json_writer *w, const EVP_PKEY *key, struct sl_error *err)
+{
+    const struct curve *curve = curve_of(key);
+    if (!curve)
+        return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP,
+                            "an EC key on another curve than P-256, P-384 and P-521");
+    sl_json_put_string(w, "kty", "EC");
+    sl_json_put_string(w, "crv", curve->crv);
+    int r = put_coordinate(w, "x", key, OSSL_PKEY_PARAM_EC_PUB_X, curve->size, err);
+    if (r == 0)
+        r = put_coordinate(w, "y", key, OSSL_PKEY_PARAM_EC_PUB_Y, curve->size, err);
+    return r;
+}

@@ -102,8 +102,7 @@ static int add_jwk(struct sl_key_ring *ring, struct sl_span bytes, struct sl_err
     return r < 0 ? r : sl_key_ring_add_key(ring, &key, err);
 }
 
-/* PEM reading asks for no password for certificates; this one refuses if it ever does. */
-static int refuse_passphrase(char *buf, int size, int rwflag, void *arg)
+int sl_refuse_passphrase(char *buf, int size, int rwflag, void *arg)
 {
     (void)buf;
     (void)size;
@@ -127,13 +126,13 @@ static int add_certs(struct sl_key_ring *ring, struct sl_span bytes, struct sl_e
     int n = 0;
     SL_AUTO(x509_st) cert = read_der_cert(bytes);
     if (!cert)
-        cert = PEM_read_bio_X509(bio, NULL, refuse_passphrase, NULL);
+        cert = PEM_read_bio_X509(bio, NULL, sl_refuse_passphrase, NULL);
     while (cert && n < CERTS_PER_FILE_MAX) {
         int r = sl_key_ring_add_cert(ring, &cert, err);
         if (r < 0)
             return r;
         n++;
-        cert = PEM_read_bio_X509(bio, NULL, refuse_passphrase, NULL);
+        cert = PEM_read_bio_X509(bio, NULL, sl_refuse_passphrase, NULL);
     }
     ERR_clear_error();
     return n;
@@ -186,7 +185,7 @@ static int unrecognised(struct sl_span bytes, const struct passphrase *passphras
                         "neither a private key (PEM, DER, JWK) nor a certificate");
 }
 
-static bool is_json(struct sl_span bytes)
+bool sl_key_bytes_is_json(struct sl_span bytes)
 {
     size_t i = 0;
     while (i < bytes.len && isspace(bytes.data[i]))
@@ -197,7 +196,7 @@ static bool is_json(struct sl_span bytes)
 int sl_key_bytes_add(struct sl_key_ring *ring, struct sl_span bytes, const char *password,
                      struct sl_error *err)
 {
-    if (is_json(bytes))
+    if (sl_key_bytes_is_json(bytes))
         return add_jwk(ring, bytes, err);
     if (is_openpgp_secret(bytes))
         return add_openpgp(ring, bytes, password, err);

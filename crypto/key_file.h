@@ -11,3 +11,7 @@ SL_MUST_CHECK int sl_key_file_add(struct sl_key_ring *ring, const char *spec, st
  * encrypted; or JWK), certificates, or both; or OpenPGP secret keys. password may be NULL. */
 SL_MUST_CHECK int sl_key_bytes_add(struct sl_key_ring *ring, struct sl_span bytes,
                                    const char *password, struct sl_error *err);
+/* Whether such a file is a JWK. */
+bool sl_key_bytes_is_json(struct sl_span bytes);
+/* For reading PEM of what is never encrypted: OpenSSL would ask the terminal if it were. */
+int sl_refuse_passphrase(char *buf, int size, int rwflag, void *arg);

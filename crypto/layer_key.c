@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "aes_seal.h"
 #include "sluice/layer_crypto.h"
 
 #include <openssl/evp.h>
@@ -11,6 +12,18 @@ void sl_layer_key_done(struct sl_layer_key *key)
 {
     if (key)
         sl_wipe(key, sizeof(*key));
+}
+
+int sl_layer_key_generate(struct sl_layer_key *ret, struct sl_error *err)
+{
+    struct sl_layer_key key = {0};
+    int r = sl_random_key(key.lek, sizeof(key.lek), err);
+    if (r == 0)
+        r = sl_random_iv(key.nonce, sizeof(key.nonce), err);
+    if (r == 0)
+        *ret = key;
+    sl_layer_key_done(&key);
+    return r;
 }
 
 int sl_layer_key_check(const struct sl_layer_key *key, const struct sl_digest *blob,

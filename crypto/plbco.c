@@ -2,7 +2,9 @@
 #include "plbco.h"
 
 #include "sluice/core/json.h"
+#include "sluice/key_wrap.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { PLBCO_MAX = 4096, PLBCO_DEPTH = 16 };
@@ -57,4 +59,24 @@ int sl_plbco_check(struct sl_span text)
     int r = sl_plbco_parse(text, &key, NULL);
     sl_layer_key_done(&key);
     return r;
+}
+
+/* Not through the JSON writer, whose buffers are not wiped. */
+int sl_plbco_write(const struct sl_layer_key *key, const struct sl_digest *plain,
+                   struct sl_bytes *ret, struct sl_error *err)
+{
+    char digest[SL_DIGEST_TEXT_MAX];
+    sl_digest_format(plain, digest);
+    SL_AUTO_SECRET symkey = sl_base64_encode((struct sl_span){key->lek, sizeof(key->lek)});
+    SL_AUTO_SECRET nonce = sl_base64_encode((struct sl_span){key->nonce, sizeof(key->nonce)});
+    char *text = symkey && nonce
+                     ? sl_strf("{\"symkey\":\"%s\",\"digest\":\"%s\",\"cipheroptions\":{\"nonce\":"
+                               "\"%s\"}}",
+                               symkey, digest, nonce)
+                     : NULL;
+    if (!text)
+        return sl_error_oom(err);
+    size_t len = strlen(text);
+    *ret = (struct sl_bytes){.data = (uint8_t *)text, .len = len, .cap = len + 1};
+    return 0;
 }

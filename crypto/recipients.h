@@ -3,12 +3,13 @@
 #pragma once
 
 #include "openssl_auto.h"
+#include "sluice/core/secret.h"
 #include "sluice/key_wrap.h"
 
 enum { SL_RECIPIENTS_MAX = 64 }; /* of all protocols together */
 
 /* A public key for JWE; kid and alg only when a JWK says so. */
-struct sl_jwe_recipient {
+struct sl_jwe_public_key {
     EVP_PKEY *key;
     char *kid, *alg;
 };
@@ -24,7 +25,7 @@ struct sl_provider_recipient {
 struct sl_pkcs11_recipients; /* wrap_pkcs11.c's */
 
 struct sl_recipients {
-    struct sl_jwe_recipient jwe[SL_RECIPIENTS_MAX];
+    struct sl_jwe_public_key jwe[SL_RECIPIENTS_MAX];
     size_t n_jwe;
     X509 *pkcs7[SL_RECIPIENTS_MAX];
     size_t n_pkcs7;
@@ -53,7 +54,14 @@ sl_wrap_fn sl_wrap_jwe, sl_wrap_pkcs7, sl_wrap_pgp, sl_wrap_pkcs11;
 typedef int sl_recipient_add_fn(struct sl_recipients *recipients, const char *value,
                                 struct sl_error *err);
 sl_recipient_add_fn sl_recipient_add_jwe, sl_recipient_add_pkcs7, sl_recipient_add_pgp,
-    sl_recipient_add_pkcs11;
+    sl_recipient_add_pkcs11, sl_recipient_add_provider;
+
+/* One element for one recipient of enc.keys.provider.NAME, not yet base64. May block. */
+SL_MUST_CHECK int sl_wrap_provider(const struct sl_recipients *recipients,
+                                   const struct sl_provider_recipient *to, struct sl_span plbco,
+                                   struct sl_bytes *ret, struct sl_error *err);
+void sl_jwe_public_key_done(struct sl_jwe_public_key *to);
+void sl_provider_recipient_done(struct sl_provider_recipient *recipient);
 
 /* Frees; accepts NULL. */
 struct sl_pkcs11_recipients *sl_pkcs11_recipients_free(struct sl_pkcs11_recipients *list);

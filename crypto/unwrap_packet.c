@@ -4,6 +4,7 @@
 #include "coco_packet.h"
 #include "key_ring.h"
 #include "plbco.h"
+#include "sluice/core/resource_uri.h"
 #include "sluice/key_wrap.h"
 
 enum { CTR_IV_SIZE = 16 };
@@ -58,13 +59,20 @@ static int open_packet(const struct sl_coco_packet *packet, const uint8_t kek[SL
     return 0;
 }
 
+static int check_kid(const char *kid, struct sl_error *err)
+{
+    SL_AUTO_DONE(sl_resource_uri) uri = {0};
+    int r = sl_resource_uri_parse_kid(kid, &uri, err);
+    return r < 0 ? sl_error_wrap(err, r, "kid") : 0;
+}
+
 int sl_packet_unwrap(const struct sl_key_ring *ring, struct sl_span element,
                      struct sl_bytes *ret_plbco, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_coco_packet) packet = {0};
     int r = sl_coco_packet_parse(element, &packet, err);
     if (r == 0)
-        r = sl_kid_check(packet.kid, err);
+        r = check_kid(packet.kid, err);
     if (r == 0)
         r = check_wrap_type(ring, &packet, err);
     uint8_t kek[SL_KEK_SIZE] = {0};

@@ -4,6 +4,7 @@
  */
 #include "coco_packet.h"
 #include "key_ring.h"
+#include "sluice/core/resource_uri.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,8 @@ static int give_sample_kek(void *arg, const char *kid, uint8_t ret[32], struct s
                                        0xdd, 0x9b, 0x37, 0x1b, 0xf5, 0x14, 0xca, 0x8b,
                                        0x9b, 0xa7, 0xf0, 0xa3, 0x37, 0x11, 0xda, 0xea};
     (void)arg;
-    if (sl_kid_check(kid, err) < 0)
+    SL_AUTO_DONE(sl_resource_uri) uri = {0};
+    if (sl_resource_uri_parse_kid(kid, &uri, err) < 0)
         abort();
     memcpy(ret, sample, sizeof(sample));
     return 0;

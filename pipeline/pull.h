@@ -22,7 +22,7 @@ struct layer {
 
     /* Of an encrypted layer. */
     struct sl_enc_annotations *annotations;
-    struct sl_layer_key key;
+    struct sl_layer_key *key; /* in locked memory */
     uint8_t key_check[SL_KEY_CHECK_SIZE];
 
     /* While it runs: see pull_layer.c. */

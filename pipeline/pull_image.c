@@ -6,6 +6,7 @@
 
 #include "sluice/core/limits.h"
 #include "sluice/core/log.h"
+#include "sluice/core/secret.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -137,7 +138,7 @@ static int pull_open(struct pull *pull, struct sl_error *err)
 
 static void layer_done(struct layer *l)
 {
-    sl_layer_key_done(&l->key);
+    l->key = sl_secret_release(l->key);
     l->annotations = sl_enc_annotations_free(l->annotations);
     l->committed = sl_staged_layer_free(l->committed);
     sl_cleanup_fdp(&l->hold_fd);

@@ -5,6 +5,7 @@
  */
 #include "pull.h"
 
+#include "sluice/core/secret.h"
 #include "sluice/kbc_offline_fs.h"
 
 #include <stdlib.h>
@@ -31,7 +32,8 @@ static int open_broker(const struct sl_pull_options *o, struct sl_key_ring *ring
     int r = check_kbc(o->keys.kbc, err);
     if (r < 0)
         return r;
-    r = sl_kbc_offline_fs_open(o->keys.offline_keys ? o->keys.offline_keys : SL_OFFLINE_KEYS_PATH, ret, err);
+    r = sl_kbc_offline_fs_open(o->keys.offline_keys ? o->keys.offline_keys : SL_OFFLINE_KEYS_PATH,
+                               ret, err);
     if (r < 0)
         return r;
     sl_key_ring_set_kek_lookup(ring, sl_kbc_offline_fs_lookup, *ret);
@@ -61,11 +63,14 @@ struct unwrap {
 
 static int unwrap_layer(struct layer *l, const struct sl_key_ring *ring, struct sl_error *err)
 {
-    int r = sl_key_ring_unwrap(ring, l->annotations, &l->key, /* how= */ NULL, err);
+    l->key = sl_secret_alloc(sizeof(*l->key));
+    if (!l->key)
+        return sl_error_oom(err);
+    int r = sl_key_ring_unwrap(ring, l->annotations, l->key, /* how= */ NULL, err);
     if (r < 0)
         return r;
-    l->report->protocol = l->key.protocol;
-    return sl_layer_key_check(&l->key, &l->blob->digest, l->key_check, err);
+    l->report->protocol = l->key->protocol;
+    return sl_layer_key_check(l->key, &l->blob->digest, l->key_check, err);
 }
 
 static void unwrap_run(struct sl_task *task)

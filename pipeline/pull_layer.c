@@ -27,7 +27,7 @@ static int make_blob_side(struct layer *l, struct sl_stage **ret, struct sl_erro
 {
     if (!l->annotations)
         return sl_stage_blob_digest_new(&l->blob->digest, l->blob->size, ret, err);
-    return sl_stage_decrypt_new(&l->key, sl_enc_annotations_hmac(l->annotations), &l->blob->digest,
+    return sl_stage_decrypt_new(l->key, sl_enc_annotations_hmac(l->annotations), &l->blob->digest,
                                 l->blob->size, ret, err);
 }
 

@@ -3,6 +3,7 @@
 
 #include "offline_keys.h"
 #include "sluice/core/json.h"
+#include "sluice/core/resource_uri.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -103,27 +104,15 @@ struct sl_kbc_offline_fs *sl_kbc_offline_fs_close(struct sl_kbc_offline_fs *kbc)
     return NULL;
 }
 
-/* The path of SCHEME://[HOST]/PATH[?QUERY], or of the older [ADDR]/PATH; len without the query.
- * NULL when there is none. Whether a path names a key, the table decides. */
-static const char *path_of(const char *kid, size_t *ret_len)
-{
-    const char *scheme_end = strstr(kid, "://");
-    const char *slash = strchr(scheme_end ? scheme_end + 3 : kid, '/');
-    if (!slash)
-        return NULL;
-    *ret_len = strcspn(slash + 1, "?");
-    return slash + 1;
-}
-
+/* By path: host, plugin and query are ignored. NULL when there is none, or kid names nothing. */
 static const struct entry *find(const struct sl_kbc_offline_fs *kbc, const char *kid)
 {
-    size_t len = 0;
-    const char *path = path_of(kid, &len);
-    for (size_t i = 0; path && i < kbc->n; i++) {
-        const struct entry *entry = &kbc->entries[i];
-        if (strlen(entry->name) == len && memcmp(entry->name, path, len) == 0)
-            return entry;
-    }
+    SL_AUTO_DONE(sl_resource_uri) uri = {0};
+    if (sl_resource_uri_parse_kid(kid, &uri, NULL) < 0)
+        return NULL;
+    for (size_t i = 0; i < kbc->n; i++)
+        if (strcmp(kbc->entries[i].name, uri.path) == 0)
+            return &kbc->entries[i];
     return NULL;
 }
 

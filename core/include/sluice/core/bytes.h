@@ -54,6 +54,8 @@ SL_MUST_CHECK int sl_base64url_decode(struct sl_span text, struct sl_bytes *ret,
                                       struct sl_error *err);
 /* Standard alphabet with padding, NUL-terminated, to be freed; NULL when out of memory. */
 char *sl_base64_encode(struct sl_span bytes);
+/* URL alphabet without padding; otherwise the same. */
+char *sl_base64url_encode(struct sl_span bytes);
 /* Lower-case hex, NUL-terminated; out has room for 2 * bytes.len + 1. */
 void sl_hex_format(struct sl_span bytes, char *out);
 
