@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 sl_add_unit_test(core ring)
 sl_add_unit_test(core toml)
+sl_add_unit_test(core yaml)
 sl_add_unit_test(core subprocess)
 sl_add_unit_test(core secret PRIVATE OpenSSL::Crypto)
 target_link_options(test_core_secret PRIVATE -Wl,--wrap=free)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* YAML configuration, read into the same nodes as JSON (libyaml). One document; scalars that are
+/* YAML configuration, read into the same nodes as JSON (libyaml). One document, or
+ * none, which is null; scalars that are
  * not quoted become null, booleans and integers as YAML 1.2's core schema has them, else strings.
  * Anchors, aliases, tags, merge keys, duplicate keys and keys that are not scalars are refused. */
 #pragma once
