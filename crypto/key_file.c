@@ -3,6 +3,7 @@
 
 #include "jwk.h"
 #include "key_ring.h"
+#include "pkcs11_key_file.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -166,6 +167,14 @@ static int add_openpgp(struct sl_key_ring *ring, struct sl_span bytes, const cha
     return r < 0 ? r : sl_key_ring_add_pgp(ring, &keys, err);
 }
 
+/* The password is of no use: a token has a PIN, which the key file tells. */
+static int add_pkcs11(struct sl_key_ring *ring, struct sl_span bytes, struct sl_error *err)
+{
+    SL_AUTO(sl_pkcs11_key) key = NULL;
+    int r = sl_pkcs11_key_new(bytes, &key, err);
+    return r < 0 ? r : sl_key_ring_add_pkcs11(ring, &key, err);
+}
+
 static int unrecognised(struct sl_span bytes, const struct passphrase *passphrase,
                         struct sl_error *err)
 {
@@ -179,8 +188,6 @@ static int unrecognised(struct sl_span bytes, const struct passphrase *passphras
         return sl_error_set(err, SL_E_AUTH, ENOKEY,
                             "an OpenPGP public key; decryption needs the secret key "
                             "(gpg --export-secret-keys)");
-    if (contains(bytes, "pkcs11:"))
-        return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP, "PKCS11 keys are not supported");
     return sl_error_set(err, SL_E_FORMAT, EBADMSG,
                         "neither a private key (PEM, DER, JWK) nor a certificate");
 }
@@ -200,6 +207,8 @@ int sl_key_bytes_add(struct sl_key_ring *ring, struct sl_span bytes, const char 
         return add_jwk(ring, bytes, err);
     if (is_openpgp_secret(bytes))
         return add_openpgp(ring, bytes, password, err);
+    if (sl_pkcs11_key_file_looks_like(bytes))
+        return add_pkcs11(ring, bytes, err);
     struct passphrase passphrase = {.text = password};
     SL_AUTO(evp_pkey_st) key = decode_private_key(bytes, &passphrase);
     bool has_key = key != NULL;

@@ -75,7 +75,8 @@ static int write_conf(int dirfd, const char *name, const char *text, struct sl_e
     if (fd < 0)
         return sl_error_system(err, errno, "%s", name);
     ssize_t n = TEMP_FAILURE_RETRY(write(fd, text, strlen(text)));
-    return n == (ssize_t)strlen(text) ? 0 : sl_error_system(err, n < 0 ? errno : ENOSPC, "%s", name);
+    return n == (ssize_t)strlen(text) ? 0
+                                      : sl_error_system(err, n < 0 ? errno : ENOSPC, "%s", name);
 }
 
 /* gpg locks and rewrites files by their names, which are ours; it only reads what they lead to. */

@@ -95,8 +95,8 @@ static int take_packet(struct sl_span *rest, struct packet *ret, struct sl_error
     if (!take_number(rest, 1, &head) || !(head & 0x80))
         return malformed(err, "not an OpenPGP packet");
     bool is_new = head & 0x40;
-    bool ok = is_new ? take_new_length(rest, &len, &partial)
-                     : take_old_length(rest, head & 3, &len);
+    bool ok =
+        is_new ? take_new_length(rest, &len, &partial) : take_old_length(rest, head & 3, &len);
     if (!ok || len == 0 || rest->len == 0)
         return malformed(err, "a packet without a length or a body");
     ret->tag = is_new ? head & 0x3f : head >> 2 & 0xf;

@@ -94,19 +94,17 @@ static ssize_t keep_plain(void *arg, const void *bytes, size_t n)
     return -1;
 }
 
-static int decrypt_failed(gpgme_error_t e, const char *passphrase,
-                          struct sl_error *err)
+static int decrypt_failed(gpgme_error_t e, const char *passphrase, struct sl_error *err)
 {
     switch (gpgme_err_code(e)) {
     case GPG_ERR_NO_SECKEY:
         return sl_unwrap_no_key(err, "no secret key given is for this PGP message");
     case GPG_ERR_BAD_PASSPHRASE:
     case GPG_ERR_CANCELED:
-        return passphrase
-                   ? sl_error_set(err, SL_E_AUTH, EKEYREJECTED,
-                                  "wrong passphrase for the OpenPGP secret key")
-                   : sl_unwrap_no_key(err, "the OpenPGP secret key needs a passphrase: "
-                                           "FILE:pass=…, FILE:file=… or FILE:fd=…");
+        return passphrase ? sl_error_set(err, SL_E_AUTH, EKEYREJECTED,
+                                         "wrong passphrase for the OpenPGP secret key")
+                          : sl_unwrap_no_key(err, "the OpenPGP secret key needs a passphrase: "
+                                                  "FILE:pass=…, FILE:file=… or FILE:fd=…");
     case GPG_ERR_ENOMEM:
         return sl_error_oom(err);
     default:

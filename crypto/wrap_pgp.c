@@ -82,8 +82,6 @@ int sl_recipient_add_pgp(struct sl_recipients *recipients, const char *value, st
 {
     SL_AUTO_DONE(sl_pgp_home) home = {0};
     gpgme_key_t key = NULL;
-    if (recipients->n_pgp == SL_RECIPIENTS_MAX)
-        return sl_error_set(err, SL_E_LIMIT, E2BIG, "more than %d recipients", SL_RECIPIENTS_MAX);
     int r = open_home(recipients, &home, err);
     if (r == 0)
         r = find_key(home.ctx, value, &key, err);

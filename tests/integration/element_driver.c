@@ -16,11 +16,11 @@ struct protocol {
     const char *name;
     sl_unwrap_fn *unwrap;
     sl_wrap_fn *wrap;
-    sl_recipient_add_fn *add;
 };
 
 static const struct protocol protocols[] = {
-    {"pgp", sl_unwrap_pgp, sl_wrap_pgp, sl_recipient_add_pgp},
+    {"pgp", sl_unwrap_pgp, sl_wrap_pgp},
+    {"pkcs11", sl_unwrap_pkcs11, sl_wrap_pkcs11},
 };
 
 static const struct protocol *find(const char *name)
@@ -39,7 +39,7 @@ static int wrap(const struct protocol *protocol, const char *home, char **values
     if (r == 0)
         r = sl_recipients_set_pgp_home(recipients, home, err);
     for (; r == 0 && *values; values++)
-        r = protocol->add(recipients, *values, err);
+        r = sl_recipients_add_spec(recipients, *values, err);
     return r < 0 ? r : protocol->wrap(recipients, text, ret, err);
 }
 

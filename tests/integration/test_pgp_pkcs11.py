@@ -273,7 +273,7 @@ class Pgp(ElementCase, SkopeoImage):
 
     def test_our_message_is_what_gpg_and_the_specification_expect(self):
         before = self.state_of_home()
-        element = self.wrap("pgp", "alice@example.org", "Bob Example")
+        element = self.wrap("pgp", "pgp:alice@example.org", "pgp:Bob Example")
         self.assertEqual(self.state_of_home(), before)
         self.assertEqual(self.gpg("--decrypt", input=element), PLAIN)
         bobs = self.path("bobs")
@@ -291,14 +291,14 @@ class Pgp(ElementCase, SkopeoImage):
 
     def test_recipient_must_be_exactly_one_usable_key(self):
         for value, text in (("alice@example", "no key with exactly"), ("Alice Example", "fits 2 keys"),
-                            ("nobody@example.org", "no key with exactly"), ("", "no key with exactly"),
+                            ("nobody@example.org", "no key with exactly"), ("", "nothing follows"),
                             ("signer@example.org", "not for encryption")):
             with self.subTest(value=value):
-                self.refused("auth", text, "wrap", "pgp", PLAIN, value)
+                self.refused("auth" if value else "format", text, "wrap", "pgp", PLAIN, "pgp:" + value)
         self.refused("system", "gnupg home directory /nonexistent", "wrap", "pgp", PLAIN,
-                     "--pgp-home", "/nonexistent", "alice@example.org")
+                     "--pgp-home", "/nonexistent", "pgp:alice@example.org")
         for value in ("Deadbeef", "*@example.org"):
-            self.opens("pgp", self.wrap("pgp", value), self.path("odd.gpg"))
+            self.opens("pgp", self.wrap("pgp", "pgp:" + value), self.path("odd.gpg"))
 
     @unittest.skipUnless(shutil.which("skopeo"), "skopeo is missing")
     def test_skopeo_in_both_directions(self):
@@ -309,7 +309,7 @@ class Pgp(ElementCase, SkopeoImage):
         check(plbco)
 
         def again(_):
-            status, out = self.driver("wrap", "pgp", plbco, "alice@example.org")
+            status, out = self.driver("wrap", "pgp", plbco, "pgp:alice@example.org")
             self.assertEqual(status, 0, out)
             return out
         self.skopeo_decrypts({}, "pgp", again, self.path("alice.gpg"))
