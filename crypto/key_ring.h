@@ -9,7 +9,8 @@
 /* OpenPGP secret keys as they stand in a file, and what unlocks them. gpg sees them when a layer
  * needs them. Wiped when freed. */
 struct sl_pgp_keys {
-    struct sl_bytes packets;
+    uint8_t *packets; /* this and the passphrase from sl_secret_alloc() */
+    size_t len;
     char *passphrase; /* or NULL */
 };
 SL_MUST_CHECK int sl_pgp_keys_new(struct sl_span packets, const char *passphrase,

@@ -6,6 +6,7 @@
 #include "aes_open.h"
 #include "pkcs11_key_file.h"
 #include "pkcs11_policy.h"
+#include "sluice/core/secret.h"
 
 #include <fcntl.h>
 #include <openssl/core_names.h>
@@ -25,6 +26,7 @@ enum {
 struct sl_pkcs11_key {
     P11KitUri *uri;
     char *module;
+    char *pin; /* from sl_secret_alloc(); NULL: none */
 };
 
 /* ---- the key file ---- */
@@ -34,11 +36,9 @@ struct sl_pkcs11_key *sl_pkcs11_key_free(struct sl_pkcs11_key *key)
     if (!key)
         return NULL;
     int saved = errno;
-    const char *pin = key->uri ? p11_kit_uri_get_pin_value(key->uri) : NULL;
-    if (pin) /* p11-kit only frees it */
-        sl_wipe((char *)pin, strlen(pin));
     p11_kit_uri_free(key->uri);
     free(key->module);
+    sl_secret_release(key->pin);
     free(key);
     errno = saved;
     return NULL;
@@ -66,6 +66,44 @@ static int check_uri(P11KitUri *uri, struct sl_error *err)
         !token->serialNumber[0])
         return sl_error_set(err, SL_E_FORMAT, EINVAL, "PKCS#11 URI: neither token nor slot-id");
     return 0;
+}
+
+static int keep_pin(struct sl_pkcs11_key *key, const char *pin, struct sl_error *err)
+{
+    size_t len = strcspn(pin, "\r\n");
+    key->pin = sl_secret_alloc(len + 1);
+    if (!key->pin)
+        return sl_error_oom(err);
+    memcpy(key->pin, pin, len);
+    return 0;
+}
+
+static int read_pin(struct sl_pkcs11_key *key, const char *source, struct sl_error *err)
+{
+    if (strncmp(source, "file:", 5) == 0)
+        source += 5;
+    if (*source != '/')
+        return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP,
+                            "PKCS#11 URI: pin-source must be file:/PATH");
+    struct sl_bytes raw = {0};
+    int r = sl_read_file(AT_FDCWD, source, PIN_MAX, &raw, err);
+    if (r < 0)
+        return sl_error_wrap(err, r, "PKCS#11 pin-source");
+    r = keep_pin(key, (const char *)raw.data, err);
+    sl_bytes_wipe(&raw);
+    return r;
+}
+
+/* p11-kit would only free the PIN: wipe its copy. */
+static int take_pin(struct sl_pkcs11_key *key, struct sl_error *err)
+{
+    const char *value = p11_kit_uri_get_pin_value(key->uri);
+    const char *source = p11_kit_uri_get_pin_source(key->uri);
+    if (!value)
+        return source ? read_pin(key, source, err) : 0;
+    int r = keep_pin(key, value, err);
+    sl_wipe((char *)value, strlen(value));
+    return r;
 }
 
 static int apply_env(const struct sl_pkcs11_key_file *file, struct sl_error *err)
@@ -96,6 +134,8 @@ int sl_pkcs11_key_new(struct sl_span text, struct sl_pkcs11_key **ret, struct sl
         r = parse_uri(file.uri, &key->uri, err);
     if (r == 0)
         r = check_uri(key->uri, err);
+    if (r == 0)
+        r = take_pin(key, err);
     if (r == 0)
         r = find_module(key, err);
     if (r == 0)
@@ -171,31 +211,6 @@ static int find_slot(const struct sl_pkcs11_key *key, CK_FUNCTION_LIST *module, 
                         key->module);
 }
 
-/* *ret is NULL when the URI has none. */
-static int get_pin(const P11KitUri *uri, char **ret, struct sl_error *err)
-{
-    const char *value = p11_kit_uri_get_pin_value(uri);
-    const char *source = p11_kit_uri_get_pin_source(uri);
-    if (value) {
-        *ret = strdup(value);
-        return *ret ? 0 : sl_error_oom(err);
-    }
-    if (!source)
-        return 0;
-    if (strncmp(source, "file:", 5) == 0)
-        source += 5;
-    if (*source != '/')
-        return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP,
-                            "PKCS#11 URI: pin-source must be file:/PATH");
-    struct sl_bytes raw = {0};
-    int r = sl_read_file(AT_FDCWD, source, PIN_MAX, &raw, err);
-    if (r < 0)
-        return sl_error_wrap(err, r, "PKCS#11 pin-source");
-    *ret = strndup((const char *)raw.data, strcspn((const char *)raw.data, "\r\n"));
-    sl_bytes_wipe(&raw);
-    return *ret ? 0 : sl_error_oom(err);
-}
-
 /* Another thread that is logged in has logged us in too. */
 static int log_in(const struct session *session, const char *pin, struct sl_error *err)
 {
@@ -217,14 +232,11 @@ static int log_in(const struct session *session, const char *pin, struct sl_erro
 static int open_session(const struct sl_pkcs11_key *key, bool is_private, struct session *session,
                         struct sl_error *err)
 {
-    SL_AUTO_SECRET pin = NULL;
     CK_SLOT_ID slot = 0;
-    int r = get_pin(key->uri, &pin, err);
-    if (r == 0 && is_private && !pin)
-        r = sl_error_set(err, SL_E_AUTH, ENOKEY,
-                         "PKCS#11 URI: a private key needs pin-value or pin-source");
-    if (r == 0)
-        r = load_module(key, session, err);
+    if (is_private && !key->pin)
+        return sl_error_set(err, SL_E_AUTH, ENOKEY,
+                            "PKCS#11 URI: a private key needs pin-value or pin-source");
+    int r = load_module(key, session, err);
     if (r == 0)
         r = find_slot(key, session->module, &slot, err);
     if (r < 0)
@@ -234,7 +246,7 @@ static int open_session(const struct sl_pkcs11_key *key, bool is_private, struct
     if (rv != CKR_OK)
         return token_failed(err, rv, "session");
     session->is_open = true;
-    return pin ? log_in(session, pin, err) : 0;
+    return key->pin ? log_in(session, key->pin, err) : 0;
 }
 
 /* The one object of this class with the id and label of the URI. */

@@ -9,6 +9,7 @@
 #include "key_ring.h"
 #include "pgp_home.h"
 #include "pgp_message.h"
+#include "sluice/core/secret.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +23,8 @@ struct sl_pgp_keys *sl_pgp_keys_free(struct sl_pgp_keys *keys)
     if (!keys)
         return NULL;
     int saved = errno;
-    sl_bytes_wipe(&keys->packets);
-    sl_secret_free(keys->passphrase);
+    sl_secret_release(keys->packets);
+    sl_secret_release(keys->passphrase);
     free(keys);
     errno = saved;
     return NULL;
@@ -35,12 +36,14 @@ int sl_pgp_keys_new(struct sl_span packets, const char *passphrase, struct sl_pg
     SL_AUTO(sl_pgp_keys) keys = calloc(1, sizeof(*keys));
     if (!keys)
         return sl_error_oom(err);
-    int r = sl_bytes_append(&keys->packets, packets, packets.len, err);
-    if (r < 0)
-        return r;
-    keys->passphrase = passphrase ? strdup(passphrase) : NULL;
-    if (passphrase && !keys->passphrase)
+    keys->packets = sl_secret_alloc(packets.len);
+    keys->passphrase = passphrase ? sl_secret_alloc(strlen(passphrase) + 1) : NULL;
+    if (!keys->packets || (passphrase && !keys->passphrase))
         return sl_error_oom(err);
+    memcpy(keys->packets, packets.data, packets.len);
+    keys->len = packets.len;
+    if (passphrase)
+        memcpy(keys->passphrase, passphrase, strlen(passphrase));
     *ret = sl_steal(&keys);
     return 0;
 }
@@ -144,7 +147,7 @@ static int open_with(const struct sl_pgp_keys *keys, const char *keys_of, struct
     SL_AUTO_DONE(sl_pgp_home) home = {0};
     int r = sl_pgp_home_open(keys_of, &home, err);
     if (r == 0 && keys)
-        r = import(home.ctx, sl_bytes_span(&keys->packets), err);
+        r = import(home.ctx, (struct sl_span){keys->packets, keys->len}, err);
     if (r < 0)
         return r;
     struct sl_bytes plain = {.data = malloc(PLAIN_MAX + 1), .cap = PLAIN_MAX + 1};

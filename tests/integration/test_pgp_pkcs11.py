@@ -315,6 +315,167 @@ class Pgp(ElementCase, SkopeoImage):
         self.skopeo_decrypts({}, "pgp", again, self.path("alice.gpg"))
 
 
+MODULES = [path for path in ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so",
+                             "/usr/lib64/softhsm/libsofthsm2.so") if os.path.exists(path)]
+
+
+@unittest.skipUnless(MODULES and shutil.which("softhsm2-util") and shutil.which("pkcs11-tool"),
+                     "SoftHSM or pkcs11-tool is missing")
+class Pkcs11(ElementCase, SkopeoImage):
+    PIN = "1234"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        os.mkdir(cls.path("tokens"))
+        cls.conf = cls.write("softhsm.conf", b"directories.tokendir = %s\nlog.level = ERROR\n"
+                             % cls.path("tokens").encode())
+        cls.tool_env = {**os.environ, "SOFTHSM2_CONF": cls.conf}
+        run("softhsm2-util", "--init-token", "--free", "--label", "sluice", "--pin", cls.PIN, "--so-pin", "4321",
+            env=cls.tool_env)
+        for number, (name, bits) in enumerate((("small", "2048"), ("large", "3072")), 1):
+            cls.tool("--login", "--pin", cls.PIN, "--keypairgen", "--key-type", "rsa:" + bits,
+                     "--id", "%02d" % number, "--label", name)
+            cls.tool("--read-object", "--type", "pubkey", "--id", "%02d" % number,
+                     "--output-file", cls.path(name + ".der"))
+            run("openssl", "pkey", "-pubin", "-inform", "DER", "-in", cls.path(name + ".der"),
+                "-out", cls.path(name + ".pem"))
+            cls.key_file(name, "object=" + name)
+
+    @classmethod
+    def tool(cls, *args):
+        return run("pkcs11-tool", "--module", MODULES[0], "--token-label", "sluice", *args, env=cls.tool_env)
+
+    @classmethod
+    def key_file(cls, name, key, token="token=sluice", query="pin-value=1234&module-name=softhsm2"):
+        return cls.write(name + ".yaml", (
+            'pkcs11:\n  uri: "pkcs11:%s;%s?%s"\nmodule:\n  env:\n    SOFTHSM2_CONF: %s\n'
+            % (token, key, query, cls.conf)).encode())
+
+    def element(self, key, digest, named=True):
+        """Wrapped by openssl."""
+        text = run("openssl", "pkeyutl", "-encrypt", "-pubin", "-inkey", self.path(key + ".pem"),
+                   "-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", "rsa_oaep_md:" + digest,
+                   "-pkeyopt", "rsa_mgf1_md:" + digest, input=PLAIN)
+        recipient = {"version": 0, "blob": base64.b64encode(text).decode(), **({"hash": digest} if named else {})}
+        return json.dumps({"version": 0, "recipients": [recipient]}).encode()
+
+    def test_key_wrapped_by_openssl_is_opened_by_the_token(self):
+        for key, digest, named in (("small", "sha1", True), ("small", "sha1", False), ("large", "sha1", True),
+                                   ("large", "sha256", True)):
+            with self.subTest(key=key, digest=digest, named=named):
+                self.opens("pkcs11", self.element(key, digest, named), self.path(key + ".yaml"))
+        both = [json.loads(self.element(key, "sha1")) for key in ("small", "large")]
+        both[0]["recipients"] += both[1]["recipients"]
+        self.opens("pkcs11", json.dumps(both[0]).encode(), self.path("large.yaml"))
+
+    def test_our_element_is_opened_by_openssl(self):
+        run("openssl", "genrsa", "-out", self.path("file.key"), "3072")
+        run("openssl", "rsa", "-in", self.path("file.key"), "-pubout", "-out", self.path("file.pem"))
+        for digest in ("sha1", "sha256"):
+            element = self.wrap("pkcs11", "pkcs11:" + self.path("file.pem"), env={"OCICRYPT_OAEP_HASHALG": digest})
+            blob = json.loads(element)
+            self.assertEqual((blob["version"], len(blob["recipients"])), (0, 1))
+            recipient = blob["recipients"][0]
+            self.assertEqual((recipient["version"], recipient["hash"]), (0, digest))
+            self.assertEqual(run("openssl", "pkeyutl", "-decrypt", "-inkey", self.path("file.key"),
+                                 "-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", "rsa_oaep_md:" + digest,
+                                 "-pkeyopt", "rsa_mgf1_md:" + digest,
+                                 input=base64.b64decode(recipient["blob"])), PLAIN)
+            self.opens("pkcs11", element, self.path("file.key"))
+
+    def test_our_element_is_opened_by_the_token(self):
+        element = self.wrap("pkcs11", "pkcs11:" + self.path("large.yaml"), "pkcs11:" + self.path("large.der"))
+        self.assertEqual([r["hash"] for r in json.loads(element)["recipients"]], ["sha256", "sha256"])
+        self.opens("pkcs11", element, self.path("large.yaml"))
+        element = self.wrap("pkcs11", "pkcs11:" + self.path("small.yaml"), env={"OCICRYPT_OAEP_HASHALG": "sha1"})
+        self.opens("pkcs11", element, self.path("small.yaml"))
+        self.write("ct", base64.b64decode(json.loads(element)["recipients"][0]["blob"]))
+        self.tool("--login", "--pin", self.PIN, "--decrypt", "--id", "01", "--mechanism", "RSA-PKCS-OAEP",
+                  "--hash-algorithm", "SHA-1", "--input-file", self.path("ct"), "--output-file", self.path("pt"))
+        with open(self.path("pt"), "rb") as f:
+            self.assertEqual(f.read(), PLAIN)
+
+    def test_key_too_small_is_told_before_anything_is_wrapped(self):
+        for name in ("small.yaml", "small.pem"):
+            out = self.refused("limit", "2048 bits holds 190 bytes with sha256, and a layer key has 193",
+                               "wrap", "pkcs11", PLAIN, "pkcs11:" + self.path(name))
+            self.assertIn("OCICRYPT_OAEP_HASHALG=sha1", out)
+        self.refused("unsupported", "OCICRYPT_OAEP_HASHALG=md5", "wrap", "pkcs11", PLAIN,
+                     "pkcs11:" + self.path("large.pem"), env={"OCICRYPT_OAEP_HASHALG": "md5"})
+        self.write("text", b"nothing")
+        self.refused("format", "neither a PKCS11 key file", "wrap", "pkcs11", PLAIN, "pkcs11:" + self.path("text"))
+
+    def test_key_is_found_by_id_slot_and_pin_source(self):
+        element = self.element("small", "sha1")
+        self.write("pin", b"1234\n")
+        by_file = "pin-source=file:%s&module-path=%s" % (self.path("pin"), MODULES[0])
+        self.opens("pkcs11", element, self.key_file("by_id", "id=%01", query=by_file))
+        listing = self.tool("--list-token-slots").decode()
+        number = int(listing.split("Slot 0 (")[1].split(")")[0], 16)
+        self.opens("pkcs11", element, self.key_file("by_slot", "object=small", token="slot-id=%d" % number))
+
+    def test_what_is_wrong_is_told_and_no_pin(self):
+        element = self.element("small", "sha1")
+        for code, text, arguments in (
+                ("auth", "wrong PIN", {"query": "pin-value=98765&module-name=softhsm2"}),
+                ("auth", "needs pin-value or pin-source", {"query": "module-name=softhsm2"}),
+                ("auth", "no token fits", {"token": "token=other"}),
+                ("auth", "no private key on the token", {"key": "object=other"}),
+                ("auth", "does not open", {"key": "object=large"}),
+                ("auth", "no PKCS#11 module fits", {"query": "pin-value=98765&module-name=other"}),
+                ("policy", "/tmp/x.so is not allowed", {"query": "pin-value=98765&module-path=/tmp/x.so"}),
+                ("format", "neither id nor object", {"key": "type=private"})):
+            with self.subTest(text=text):
+                key = self.key_file("bad", **{"key": "object=small", **arguments})
+                out = self.refused(code, text, "unwrap", "pkcs11", element, key)
+                self.assertNotIn("98765", out)
+        self.refused("auth", "missing PKCS11 key file", "unwrap", "pkcs11", element)
+
+    def test_policy_decides_about_modules(self):
+        element = self.element("small", "sha1")
+        folder = os.path.dirname(MODULES[0])
+        for allowed, good in ((folder + "/", True), (MODULES[0], True), (folder, False), ("/opt/", False)):
+            conf = self.write("ocicrypt.conf", json.dumps({"pkcs11": {
+                "module-directories": [folder], "allowed-module-paths": [allowed]}}).encode())
+            with self.subTest(allowed=allowed):
+                if good:
+                    self.opens("pkcs11", element, self.path("small.yaml"), env={"OCICRYPT_CONFIG": conf})
+                else:
+                    self.refused("policy", MODULES[0] + " is not allowed", "unwrap", "pkcs11", element,
+                                 self.path("small.yaml"), env={"OCICRYPT_CONFIG": conf})
+        self.opens("pkcs11", element, self.path("small.yaml"), env={"OCICRYPT_CONFIG": "internal"})
+
+    def test_changed_element_is_refused(self):
+        for digest in ("sha1", "sha256"):
+            element = json.loads(self.element("large", digest))
+            text = bytearray(base64.b64decode(element["recipients"][0]["blob"]))
+            text[-1] ^= 1
+            for changed in (bytes(text), bytes(text[:-1]), b""):
+                element["recipients"][0]["blob"] = base64.b64encode(changed).decode()
+                self.refused("auth", "does not open", "unwrap", "pkcs11", json.dumps(element).encode(),
+                             self.path("large.yaml"))
+
+    @unittest.skipUnless(shutil.which("skopeo"), "skopeo is missing")
+    def test_skopeo_in_both_directions(self):
+        env = {"OCICRYPT_CONFIG": "internal", "OCICRYPT_OAEP_HASHALG": "sha1", "SOFTHSM2_CONF": self.conf}
+        try:
+            element, check = self.skopeo_encrypts(env, "pkcs11:" + self.path("small.pem"))
+        except AssertionError as e:
+            if "protocol not recognized" not in str(e) and "pkcs11 support" not in str(e):
+                raise
+            self.skipTest("this skopeo was built without PKCS11")
+        status, plbco = self.driver("unwrap", "pkcs11", element, self.path("small.yaml"), env=env)
+        self.assertEqual(status, 0, plbco)
+        check(plbco)
+
+        def again(_):
+            status, out = self.driver("wrap", "pkcs11", plbco, "pkcs11:" + self.path("small.yaml"), env=env)
+            self.assertEqual(status, 0, out)
+            return out
+        self.skopeo_decrypts(env, "pkcs11", again, self.path("small.yaml"))
+
+
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
