@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pgp_home.h"
 
-#include "sluice/core/bytes.h"
-
 #include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
@@ -113,9 +111,7 @@ static int open_context(struct sl_pgp_home *home, struct sl_error *err)
     gpgme_error_t e = gpgme_new(&home->ctx);
     if (!e)
         e = gpgme_ctx_set_engine_info(home->ctx, GPGME_PROTOCOL_OpenPGP, NULL, home->dir);
-    return e ? sl_error_set(err, SL_E_SYSTEM, gpgme_err_code_to_errno(gpgme_err_code(e)), "gpg: %s",
-                            gpgme_strerror(e))
-             : 0;
+    return e ? sl_pgp_failed(err, e, "starting") : 0;
 }
 
 int sl_pgp_home_open(const char *keys_of, struct sl_pgp_home *ret, struct sl_error *err)
@@ -133,6 +129,25 @@ int sl_pgp_home_open(const char *keys_of, struct sl_pgp_home *ret, struct sl_err
     *ret = home;
     home = (struct sl_pgp_home){0};
     return 0;
+}
+
+gpgme_error_t sl_pgp_lend(struct sl_span bytes, gpgme_data_t *ret)
+{
+    gpgme_error_t e =
+        gpgme_data_new_from_mem(ret, (const char *)bytes.data, bytes.len, /* copy= */ 0);
+    return e ? e : gpgme_data_set_flag(*ret, "sensitive", "1");
+}
+
+gpgme_error_t sl_pgp_collect(struct gpgme_data_cbs *sink, void *arg, gpgme_data_t *ret)
+{
+    gpgme_error_t e = gpgme_data_new_from_cbs(ret, sink, arg);
+    return e ? e : gpgme_data_set_flag(*ret, "sensitive", "1");
+}
+
+int sl_pgp_failed(struct sl_error *err, gpgme_error_t e, const char *what)
+{
+    return sl_error_set(err, SL_E_SYSTEM, gpgme_err_code_to_errno(gpgme_err_code(e)), "gpg: %s: %s",
+                        what, gpgme_strerror(e));
 }
 
 /* Daemons end themselves too once their home is gone; this does not leave it to them. */

@@ -6,8 +6,7 @@
  */
 #pragma once
 
-#include "sluice/core/cleanup.h"
-#include "sluice/core/error.h"
+#include "sluice/core/bytes.h"
 
 #include <gpgme.h>
 
@@ -23,6 +22,14 @@ SL_MUST_CHECK int sl_pgp_home_open(const char *keys_of, struct sl_pgp_home *ret,
 /* Ends the agent and removes the directory. Keeps errno. */
 void sl_pgp_home_done(struct sl_pgp_home *home);
 SL_DEFINE_AUTO_DONE(sl_pgp_home, sl_pgp_home_done)
+
+/* Bytes for gpg to read, borrowed; and a place for bytes it writes. gpgme wipes its own copies.
+ * *ret is to be given to gpgme_data_release(), which accepts NULL. */
+gpgme_error_t sl_pgp_lend(struct sl_span bytes, gpgme_data_t *ret);
+gpgme_error_t sl_pgp_collect(struct gpgme_data_cbs *sink, void *arg, gpgme_data_t *ret);
+
+/* gpg did not do its work for a reason of its own. */
+int sl_pgp_failed(struct sl_error *err, gpgme_error_t e, const char *what);
 
 /* The user's gnupg home directory: static, or NULL. */
 const char *sl_pgp_user_home(void);

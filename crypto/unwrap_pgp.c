@@ -50,12 +50,6 @@ int sl_pgp_keys_new(struct sl_span packets, const char *passphrase, struct sl_pg
 
 /* ---- gpg ---- */
 
-static int gpg_failed(struct sl_error *err, gpgme_error_t e, const char *what)
-{
-    return sl_error_set(err, SL_E_SYSTEM, gpgme_err_code_to_errno(gpgme_err_code(e)), "gpg: %s: %s",
-                        what, gpgme_strerror(e));
-}
-
 /* Given once: a second question means that the first answer was wrong. */
 static gpgme_error_t give_passphrase(void *arg, const char *hint, const char *info, int was_bad,
                                      int fd)
@@ -75,13 +69,12 @@ static gpgme_error_t give_passphrase(void *arg, const char *hint, const char *in
 static int import(gpgme_ctx_t ctx, struct sl_span packets, struct sl_error *err)
 {
     gpgme_data_t data = NULL;
-    gpgme_error_t e =
-        gpgme_data_new_from_mem(&data, (const char *)packets.data, packets.len, /* copy= */ 0);
+    gpgme_error_t e = sl_pgp_lend(packets, &data);
     if (!e)
         e = gpgme_op_import(ctx, data);
     gpgme_data_release(data);
     if (e)
-        return gpg_failed(err, e, "reading the secret keys");
+        return sl_pgp_failed(err, e, "reading the secret keys");
     gpgme_import_result_t result = gpgme_op_import_result(ctx);
     if (!result || result->secret_read == 0)
         return sl_error_set(err, SL_E_AUTH, ENOKEY, "no OpenPGP secret key in the file given");
@@ -123,10 +116,9 @@ static int decrypt(gpgme_ctx_t ctx, struct sl_span message, const char *passphra
     gpgme_data_t out = NULL;
     gpgme_set_pinentry_mode(ctx, GPGME_PINENTRY_MODE_LOOPBACK);
     gpgme_set_passphrase_cb(ctx, give_passphrase, (void *)passphrase);
-    gpgme_error_t e =
-        gpgme_data_new_from_mem(&in, (const char *)message.data, message.len, /* copy= */ 0);
+    gpgme_error_t e = sl_pgp_lend(message, &in);
     if (!e)
-        e = gpgme_data_new_from_cbs(&out, &sink, plain);
+        e = sl_pgp_collect(&sink, plain, &out);
     if (!e)
         e = gpgme_op_decrypt(ctx, in, out);
     gpgme_data_release(in);

@@ -13,12 +13,6 @@
 
 enum { MESSAGE_MAX = 64 * 1024 }; /* bytes that gpg may give */
 
-static int gpg_failed(struct sl_error *err, gpgme_error_t e, const char *what)
-{
-    return sl_error_set(err, SL_E_SYSTEM, gpgme_err_code_to_errno(gpgme_err_code(e)), "gpg: %s: %s",
-                        what, gpgme_strerror(e));
-}
-
 static bool is_same(const char *text, const char *id)
 {
     return text && strcmp(text, id) == 0;
@@ -60,7 +54,7 @@ static int find_key(gpgme_ctx_t ctx, const char *id, gpgme_key_t *ret, struct sl
     }
     gpgme_key_unref(found);
     if (gpgme_err_code(e) != GPG_ERR_EOF)
-        return gpg_failed(err, e, "listing keys");
+        return sl_pgp_failed(err, e, "listing keys");
     if (n_usable > 1)
         return sl_error_set(err, SL_E_AUTH, ENOTUNIQ,
                             "pgp:%s fits %zu keys: name one by its whole e-mail address", id,
@@ -120,15 +114,14 @@ static int encrypt(gpgme_ctx_t ctx, gpgme_key_t *keys, struct sl_span plain, str
     struct gpgme_data_cbs sink = {.write = keep_message};
     gpgme_data_t in = NULL;
     gpgme_data_t out = NULL;
-    gpgme_error_t e =
-        gpgme_data_new_from_mem(&in, (const char *)plain.data, plain.len, /* copy= */ 0);
+    gpgme_error_t e = sl_pgp_lend(plain, &in);
     if (!e)
-        e = gpgme_data_new_from_cbs(&out, &sink, ret);
+        e = sl_pgp_collect(&sink, ret, &out);
     if (!e)
         e = gpgme_op_encrypt(ctx, keys, flags, in, out);
     gpgme_data_release(in);
     gpgme_data_release(out);
-    return e ? gpg_failed(err, e, "encrypting") : 0;
+    return e ? sl_pgp_failed(err, e, "encrypting") : 0;
 }
 
 /* What was written must be what others read. */

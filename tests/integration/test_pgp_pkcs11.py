@@ -266,6 +266,15 @@ class Pgp(ElementCase, SkopeoImage):
                             "loopback", "--symmetric", input=PLAIN)
         self.refused("unsupported", "password", "unwrap", "pgp", with_password, self.path("alice.gpg"))
 
+    def test_layers_are_unwrapped_at_once(self):
+        self.assertEqual(self.driver("unwrap-at-once", "pgp", self.encrypt(), "--pgp-home", self.home,
+                                     self.path("odd.gpg")), (0, PLAIN))
+
+    def test_gpg_missing_is_told(self):
+        os.makedirs(self.path("empty"), exist_ok=True)
+        self.refused("system", "gpg, which is not installed", "unwrap", "pgp", self.encrypt(),
+                     self.path("alice.gpg"), env={"PATH": self.path("empty")})
+
     def test_bomb_inside_a_message_is_refused(self):
         element = self.encrypt("-z", "9", plain=b"\0" * 10_000_000)
         self.assertLess(len(element), 50_000)
@@ -431,6 +440,11 @@ class Pkcs11(ElementCase, SkopeoImage):
                 out = self.refused(code, text, "unwrap", "pkcs11", element, key)
                 self.assertNotIn("98765", out)
         self.refused("auth", "missing PKCS11 key file", "unwrap", "pkcs11", element)
+
+    def test_layers_are_unwrapped_at_once(self):
+        for digest in ("sha1", "sha256"):
+            self.assertEqual(self.driver("unwrap-at-once", "pkcs11", self.element("large", digest),
+                                         self.path("large.yaml"), self.path("small.yaml")), (0, PLAIN))
 
     def test_policy_decides_about_modules(self):
         element = self.element("small", "sha1")
