@@ -52,6 +52,7 @@ const char *sl_pgp_user_home(void)
 
 static int make_dir(char **ret, struct sl_error *err)
 {
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): it changes, if ever, before there are threads */
     const char *tmpdir = getenv("TMPDIR");
     const char *const places[] = {"/dev/shm", "/run", tmpdir ? tmpdir : "/tmp"};
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
@@ -180,6 +181,7 @@ void sl_pgp_home_done(struct sl_pgp_home *home)
     if (home->dir) {
         gpgconf(home->dir, (const char *const[]){"--kill", "all"});
         gpgconf(home->dir, (const char *const[]){"--remove-socketdir", NULL});
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): without FTW_CHDIR it shares nothing */
         (void)nftw(home->dir, remove_one, OPEN_DIRS_MAX, FTW_DEPTH | FTW_PHYS);
     }
     free(home->dir);

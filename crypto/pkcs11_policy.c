@@ -132,16 +132,22 @@ static int load_optional(const char *folder, const char *name, struct sl_pkcs11_
     return load_file(path, ret, err);
 }
 
+static const char *environment(const char *name)
+{
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): it changes, if ever, before there are threads */
+    return getenv(name);
+}
+
 int sl_pkcs11_policy_load(struct sl_pkcs11_policy *ret, struct sl_error *err)
 {
-    const char *config = getenv("OCICRYPT_CONFIG");
+    const char *config = environment("OCICRYPT_CONFIG");
     if (config && strcmp(config, "internal") == 0)
         return sl_pkcs11_policy_builtin(ret, err);
     if (config && *config)
         return load_file(config, ret, err);
-    int r = load_optional(getenv("XDG_CONFIG_HOME"), "ocicrypt.conf", ret, err);
+    int r = load_optional(environment("XDG_CONFIG_HOME"), "ocicrypt.conf", ret, err);
     if (r == 1)
-        r = load_optional(getenv("HOME"), ".config/ocicrypt.conf", ret, err);
+        r = load_optional(environment("HOME"), ".config/ocicrypt.conf", ret, err);
     if (r == 1)
         r = load_optional("/etc", "ocicrypt.conf", ret, err);
     return r == 1 ? sl_pkcs11_policy_builtin(ret, err) : r;
@@ -186,6 +192,7 @@ static char *find_in(const char *directory, const char *name)
     char *best = NULL;
     DIR *dir = opendir(directory);
     const struct dirent *entry = NULL;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): each stream is read by one thread */
     while (dir && (entry = readdir(dir)))
         if (is_named(entry->d_name, name) && (!best || strcmp(entry->d_name, best) < 0)) {
             free(best);

@@ -109,6 +109,7 @@ static int take_pin(struct sl_pkcs11_key *key, struct sl_error *err)
 static int apply_env(const struct sl_pkcs11_key_file *file, struct sl_error *err)
 {
     for (size_t i = 0; i < file->n_env; i++)
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): the header wants it before there are threads */
         if (setenv(file->env[i].name, file->env[i].value, /* overwrite= */ 1) < 0)
             return sl_error_system(err, errno, "PKCS11 key file: module.env");
     return 0;

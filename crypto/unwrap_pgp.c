@@ -43,7 +43,7 @@ int sl_pgp_keys_new(struct sl_span packets, const char *passphrase, struct sl_pg
     memcpy(keys->packets, packets.data, packets.len);
     keys->len = packets.len;
     if (passphrase)
-        memcpy(keys->passphrase, passphrase, strlen(passphrase));
+        memcpy(keys->passphrase, passphrase, strlen(passphrase) + 1);
     *ret = sl_steal(&keys);
     return 0;
 }

@@ -106,8 +106,8 @@ static ssize_t keep_message(void *arg, const void *bytes, size_t n)
     return -1;
 }
 
-static int encrypt(gpgme_ctx_t ctx, gpgme_key_t *keys, struct sl_span plain, struct sl_bytes *ret,
-                   struct sl_error *err)
+static int encrypt_for(gpgme_ctx_t ctx, gpgme_key_t *keys, struct sl_span plain,
+                       struct sl_bytes *ret, struct sl_error *err)
 {
     const gpgme_encrypt_flags_t flags =
         GPGME_ENCRYPT_ALWAYS_TRUST | GPGME_ENCRYPT_NO_ENCRYPT_TO | GPGME_ENCRYPT_NO_COMPRESS;
@@ -152,7 +152,7 @@ int sl_wrap_pgp(const struct sl_recipients *recipients, struct sl_span plbco, st
     if (r == 0)
         r = find_all(home.ctx, recipients, keys, err);
     if (r == 0)
-        r = encrypt(home.ctx, keys, plbco, &message, err);
+        r = encrypt_for(home.ctx, keys, plbco, &message, err);
     if (r == 0)
         r = check_message(&message, recipients->n_pgp, err);
     for (size_t i = 0; i < recipients->n_pgp; i++)

@@ -39,6 +39,7 @@ struct sl_pkcs11_recipients *sl_pkcs11_recipients_free(struct sl_pkcs11_recipien
 /* As the environment wants it, for tokens that know no other. */
 static int choose_digest(const char **ret, struct sl_error *err)
 {
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): it changes, if ever, before there are threads */
     const char *wanted = getenv("OCICRYPT_OAEP_HASHALG");
     const char *digest = wanted && *wanted ? sl_pkcs11_digest(wanted) : "sha256";
     if (!digest)

@@ -180,11 +180,11 @@ class Pgp(ElementCase, SkopeoImage):
         cls.home = cls.path(".gnupg")
         os.mkdir(cls.home, 0o700)
         cls.addClassCleanup(run, "gpgconf", "--homedir", cls.home, "--kill", "all")
-        cls.make_key("Alice Example <alice@example.org>", "alice")
+        cls.make_key("Alice Example <alice@example.org>", "alice", kind="rsa2048")
         cls.make_key("Bob Example <bob@example.org>", "bob", PASSPHRASE)
         cls.make_key("Alice Example <alice@example.com>", "namesake")
         cls.make_key("Deadbeef <*@example.org>", "odd")
-        cls.gpg("--quick-gen-key", "Signer <signer@example.org>", "rsa2048", "sign", "never")
+        cls.gpg("--quick-gen-key", "Signer <signer@example.org>", "rsa1024", "sign", "never")
         with open(cls.path("public.asc"), "wb") as f:
             f.write(cls.gpg("--armor", "--export", "alice@example.org"))
 
@@ -194,17 +194,15 @@ class Pgp(ElementCase, SkopeoImage):
                    "--passphrase", kwargs.pop("passphrase", ""), *args, **kwargs)
 
     @classmethod
-    def make_key(cls, uid, name, passphrase=""):
-        """RSA, made small where it does not matter; exported binary, and armored."""
-        cls.gpg("--quick-gen-key", uid, "rsa2048", "sign", "never", passphrase=passphrase)
-        mail = uid.split("<")[1][:-1]
+    def make_key(cls, uid, name, passphrase="", kind="rsa1024"):
+        """RSA, since skopeo reads the whole ring; small, to be quick. Exported binary, and armored."""
+        cls.gpg("--quick-gen-key", uid, kind, "sign", "never", passphrase=passphrase)
         fingerprint = [line.split(":")[9] for line in
                        cls.gpg("--with-colons", "--list-keys", "=" + uid).decode().splitlines()
                        if line.startswith("fpr")][0]
-        cls.gpg("--quick-add-key", fingerprint, "rsa2048", "encr", "never", passphrase=passphrase)
+        cls.gpg("--quick-add-key", fingerprint, kind, "encr", "never", passphrase=passphrase)
         for suffix, more in ((".gpg", ()), (".asc", ("--armor",))):
             cls.write(name + suffix, cls.gpg(*more, "--export-secret-keys", fingerprint, passphrase=passphrase))
-        return mail
 
     def state_of_home(self):
         return {name: os.stat(os.path.join(self.home, name)).st_mtime_ns for name in os.listdir(self.home)}
