@@ -19,8 +19,8 @@ static const struct {
     size_t n_offset; /* of the number of its recipients */
 } protocols[] = {
     {"jwe", sl_wrap_jwe, offsetof(struct sl_recipients, n_jwe)},
-    {"pgp", NULL, offsetof(struct sl_recipients, n_pgp)},
-    {"pkcs11", NULL, offsetof(struct sl_recipients, n_pkcs11)},
+    {"pgp", sl_wrap_pgp, offsetof(struct sl_recipients, n_pgp)},
+    {"pkcs11", sl_wrap_pkcs11, offsetof(struct sl_recipients, n_pkcs11)},
     {"pkcs7", sl_wrap_pkcs7, offsetof(struct sl_recipients, n_pkcs7)},
 };
 
@@ -92,9 +92,6 @@ static int add_protocol(struct sl_annotations *list, const struct sl_recipients 
                         size_t i, struct sl_span plbco, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_bytes) element = {0};
-    if (!protocols[i].wrap)
-        return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP,
-                            "wrapping keys with %s is not supported", protocols[i].name);
     int r = protocols[i].wrap(recipients, plbco, &element, err);
     if (r < 0)
         return sl_error_wrap(err, r, "%s", protocols[i].name);

@@ -3,6 +3,7 @@
 
 #include "jwk.h"
 #include "key_ring.h"
+#include "pkcs11_key_file.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -151,12 +152,35 @@ static bool contains(struct sl_span bytes, const char *text)
     return memmem(bytes.data, bytes.len, text, strlen(text)) != NULL;
 }
 
-/* OpenPGP packets with old or new format tags of secret and public keys (RFC 4880). */
-static bool is_openpgp(struct sl_span bytes)
+/* OpenPGP packets with old or new format tags of secret keys (RFC 4880), or their armor. */
+static bool is_openpgp_secret(struct sl_span bytes)
 {
-    static const uint8_t tags[] = {0x94, 0x95, 0x97, 0x98, 0x99, 0xc5, 0xc6};
+    static const uint8_t tags[] = {0x94, 0x95, 0x96, 0x97, 0xc5};
+    return contains(bytes, "-----BEGIN PGP PRIVATE KEY BLOCK-----") ||
+           (bytes.len && memchr(tags, bytes.data[0], sizeof(tags)));
+}
+
+static bool is_openpgp_public(struct sl_span bytes)
+{
+    static const uint8_t tags[] = {0x98, 0x99, 0x9a, 0x9b, 0xc6};
     return contains(bytes, "-----BEGIN PGP ") ||
            (bytes.len && memchr(tags, bytes.data[0], sizeof(tags)));
+}
+
+static int add_openpgp(struct sl_key_ring *ring, struct sl_span bytes, const char *passphrase,
+                       struct sl_error *err)
+{
+    SL_AUTO(sl_pgp_keys) keys = NULL;
+    int r = sl_pgp_keys_new(bytes, passphrase, &keys, err);
+    return r < 0 ? r : sl_key_ring_add_pgp(ring, &keys, err);
+}
+
+/* The password is of no use: a token has a PIN, which the key file tells. */
+static int add_pkcs11(struct sl_key_ring *ring, struct sl_span bytes, struct sl_error *err)
+{
+    SL_AUTO(sl_pkcs11_key) key = NULL;
+    int r = sl_pkcs11_key_new(bytes, &key, err);
+    return r < 0 ? r : sl_key_ring_add_pkcs11(ring, &key, err);
 }
 
 static int unrecognised(struct sl_span bytes, const struct passphrase *passphrase,
@@ -168,10 +192,10 @@ static int unrecognised(struct sl_span bytes, const struct passphrase *passphras
         return sl_error_set(err, SL_E_AUTH, ENOKEY,
                             "the private key needs a password: FILE:pass=…, FILE:file=… or "
                             "FILE:fd=…");
-    if (is_openpgp(bytes))
-        return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP, "OpenPGP keys are not supported");
-    if (contains(bytes, "pkcs11:"))
-        return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP, "PKCS11 keys are not supported");
+    if (is_openpgp_public(bytes))
+        return sl_error_set(err, SL_E_AUTH, ENOKEY,
+                            "an OpenPGP public key; decryption needs the secret key "
+                            "(gpg --export-secret-keys)");
     return sl_error_set(err, SL_E_FORMAT, EBADMSG,
                         "neither a private key (PEM, DER, JWK) nor a certificate");
 }
@@ -189,6 +213,10 @@ int sl_key_bytes_add(struct sl_key_ring *ring, struct sl_span bytes, const char 
 {
     if (sl_key_bytes_is_json(bytes))
         return add_jwk(ring, bytes, err);
+    if (is_openpgp_secret(bytes))
+        return add_openpgp(ring, bytes, password, err);
+    if (sl_pkcs11_key_file_looks_like(bytes))
+        return add_pkcs11(ring, bytes, err);
     struct passphrase passphrase = {.text = password};
     SL_AUTO(evp_pkey_st) key = decode_private_key(bytes, &passphrase);
     bool has_key = key != NULL;

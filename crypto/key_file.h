@@ -9,7 +9,9 @@
  * key cannot contain one. */
 SL_MUST_CHECK int sl_key_file_add(struct sl_key_ring *ring, const char *spec, struct sl_error *err);
 /* The content of such a file: a private key (PKCS#8, PKCS#1, SEC1; DER or PEM, both also
- * encrypted; or JWK), certificates, or both. password may be NULL. */
+ * encrypted; or JWK), certificates, or both; or OpenPGP secret
+ * keys; or a PKCS11 key file, which sets environment variables (pkcs11_token.h). password may be
+ * NULL. */
 SL_MUST_CHECK int sl_key_bytes_add(struct sl_key_ring *ring, struct sl_span bytes,
                                    const char *password, struct sl_error *err);
 /* Whether such a file is a JWK. */

@@ -14,15 +14,15 @@ enum { ENTRIES_MAX = 256 }; /* of each kind: keys, certificates, providers */
     "Failed to decrypt the image layer, please ensure that the decryption key is placed and "      \
     "correct"
 
-/* Every protocol there is; those without a function are named in the error. Providers have names,
+/* Every protocol there is. Providers have names,
  * and so are called in their own way. */
 static const struct {
     const char *name;
     sl_unwrap_fn *unwrap;
 } protocols[] = {
-    [SL_WRAP_PROVIDER] = {"provider", NULL},      [SL_WRAP_JWE] = {"jwe", sl_unwrap_jwe},
-    [SL_WRAP_PKCS7] = {"pkcs7", sl_unwrap_pkcs7}, [SL_WRAP_PGP] = {"pgp", NULL},
-    [SL_WRAP_PKCS11] = {"pkcs11", NULL},
+    [SL_WRAP_PROVIDER] = {"provider", NULL},         [SL_WRAP_JWE] = {"jwe", sl_unwrap_jwe},
+    [SL_WRAP_PKCS7] = {"pkcs7", sl_unwrap_pkcs7},    [SL_WRAP_PGP] = {"pgp", sl_unwrap_pgp},
+    [SL_WRAP_PKCS11] = {"pkcs11", sl_unwrap_pkcs11},
 };
 
 int sl_key_ring_new(struct sl_key_ring **ret, struct sl_error *err)
@@ -43,12 +43,18 @@ struct sl_key_ring *sl_key_ring_free(struct sl_key_ring *ring)
         EVP_PKEY_free(ring->keys[i]);
     for (size_t i = 0; i < ring->n_certs; i++)
         X509_free(ring->certs[i]);
+    for (size_t i = 0; i < ring->n_pgp; i++)
+        sl_pgp_keys_free(ring->pgp[i]);
+    for (size_t i = 0; i < ring->n_pkcs11; i++)
+        sl_pkcs11_key_free(ring->pkcs11[i]);
     for (size_t i = 0; i < ring->n_providers; i++) {
         free(ring->providers[i].name);
         sl_secret_free(ring->providers[i].value);
     }
     free(ring->keys);
     free(ring->certs);
+    free(ring->pgp);
+    free(ring->pkcs11);
     free(ring->providers);
     free(ring->pgp_home);
     free(ring);
@@ -81,6 +87,23 @@ int sl_key_ring_add_cert(struct sl_key_ring *ring, X509 **certp, struct sl_error
     int r = grow((void **)&ring->certs, ring->n_certs, sizeof(void *), err);
     if (r == 0)
         ring->certs[ring->n_certs++] = sl_steal(certp);
+    return r;
+}
+
+int sl_key_ring_add_pgp(struct sl_key_ring *ring, struct sl_pgp_keys **keysp, struct sl_error *err)
+{
+    int r = grow((void **)&ring->pgp, ring->n_pgp, sizeof(void *), err);
+    if (r == 0)
+        ring->pgp[ring->n_pgp++] = sl_steal(keysp);
+    return r;
+}
+
+int sl_key_ring_add_pkcs11(struct sl_key_ring *ring, struct sl_pkcs11_key **keyp,
+                           struct sl_error *err)
+{
+    int r = grow((void **)&ring->pkcs11, ring->n_pkcs11, sizeof(void *), err);
+    if (r == 0)
+        ring->pkcs11[ring->n_pkcs11++] = sl_steal(keyp);
     return r;
 }
 
@@ -168,10 +191,6 @@ static int open_element(const struct sl_key_ring *ring, const struct sl_wrapped_
                         struct sl_bytes *ret, struct sl_error *err)
 {
     sl_unwrap_fn *unwrap = protocols[key->protocol].unwrap;
-    if (!unwrap && key->protocol != SL_WRAP_PROVIDER)
-        return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP,
-                            "keys wrapped with %s are not supported",
-                            protocols[key->protocol].name);
     SL_AUTO_DONE(sl_bytes) element = {0};
     int r = sl_base64_decode(key->text, &element, err);
     if (r < 0)

@@ -3,13 +3,30 @@
 #pragma once
 
 #include "openssl_auto.h"
+#include "pkcs11_token.h"
 #include "sluice/key_unwrap.h"
+
+/* OpenPGP secret keys as they stand in a file, and what unlocks them. gpg sees them when a layer
+ * needs them. Wiped when freed. */
+struct sl_pgp_keys {
+    uint8_t *packets; /* this and the passphrase from sl_secret_alloc() */
+    size_t len;
+    char *passphrase; /* or NULL */
+};
+SL_MUST_CHECK int sl_pgp_keys_new(struct sl_span packets, const char *passphrase,
+                                  struct sl_pgp_keys **ret, struct sl_error *err);
+struct sl_pgp_keys *sl_pgp_keys_free(struct sl_pgp_keys *keys);
+SL_DEFINE_AUTO(sl_pgp_keys, sl_pgp_keys_free)
 
 struct sl_key_ring {
     EVP_PKEY **keys; /* private, RSA or EC */
     size_t n_keys;
     X509 **certs;
     size_t n_certs;
+    struct sl_pgp_keys **pgp;
+    size_t n_pgp;
+    struct sl_pkcs11_key **pkcs11;
+    size_t n_pkcs11;
     struct sl_pair *providers; /* name and parameters of provider:NAME:PARAMS */
     size_t n_providers;
     sl_kek_lookup_fn *kek_lookup;
@@ -27,6 +44,10 @@ SL_MUST_CHECK int sl_key_ring_add_key(struct sl_key_ring *ring, EVP_PKEY **keyp,
                                       struct sl_error *err);
 SL_MUST_CHECK int sl_key_ring_add_cert(struct sl_key_ring *ring, X509 **certp,
                                        struct sl_error *err);
+SL_MUST_CHECK int sl_key_ring_add_pgp(struct sl_key_ring *ring, struct sl_pgp_keys **keysp,
+                                      struct sl_error *err);
+SL_MUST_CHECK int sl_key_ring_add_pkcs11(struct sl_key_ring *ring, struct sl_pkcs11_key **keyp,
+                                         struct sl_error *err);
 
 /* NAME or NAME:PARAMS, split at the first colon. */
 SL_MUST_CHECK int sl_key_ring_add_provider(struct sl_key_ring *ring, const char *text,

@@ -4,15 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every protocol there is; those without a function are named in the error. */
+/* Every protocol there is. */
 static const struct {
     const char *prefix;
     sl_recipient_add_fn *add;
 } protocols[] = {
-    {"jwe:", sl_recipient_add_jwe},
-    {"pkcs7:", sl_recipient_add_pkcs7},
-    {"pgp:", NULL},
-    {"pkcs11:", NULL},
+    {"jwe:", sl_recipient_add_jwe},           {"pkcs7:", sl_recipient_add_pkcs7},
+    {"pgp:", sl_recipient_add_pgp},           {"pkcs11:", sl_recipient_add_pkcs11},
     {"provider:", sl_recipient_add_provider},
 };
 
@@ -39,6 +37,7 @@ struct sl_recipients *sl_recipients_free(struct sl_recipients *recipients)
     for (size_t i = 0; i < recipients->n_providers; i++)
         sl_provider_recipient_done(&recipients->providers[i]);
     free(recipients->pgp_home);
+    sl_pkcs11_recipients_free(recipients->pkcs11);
     free(recipients);
     errno = saved;
     return NULL;
@@ -91,9 +90,6 @@ static int add(struct sl_recipients *recipients, const char *spec, struct sl_err
         size_t len = strlen(protocols[i].prefix);
         if (strncmp(spec, protocols[i].prefix, len) != 0)
             continue;
-        if (!protocols[i].add)
-            return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP,
-                                "wrapping keys with %.*s is not supported", (int)len - 1, spec);
         if (!spec[len])
             return sl_error_set(err, SL_E_FORMAT, EINVAL, "nothing follows %s", spec);
         return protocols[i].add(recipients, spec + len, err);

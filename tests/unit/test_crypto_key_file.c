@@ -106,9 +106,10 @@ static void file_of_no_use_is_refused_by_name(void **state)
         {"/nonexistent/key.pem", ENOENT, SL_E_SYSTEM, "/nonexistent/key.pem"},
         {FILES "password_secret.txt", EBADMSG, SL_E_FORMAT, "neither a private key"},
         {FILES "ed25519_pkcs8.pem", ENOTSUP, SL_E_UNSUPPORTED, "ED25519"},
-        {FILES "pkcs11.yaml", ENOTSUP, SL_E_UNSUPPORTED, "PKCS11"},
+        {FILES "pkcs11.yaml", ENOENT, SL_E_AUTH, "no PKCS#11 module fits module-name=softhsm2"},
         {VECTOR("ocicrypt_l1_plbco.json"), EBADMSG, SL_E_FORMAT, "no kty"},
     };
+    assert_ok(setenv("OCICRYPT_CONFIG", FILES "ocicrypt_nothing_allowed.conf", 1));
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct sl_error err = {0};
         int r = opens_j2(cases[i].spec, &err);
@@ -117,18 +118,26 @@ static void file_of_no_use_is_refused_by_name(void **state)
     }
 }
 
-static void bytes_of_openpgp_are_named(void **state)
+static void bytes_of_openpgp_are_kept_if_secret(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"-----BEGIN PGP PRIVATE KEY BLOCK-----\n", "\x95\x01\x02"};
+    static const char *const secret[] = {"-----BEGIN PGP PRIVATE KEY BLOCK-----\n", "\x95\x01\x02",
+                                         "\xc5\x01\x02"};
+    static const char *const public[] = {"-----BEGIN PGP PUBLIC KEY BLOCK-----\n", "\x99\x01\x02",
+                                         "\xc6\x01\x02"};
     SL_AUTO(sl_key_ring) ring = NULL;
     assert_ok(sl_key_ring_new(&ring, NULL));
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         struct sl_error err = {0};
-        assert_fails(sl_key_bytes_add(ring, sl_span_of(texts[i]), NULL, &err), ENOTSUP, err,
-                     SL_E_UNSUPPORTED);
-        assert_contains(err.msg, "OpenPGP");
+        assert_ok(sl_key_bytes_add(ring, sl_span_of(secret[i]), "secret", NULL));
+        assert_fails(sl_key_bytes_add(ring, sl_span_of(public[i]), NULL, &err), ENOKEY, err,
+                     SL_E_AUTH);
+        assert_contains(err.msg, "OpenPGP public key");
     }
+    assert_int_equal(ring->n_pgp, 3);
+    assert_int_equal(ring->pgp[2]->len, 3);
+    assert_memory_equal(ring->pgp[2]->packets, secret[2], 3);
+    assert_string_equal(ring->pgp[2]->passphrase, "secret");
 }
 
 static void certificates_are_read_in_both_forms(void **state)
@@ -154,7 +163,7 @@ int main(void)
         cmocka_unit_test(password_in_every_syntax_opens_the_key),
         cmocka_unit_test(password_wrong_or_missing_is_told_without_quoting_it),
         cmocka_unit_test(file_of_no_use_is_refused_by_name),
-        cmocka_unit_test(bytes_of_openpgp_are_named),
+        cmocka_unit_test(bytes_of_openpgp_are_kept_if_secret),
         cmocka_unit_test(certificates_are_read_in_both_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

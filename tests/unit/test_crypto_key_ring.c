@@ -149,8 +149,8 @@ static void nothing_fits_gives_one_line_with_all_reasons(void **state)
                         FAILED "provider.attestation-agent[0]: no key broker is "
                                "configured (--kbc), nor a key provider of this name "
                                "(OCICRYPT_KEYPROVIDER_CONFIG); jwe[0]: missing private key "
-                               "needed for decryption (--decryption-key); pgp[0]: keys wrapped "
-                               "with pgp are not supported");
+                               "needed for decryption (--decryption-key); pgp[0]: PGP message: "
+                               "not an OpenPGP packet");
     assert_int_equal(key.lek[0], 7);
 
     SL_AUTO(sl_key_ring) wrong = make_ring((const char *[3]){PKCS7_KEY}, NULL, NULL);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A private home directory for gpg, which lives as long as one operation: our own options instead
+ * of the user's, our own agent instead of his, and nothing of it survives. It lies in memory where
+ * the system has such a place, with mode 0700.
+ */
+#pragma once
+
+#include "sluice/core/bytes.h"
+
+#include <gpgme.h>
+
+struct sl_pgp_home {
+    char *dir;
+    gpgme_ctx_t ctx; /* one thread at a time */
+};
+
+/* keys_of: a gnupg home directory whose keys are used too, without ever writing to it. NULL: the
+ * home is empty. */
+SL_MUST_CHECK int sl_pgp_home_open(const char *keys_of, struct sl_pgp_home *ret,
+                                   struct sl_error *err);
+/* Ends the agent and removes the directory. Keeps errno. */
+void sl_pgp_home_done(struct sl_pgp_home *home);
+SL_DEFINE_AUTO_DONE(sl_pgp_home, sl_pgp_home_done)
+
+/* Bytes for gpg to read, borrowed; and a place for bytes it writes. gpgme wipes its own copies.
+ * *ret is to be given to gpgme_data_release(), which accepts NULL. */
+gpgme_error_t sl_pgp_lend(struct sl_span bytes, gpgme_data_t *ret);
+gpgme_error_t sl_pgp_collect(struct gpgme_data_cbs *sink, void *arg, gpgme_data_t *ret);
+
+/* gpg did not do its work for a reason of its own. */
+int sl_pgp_failed(struct sl_error *err, gpgme_error_t e, const char *what);
+
+/* The user's gnupg home directory: static, or NULL. */
+const char *sl_pgp_user_home(void);
