@@ -7,7 +7,7 @@
  */
 #include "sluice/core/json.h"
 #include "sluice/core/json_writer.h"
-#include "sluice/kbc_offline_fs.h"
+#include "sluice/kbc.h"
 #include "sluice/key_wrap.h"
 
 #include <fcntl.h>
@@ -18,7 +18,7 @@ enum { PAIRS_MAX = 32, FILE_LIMIT = 4 << 20 };
 
 struct request {
     struct sl_recipients *recipients;
-    struct sl_kbc_offline_fs *kbc;
+    struct sl_kbc *kbc;
     const char *append;
 };
 
@@ -29,9 +29,11 @@ static int read_arguments(int argc, char **argv, struct request *q, struct sl_er
         if (strcmp(argv[i], "--append") == 0 && i + 1 < argc) {
             q->append = argv[++i];
         } else if (strcmp(argv[i], "--keks") == 0 && i + 1 < argc) {
-            r = sl_kbc_offline_fs_open(argv[++i], &q->kbc, err);
+            r = sl_kbc_open(&(struct sl_kbc_options){.selection = "offline_fs_kbc::null",
+                                                     .offline_keys = argv[++i]},
+                            &q->kbc, err);
             if (r == 0)
-                sl_recipients_set_kek_lookup(q->recipients, sl_kbc_offline_fs_lookup, q->kbc);
+                sl_recipients_set_kek_lookup(q->recipients, sl_kbc_lookup_kek, q->kbc);
         } else if (strcmp(argv[i], "--sample") == 0) {
             sl_recipients_allow_sample(q->recipients, true);
         } else if (strcmp(argv[i], "--ctr") == 0) {
@@ -103,7 +105,7 @@ int main(int argc, char **argv)
     if (r == 0)
         r = run(&q, argv[1], &err);
     (void)sl_recipients_free(q.recipients);
-    (void)sl_kbc_offline_fs_close(q.kbc);
+    (void)sl_kbc_close(q.kbc);
     if (r == 0)
         return 0;
     printf("error %s: %s\n", sl_errc_name(err.code), err.msg);
