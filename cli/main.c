@@ -56,10 +56,13 @@ static int usage(const struct sl_error *err)
     return EXIT_USAGE;
 }
 
-/* Keys are in memory: no core dumps, and a locked heap for them. Each layer of an image holds a few descriptors. */
+/* Keys are in memory: a locked heap for them, and no core dumps. Each layer of an image holds a few
+ * descriptors. */
 static void harden(void)
 {
+    static const struct rlimit none = {0};
     struct rlimit files;
+    (void)setrlimit(RLIMIT_CORE, &none); /* for the programs it runs, too */
     (void)prctl(PR_SET_DUMPABLE, 0);
     sl_secret_init();
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {

@@ -114,21 +114,20 @@ static int read_all(int fd, const char *path, size_t limit, struct sl_bytes *b,
                     struct sl_error *err)
 {
     uint8_t chunk[16 * 1024];
-    for (;;) {
-        ssize_t n = read(fd, chunk, sizeof(chunk));
+    int r = 0;
+    ssize_t n = 1;
+    while (r == 0 && n != 0) {
+        n = read(fd, chunk, sizeof(chunk));
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
-            return sl_error_system(err, errno, "%s", path);
-        if (n == 0)
-            break;
-        int r = sl_bytes_append(b, (struct sl_span){chunk, (size_t)n}, limit, err);
-        if (r < 0)
-            return sl_error_wrap(err, r, "%s", path);
+        /* With nothing left, too: an empty file is a document that has its NUL. */
+        r = n < 0 ? sl_error_system(err, errno, "%s", path)
+                  : sl_bytes_append(b, (struct sl_span){chunk, (size_t)n}, limit, err);
+        if (r < 0 && n >= 0)
+            r = sl_error_wrap(err, r, "%s", path);
     }
     sl_wipe(chunk, sizeof(chunk));
-    /* An empty file is a document too: give it its NUL. */
-    return sl_bytes_append(b, (struct sl_span){NULL, 0}, limit, err);
+    return r;
 }
 
 int sl_read_file(int dirfd, const char *path, size_t limit, struct sl_bytes *ret,

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json_text.h"
 #include "json_tree.h"
+#include "wiping_heap.h"
 
 #include <yajl/yajl_parse.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { SIZE_DEFAULT = 4 * 1024 * 1024 };
@@ -103,12 +105,33 @@ static int check_text(struct sl_span text, struct sl_error *err)
                         "not valid JSON at byte %zu: a character that is not allowed", at);
 }
 
+/* yajl decodes strings with escapes in memory of its own. */
+
+static void *reader_malloc(void *ctx, size_t size)
+{
+    (void)ctx;
+    return malloc(size);
+}
+
+static void *reader_realloc(void *ctx, void *p, size_t size)
+{
+    (void)ctx;
+    return sl_wiping_realloc(p, size);
+}
+
+static void reader_free(void *ctx, void *p)
+{
+    (void)ctx;
+    sl_wiping_free(p);
+}
+
 static int read_document(struct reader *rd, struct sl_span text)
 {
     int r = check_text(text, rd->err);
     if (r < 0)
         return r;
-    yajl_handle h = yajl_alloc(&callbacks, NULL, rd);
+    yajl_alloc_funcs memory = {reader_malloc, reader_realloc, reader_free, NULL};
+    yajl_handle h = yajl_alloc(&callbacks, &memory, rd);
     if (!h)
         return sl_error_oom(rd->err);
     yajl_status s = yajl_parse(h, text.data, text.len);

@@ -42,7 +42,7 @@ static int seal(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher, const uint8_t *ke
                 const uint8_t *iv, struct sl_span aad, struct sl_span text, struct sl_bytes *ret,
                 struct sl_error *err)
 {
-    size_t room = text.len + 2 * BLOCK_SIZE + 1;
+    size_t room = text.len + (size_t)2 * BLOCK_SIZE + 1;
     if (text.len > TEXT_MAX || aad.len > TEXT_MAX)
         return sl_error_set(err, SL_E_LIMIT, E2BIG, "text to be wrapped exceeds %d bytes",
                             TEXT_MAX);

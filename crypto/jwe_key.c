@@ -180,6 +180,8 @@ static int seal_ecdh(const struct sl_jwe_alg *alg, EVP_PKEY *key, EVP_PKEY *epk,
     int r = agree_on_kek(alg, epk, key, &nothing, kek, NULL);
     if (r == 0)
         r = sl_aes_wrap_key((struct sl_span){kek, alg->kek_size}, cek, ret, err);
+    else if (r == -ENOMEM)
+        r = sl_error_oom(err);
     else
         r = sl_error_set(err, SL_E_AUTH, EKEYREJECTED, "the recipient's EC key is not usable");
     sl_wipe(kek, sizeof(kek));

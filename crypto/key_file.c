@@ -90,15 +90,23 @@ static int add_checked_key(struct sl_key_ring *ring, EVP_PKEY **keyp, struct sl_
     return sl_key_ring_add_key(ring, keyp, err);
 }
 
+int sl_key_bytes_parse_jwk(struct sl_span bytes, struct sl_json_doc **ret, struct sl_error *err)
+{
+    const struct sl_json_limits limits = {.size = KEY_FILE_MAX, .depth = 16};
+    /* Without err: the reader's message may quote what it reads. */
+    int r = sl_json_parse(bytes, "JWK", &limits, ret, NULL);
+    if (r == -ENOMEM)
+        return sl_error_oom(err);
+    return r < 0 ? sl_error_set(err, SL_E_FORMAT, EBADMSG, "JWK: not valid JSON") : 0;
+}
+
 static int add_jwk(struct sl_key_ring *ring, struct sl_span bytes, struct sl_error *err)
 {
     SL_AUTO(sl_json_doc) doc = NULL;
     SL_AUTO(evp_pkey_st) key = NULL;
-    const struct sl_json_limits limits = {.size = KEY_FILE_MAX, .depth = 16};
-    /* Without err: the reader's message may quote what it reads. */
-    int r = sl_json_parse(bytes, "JWK", &limits, &doc, NULL);
+    int r = sl_key_bytes_parse_jwk(bytes, &doc, err);
     if (r < 0)
-        return sl_error_set(err, SL_E_FORMAT, EBADMSG, "JWK: not valid JSON");
+        return r;
     r = sl_jwk_parse(sl_json_root(doc), SL_JWK_PRIVATE, &key, err);
     return r < 0 ? r : sl_key_ring_add_key(ring, &key, err);
 }

@@ -2,6 +2,7 @@
 /* Files with decryption keys: which format, which password. */
 #pragma once
 
+#include "sluice/core/json.h"
 #include "sluice/key_unwrap.h"
 
 /* FILE, FILE:pass=P, FILE:file=F, FILE:fd=N or FILE:P, split at the first colon: the path of a
@@ -15,5 +16,8 @@ SL_MUST_CHECK int sl_key_bytes_add(struct sl_key_ring *ring, struct sl_span byte
                                    const char *password, struct sl_error *err);
 /* Whether such a file is a JWK. */
 bool sl_key_bytes_is_json(struct sl_span bytes);
+/* Its JSON; messages quote nothing of it. */
+SL_MUST_CHECK int sl_key_bytes_parse_jwk(struct sl_span bytes, struct sl_json_doc **ret,
+                                         struct sl_error *err);
 /* For reading PEM of what is never encrypted: OpenSSL would ask the terminal if it were. */
 int sl_refuse_passphrase(char *buf, int size, int rwflag, void *arg);

@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARAMS_MAX = 16 * 1024 }; /* bytes */
+enum {
+    PARAMS_MAX = 16 * 1024, /* bytes */
+    NAME_SHOWN_MAX = 16,    /* a longer one may be a key pasted into the wrong place */
+};
 
 #define SEPARATOR "::"
 
@@ -77,9 +80,8 @@ static int read_piece(struct sl_packet_params *params, char *piece, unsigned *se
     char *value = strchr(piece, '=');
     if (!value)
         return sl_error_set(err, SL_E_FORMAT, EINVAL,
-                            "\"%.40s\" is not NAME=VALUE: keypath=FILE::keyid=kbs:///REPO/TYPE/TAG"
-                            "[::algorithm=A256GCM]",
-                            piece);
+                            "a part is not NAME=VALUE: keypath=FILE::keyid=kbs:///REPO/TYPE/TAG"
+                            "[::algorithm=A256GCM]");
     *value++ = 0;
     for (size_t i = 0; i < N_NAMES; i++) {
         if (strcmp(names[i].name, piece) != 0)
@@ -93,8 +95,8 @@ static int read_piece(struct sl_packet_params *params, char *piece, unsigned *se
         return r < 0 ? sl_error_wrap(err, r, "%s", piece) : 0;
     }
     return sl_error_set(err, SL_E_FORMAT, EINVAL,
-                        "unknown name %.40s; there are keypath, keyid, algorithm and sample",
-                        piece);
+                        "unknown name %s; there are keypath, keyid, algorithm and sample",
+                        strlen(piece) <= NAME_SHOWN_MAX ? piece : "(too long to show)");
 }
 
 static int check_together(const struct sl_packet_params *params, struct sl_error *err)

@@ -4,6 +4,7 @@
 #include "sluice/core/json.h"
 #include "sluice/key_wrap.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,22 +62,22 @@ int sl_plbco_check(struct sl_span text)
     return r;
 }
 
-/* Not through the JSON writer, whose buffers are not wiped. */
+/* Not through the JSON writer or vasprintf(), which leave unwiped copies behind as they grow. */
 int sl_plbco_write(const struct sl_layer_key *key, const struct sl_digest *plain,
                    struct sl_bytes *ret, struct sl_error *err)
 {
+#define PLBCO_FORMAT "{\"symkey\":\"%s\",\"digest\":\"%s\",\"cipheroptions\":{\"nonce\":\"%s\"}}"
     char digest[SL_DIGEST_TEXT_MAX];
     sl_digest_format(plain, digest);
     SL_AUTO_SECRET symkey = sl_base64_encode((struct sl_span){key->lek, sizeof(key->lek)});
     SL_AUTO_SECRET nonce = sl_base64_encode((struct sl_span){key->nonce, sizeof(key->nonce)});
-    char *text = symkey && nonce
-                     ? sl_strf("{\"symkey\":\"%s\",\"digest\":\"%s\",\"cipheroptions\":{\"nonce\":"
-                               "\"%s\"}}",
-                               symkey, digest, nonce)
-                     : NULL;
+    if (!symkey || !nonce)
+        return sl_error_oom(err);
+    size_t room = sizeof(PLBCO_FORMAT) + strlen(symkey) + strlen(digest) + strlen(nonce);
+    char *text = malloc(room);
     if (!text)
         return sl_error_oom(err);
-    size_t len = strlen(text);
-    *ret = (struct sl_bytes){.data = (uint8_t *)text, .len = len, .cap = len + 1};
+    int len = snprintf(text, room, PLBCO_FORMAT, symkey, digest, nonce);
+    *ret = (struct sl_bytes){.data = (uint8_t *)text, .len = (size_t)len, .cap = room};
     return 0;
 }

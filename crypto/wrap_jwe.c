@@ -50,11 +50,9 @@ static int copy_member(const struct sl_json *jwk, const char *name, char **ret,
 static int read_jwk(struct sl_span bytes, struct sl_jwe_public_key *ret, struct sl_error *err)
 {
     SL_AUTO(sl_json_doc) doc = NULL;
-    const struct sl_json_limits limits = {.size = PUBLIC_KEY_MAX, .depth = 16};
-    /* Without err: people confuse their private key with the public one. */
-    int r = sl_json_parse(bytes, "JWK", &limits, &doc, NULL);
+    int r = sl_key_bytes_parse_jwk(bytes, &doc, err);
     if (r < 0)
-        return sl_error_set(err, SL_E_FORMAT, EBADMSG, "JWK: not valid JSON");
+        return r;
     const struct sl_json *jwk = sl_json_root(doc);
     r = sl_jwk_parse(jwk, SL_JWK_PUBLIC, &ret->key, err);
     if (r == 0)

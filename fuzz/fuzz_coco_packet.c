@@ -34,7 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     sl_key_ring_set_kek_lookup(ring, give_sample_kek, NULL);
     sl_key_ring_allow_a256ctr(ring, true);
-    (void)sl_packet_unwrap(ring, (struct sl_span){data, size}, &plbco, &err);
+    if (sl_packet_unwrap(ring, (struct sl_span){data, size}, &plbco, &err) == 0 && !plbco.data)
+        abort();
     sl_bytes_wipe(&plbco);
     return 0;
 }

@@ -6,37 +6,23 @@
 #include "pull.h"
 
 #include "sluice/core/secret.h"
-#include "sluice/kbc_offline_fs.h"
+#include "sluice/kbc.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-/* "NAME::URI", split at the first "::" (the URI may hold more of them: IPv6). */
-static int check_kbc(const char *kbc, struct sl_error *err)
-{
-    static const char only[] = "offline_fs_kbc";
-    const char *sep = strstr(kbc, "::");
-    size_t len = sep ? (size_t)(sep - kbc) : 0;
-    if (len == sizeof(only) - 1 && memcmp(kbc, only, len) == 0)
-        return 0;
-    return sl_error_set(err, SL_E_UNSUPPORTED, EOPNOTSUPP,
-                        "--kbc '%.100s': the only broker supported is offline_fs_kbc::null", kbc);
-}
 
 /* Where KEKs come from. The broker must live as long as the ring. */
 static int open_broker(const struct sl_pull_options *o, struct sl_key_ring *ring,
-                       struct sl_kbc_offline_fs **ret, struct sl_error *err)
+                       struct sl_kbc **ret, struct sl_error *err)
 {
     if (!o->keys.kbc)
         return 0;
-    int r = check_kbc(o->keys.kbc, err);
+    const struct sl_kbc_options options = {.selection = o->keys.kbc,
+                                           .offline_keys = o->keys.offline_keys,
+                                           .offline_resources = o->keys.offline_resources};
+    int r = sl_kbc_open(&options, ret, err);
     if (r < 0)
         return r;
-    r = sl_kbc_offline_fs_open(o->keys.offline_keys ? o->keys.offline_keys : SL_OFFLINE_KEYS_PATH,
-                               ret, err);
-    if (r < 0)
-        return r;
-    sl_key_ring_set_kek_lookup(ring, sl_kbc_offline_fs_lookup, *ret);
+    sl_key_ring_set_kek_lookup(ring, sl_kbc_lookup_kek, *ret);
     return 0;
 }
 
@@ -135,7 +121,7 @@ int sl_pull_keys(struct pull *pull, struct sl_error *err)
         any |= pull->layers[i].annotations != NULL;
     }
     /* The ring holds the broker's address: it is freed first. */
-    SL_AUTO(sl_kbc_offline_fs) broker = NULL;
+    SL_AUTO(sl_kbc) broker = NULL;
     SL_AUTO(sl_key_ring) ring = NULL;
     int r = sl_key_ring_new(&ring, err);
     if (r < 0)

@@ -118,7 +118,7 @@ static int token_prepare(struct sl_fetch *f, struct sl_error *err)
     token->asked_at = now_s();
     sl_secret_free(f->authorization);
     f->authorization = NULL;
-    if (f->post_form || !token->basic)
+    if (f->method || !token->basic)
         return 0;
     f->authorization = strdup(token->basic);
     return f->authorization ? 0 : sl_error_oom(err);
@@ -128,9 +128,10 @@ static int token_prepare(struct sl_fetch *f, struct sl_error *err)
 static int token_refused(struct sl_fetch *f, struct sl_error *err)
 {
     (void)err;
-    if (!f->post_form || (f->response.status != 404 && f->response.status != 405))
+    if (!f->method || (f->response.status != 404 && f->response.status != 405))
         return SL_FETCH_DEFAULT;
-    f->post_form = NULL;
+    f->method = f->content_type = NULL;
+    f->must_not_move = false;
     f->url = TOKEN_OF(f)->url;
     return SL_FETCH_AGAIN;
 }
@@ -239,8 +240,13 @@ static int start_fetch(struct sl_token *token, const struct sl_registry_auth *au
         .peer = auth->peer,
         .url = token->form ? token->realm : token->url,
         .accept = "application/json",
-        .post_form = token->form,
     };
+    if (token->form) {
+        token->fetch.method = "POST";
+        token->fetch.content_type = "application/x-www-form-urlencoded";
+        token->fetch.send_bytes = sl_span_of(token->form);
+        token->fetch.must_not_move = true;
+    }
     sl_fetch_start(&token->fetch);
     return 0;
 }
@@ -276,10 +282,21 @@ static int need_token(struct sl_registry_auth *auth, const char *scope, struct s
     return 0;
 }
 
+/* What a challenge asks for, unless that is less than will be needed: "repository:a:pull" of one
+ * who is going to push to a. */
+static const char *scope_of(const struct sl_registry_auth *auth)
+{
+    const char *asked = auth->challenge.scope;
+    size_t len = asked ? strlen(asked) : 0;
+    bool is_part = !strncmp(auth->scope, asked ? asked : "", len) &&
+                   (!len || auth->scope[len] == ',' || !auth->scope[len]);
+    return is_part ? auth->scope : asked;
+}
+
 static int bearer_from_realm(struct sl_registry_auth *auth, struct sl_token_waiter *waiter,
                              char **ret, struct sl_error *err)
 {
-    const char *scope = auth->challenge.scope ? auth->challenge.scope : auth->scope;
+    const char *scope = scope_of(auth);
     struct sl_token *token = NULL;
     int r = need_token(auth, scope, &token, err);
     if (r < 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "docker_endpoint.h"
 
-#include "registry_get.h"
+#include "http_url.h"
+#include "registry_request.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,7 @@ static int set_credentials(struct sl_docker_endpoint *ep, struct sl_error *err)
     };
     sl_registry_auth_done(&ep->auth); /* of an attempt that failed */
     ep->auth = (struct sl_registry_auth){.cache = &registry->tokens};
-    ep->auth.scope = sl_strf("repository:%s:pull", ep->plan->repository);
+    ep->auth.scope = sl_strf("repository:%s:%s", ep->plan->repository, ep->actions);
     if (!ep->auth.scope)
         return sl_error_oom(err);
     return sl_auth_lookup(&where, ep->plan->host, ep->plan->repository, &ep->auth.credentials, err);
@@ -92,86 +93,104 @@ static int waiting_join(struct waiting *w, struct sl_error *err)
 
 /* --- documents --- */
 
-struct document_get {
-    struct sl_registry_get get;
+struct document_request {
+    struct sl_registry_request req;
     struct sl_docker_document *doc;
     struct waiting waiting;
 };
 
-static int document_body(struct sl_registry_get *get, struct sl_span bytes, struct sl_error *err)
+static int document_body(struct sl_registry_request *req, struct sl_span bytes,
+                         struct sl_error *err)
 {
-    struct document_get *dg = (struct document_get *)get;
-    return sl_bytes_append(&dg->doc->bytes, bytes, dg->doc->limit, err);
+    struct document_request *dr = (struct document_request *)req;
+    return sl_bytes_append(&dr->doc->bytes, bytes, dr->doc->limit, err);
 }
 
-static void document_restart(struct sl_registry_get *get)
+static void document_restart(struct sl_registry_request *req)
 {
-    struct document_get *dg = (struct document_get *)get;
-    sl_bytes_done(&dg->doc->bytes);
-    dg->doc->bytes = (struct sl_bytes){0};
+    struct document_request *dr = (struct document_request *)req;
+    sl_bytes_done(&dr->doc->bytes);
+    dr->doc->bytes = (struct sl_bytes){0};
 }
 
-static void document_done(struct sl_registry_get *get, int r, const struct sl_error *err)
+static void document_done(struct sl_registry_request *req, int r, const struct sl_error *err)
 {
-    struct document_get *dg = (struct document_get *)get;
-    waiting_end(&dg->waiting, r, err);
+    struct document_request *dr = (struct document_request *)req;
+    waiting_end(&dr->waiting, r, err);
 }
 
-static int document_head(struct sl_registry_get *get, struct sl_error *err)
+static void forget_head(struct sl_docker_document *doc)
 {
-    struct document_get *dg = (struct document_get *)get;
-    const struct sl_http_response *resp = &get->fetch.response;
-    free(dg->doc->content_type);
-    free(dg->doc->content_digest);
-    dg->doc->content_type = resp->content_type ? strdup(resp->content_type) : NULL;
-    dg->doc->content_digest = resp->content_digest ? strdup(resp->content_digest) : NULL;
-    bool ok = (dg->doc->content_type || !resp->content_type) &&
-              (dg->doc->content_digest || !resp->content_digest);
+    free(doc->content_type);
+    free(doc->content_digest);
+    free(doc->location);
+    doc->content_type = doc->content_digest = doc->location = NULL;
+}
+
+static int document_head(struct sl_registry_request *req, struct sl_error *err)
+{
+    struct sl_docker_document *doc = ((struct document_request *)req)->doc;
+    const struct sl_http_response *resp = &req->fetch.response;
+    forget_head(doc);
+    doc->status = resp->status;
+    doc->content_type = resp->content_type ? strdup(resp->content_type) : NULL;
+    doc->content_digest = resp->content_digest ? strdup(resp->content_digest) : NULL;
+    doc->location = resp->location ? sl_url_resolve(req->fetch.hop_url, resp->location) : NULL;
+    bool ok = (doc->content_type || !resp->content_type) &&
+              (doc->content_digest || !resp->content_digest);
     return ok ? 0 : sl_error_oom(err);
 }
 
-static const struct sl_registry_get_ops document_ops = {
+static const struct sl_registry_request_ops document_ops = {
     .head = document_head,
     .body = document_body,
     .restart = document_restart,
     .done = document_done,
 };
 
+/* For what is not a GET: the answer is its head. */
+static const struct sl_registry_request_ops change_ops = {
+    .head = document_head,
+    .done = document_done,
+};
+
 static void start_document(void *arg)
 {
-    sl_registry_get_start(&((struct document_get *)arg)->get);
+    sl_registry_request_start(&((struct document_request *)arg)->req);
 }
 
 void sl_docker_document_done(struct sl_docker_document *doc)
 {
     sl_bytes_done(&doc->bytes);
-    free(doc->content_type);
-    free(doc->content_digest);
+    forget_head(doc);
     *doc = (struct sl_docker_document){0};
 }
 
-int sl_docker_endpoint_get(struct sl_docker_endpoint *ep, struct sl_docker_document *doc,
+int sl_docker_endpoint_ask(struct sl_docker_endpoint *ep, struct sl_docker_document *doc,
                            struct sl_error *err)
 {
     struct sl_registry *registry = ep->registry;
-    struct document_get dg = {
-        .get =
+    struct document_request dr = {
+        .req =
             {
                 .fetch = {.loop = registry->loop,
                           .settings = &registry->settings,
                           .peer = ep->peer,
                           .url = doc->url,
-                          .accept = doc->accept},
-                .ops = &document_ops,
+                          .accept = doc->accept,
+                          .method = doc->method,
+                          .content_type = doc->request_type,
+                          .send_bytes = doc->request},
+                .ops = doc->method ? &change_ops : &document_ops,
                 .auth = &ep->auth,
                 .has_size = doc->has_size,
                 .size = doc->size,
             },
         .doc = doc,
     };
-    waiting_init(&dg.waiting);
-    sl_http_loop_call(registry->loop, start_document, &dg);
-    return waiting_join(&dg.waiting, err);
+    waiting_init(&dr.waiting);
+    sl_http_loop_call(registry->loop, start_document, &dr);
+    return waiting_join(&dr.waiting, err);
 }
 
 /* --- which scheme --- */
@@ -275,7 +294,7 @@ static int probe(struct sl_docker_endpoint *ep, struct sl_error *err)
 void sl_docker_endpoint_init(struct sl_docker_endpoint *ep, struct sl_registry *registry,
                              const struct sl_endpoint *plan)
 {
-    *ep = (struct sl_docker_endpoint){.registry = registry, .plan = plan};
+    *ep = (struct sl_docker_endpoint){.registry = registry, .plan = plan, .actions = "pull"};
     pthread_mutex_init(&ep->lock, NULL);
 }
 

@@ -12,6 +12,7 @@ struct sl_docker_opener;
 struct sl_docker_endpoint {
     struct sl_registry *registry;
     const struct sl_endpoint *plan;  /* borrowed from the plan */
+    const char *actions;             /* what tokens must allow; "pull" after init */
     struct sl_docker_opener *opener; /* docker_opener.c's; loop thread */
 
     pthread_mutex_t lock; /* held while it is being opened; never taken on the loop thread */
@@ -42,16 +43,22 @@ static inline bool sl_docker_endpoint_is_ready(const struct sl_docker_endpoint *
  * endpoint is ready. */
 char *sl_docker_endpoint_url(const struct sl_docker_endpoint *ep, const char *kind, const char *id);
 
-/* A document, whole, from a control thread. Blocks. The endpoint is ready. */
+/* A document, whole, or the answer to another small request, from a control thread. Blocks. The
+ * endpoint is ready. */
 struct sl_docker_document {
     const char *url, *accept;
+    const char *method;       /* NULL: GET; for others the answer's body is not kept */
+    const char *request_type; /* Content-Type of request; NULL: nothing is sent */
+    struct sl_span request;
     size_t limit;
     bool has_size; /* size bytes, neither more nor less */
     uint64_t size;
     struct sl_bytes bytes;               /* results: */
     char *content_type, *content_digest; /* NULL when absent */
+    long status;                         /* 2xx */
+    char *location;                      /* made absolute; NULL when absent or senseless */
 };
 void sl_docker_document_done(struct sl_docker_document *doc);
 SL_DEFINE_AUTO_DONE(sl_docker_document, sl_docker_document_done)
-SL_MUST_CHECK int sl_docker_endpoint_get(struct sl_docker_endpoint *ep,
+SL_MUST_CHECK int sl_docker_endpoint_ask(struct sl_docker_endpoint *ep,
                                          struct sl_docker_document *doc, struct sl_error *err);

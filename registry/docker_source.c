@@ -83,7 +83,7 @@ static int try_endpoint(struct sl_docker_endpoint *ep, struct order *order, stru
     if (!url)
         return sl_error_oom(err);
     order->doc.url = url;
-    r = sl_docker_endpoint_get(ep, &order->doc, err);
+    r = sl_docker_endpoint_ask(ep, &order->doc, err);
     order->doc.url = NULL;
     if (r < 0) {
         /* Nothing of a failed answer reaches the next place. */
@@ -248,6 +248,17 @@ static char *docker_name_served(const struct sl_source *base)
     return image_at(src, place->name_host, place->name_repository);
 }
 
+static bool docker_place(const struct sl_source *base, const char **ret_host,
+                         const char **ret_repository)
+{
+    const struct sl_docker_source *src = (const struct sl_docker_source *)base;
+    if (src->serving == src->n_endpoints)
+        return false;
+    *ret_host = src->plan->endpoints[src->serving].host;
+    *ret_repository = src->plan->endpoints[src->serving].repository;
+    return true;
+}
+
 /* Ends what may still be opening it first. */
 static void endpoint_close(struct sl_docker_endpoint *ep)
 {
@@ -275,6 +286,7 @@ static const struct sl_source_ops docker_ops = {
     .fetch_blob = docker_fetch_blob,
     .stream = sl_docker_source_stream,
     .name_served = docker_name_served,
+    .place = docker_place,
     .close = docker_close,
 };
 

@@ -8,7 +8,7 @@
  */
 #include "docker_opener.h"
 #include "docker_source.h"
-#include "registry_get.h"
+#include "registry_request.h"
 #include "sluice/core/log.h"
 
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 
 struct docker_stream {
     struct sl_blob_stream base;
-    struct sl_registry_get get;
+    struct sl_registry_request get;
     struct sl_docker_source *src;
     struct sl_http_loop *loop;
     struct sl_buf_lane *lane;
@@ -55,7 +55,7 @@ static void copy_into(struct sl_buf *buf, struct sl_span *bytes)
 
 /* libcurl offers a chunk again whole after a pause, so that room for all of it must be found
  * before any of it is taken. Its chunks are much smaller than a buffer: one more is enough. */
-static int stream_body(struct sl_registry_get *get, struct sl_span bytes, struct sl_error *err)
+static int stream_body(struct sl_registry_request *get, struct sl_span bytes, struct sl_error *err)
 {
     struct docker_stream *s = STREAM_OF(get, get);
     if (bytes.len > SL_BUF_SIZE)
@@ -99,7 +99,7 @@ static int ask(struct docker_stream *s, struct sl_error *err)
         .is_blob = true,
     };
     s->get.auth = &ep->auth;
-    sl_registry_get_start(&s->get);
+    sl_registry_request_start(&s->get);
     return 0;
 }
 
@@ -169,7 +169,7 @@ static void place_opened(struct sl_docker_waiter *waiter, int r, const struct sl
         fall_back(s, r, &why);
 }
 
-static void stream_done(struct sl_registry_get *get, int r, const struct sl_error *err)
+static void stream_done(struct sl_registry_request *get, int r, const struct sl_error *err)
 {
     struct docker_stream *s = STREAM_OF(get, get);
     if (r < 0)
@@ -178,7 +178,7 @@ static void stream_done(struct sl_registry_get *get, int r, const struct sl_erro
         end(s, 0, err);
 }
 
-static const struct sl_registry_get_ops stream_get_ops = {
+static const struct sl_registry_request_ops stream_get_ops = {
     .body = stream_body,
     .done = stream_done,
 };

@@ -11,6 +11,8 @@
 enum {
     ERROR_BODY_MAX = 16 * 1024, /* of an answer that is not the document */
     RECV_BUFFER = 128 * 1024,   /* libcurl's own, for each transfer */
+    SEND_BUFFER = 256 * 1024,   /* likewise */
+    TIDYING_MS = 5 * 1000,      /* nobody waits longer for what is only tidiness */
 };
 
 /* --- callbacks of libcurl --- */
@@ -57,16 +59,40 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
     return r < 0 ? 0 : bytes.len;
 }
 
+static size_t on_read(char *to, size_t size, size_t n, void *arg)
+{
+    struct sl_fetch *f = arg;
+    uint64_t left = f->send_size - f->sent;
+    size_t room = size * n < left ? size * n : (size_t)left;
+    if (!room)
+        return 0;
+    ssize_t got = f->ops->send(f, (uint8_t *)to, room, &f->error);
+    sl_fetch_note_sending(f, got != -EAGAIN);
+    if (got == -EAGAIN)
+        return CURL_READFUNC_PAUSE;
+    if (got < 0) {
+        f->stop_r = (int)got;
+        return CURL_READFUNC_ABORT;
+    }
+    f->sent += (uint64_t)got;
+    return (size_t)got;
+}
+
 /* --- set-up --- */
 
-static int add_header(struct sl_fetch *f, const char *name, const char *value, struct sl_error *err)
+static int add_line(struct sl_fetch *f, const char *line, struct sl_error *err)
 {
-    SL_AUTO_SECRET line = sl_strf("%s: %s", name, value);
-    struct curl_slist *list = line ? curl_slist_append(f->headers, line) : NULL;
+    struct curl_slist *list = curl_slist_append(f->headers, line);
     if (!list)
         return sl_error_oom(err);
     f->headers = list;
     return 0;
+}
+
+static int add_header(struct sl_fetch *f, const char *name, const char *value, struct sl_error *err)
+{
+    SL_AUTO_SECRET line = sl_strf("%s: %s", name, value);
+    return line ? add_line(f, line, err) : sl_error_oom(err);
 }
 
 static int set_headers(struct sl_fetch *f, struct sl_error *err)
@@ -74,6 +100,14 @@ static int set_headers(struct sl_fetch *f, struct sl_error *err)
     int r = 0;
     if (f->accept)
         r = add_header(f, "Accept", f->accept, err);
+    if (r == 0 && !sl_fetch_is_reading(f)) {
+        /* Without a value libcurl leaves a header out: the type it would make up, and the wait for
+         * a leave to send. */
+        r = f->content_type ? add_header(f, "Content-Type", f->content_type, err)
+                            : add_line(f, "Content-Type:", err);
+        if (r == 0)
+            r = add_line(f, "Expect:", err);
+    }
     if (r == 0 && f->authorization && f->may_authorize)
         r = add_header(f, "Authorization", f->authorization, err);
     if (r == 0)
@@ -115,13 +149,38 @@ static void set_limits(struct sl_fetch *f)
     const struct sl_http_settings *s = f->settings;
     (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)s->connect_timeout_ms);
     (void)curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    (void)curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)s->stall_timeout_s);
+    if (!f->send_size) /* else sl_fetch_note_sending() watches */
+        (void)curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)sl_fetch_patience_s(f));
+    if (f->is_tidying)
+        (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)TIDYING_MS);
     (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
+}
+
+static void set_method(struct sl_fetch *f)
+{
+    CURL *easy = f->transfer.easy;
+    if (!strcmp(f->method, "HEAD")) {
+        (void)curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+        return;
+    }
+    if (f->send_size) {
+        (void)curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+        (void)curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)f->send_size);
+        (void)curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)SEND_BUFFER);
+        (void)curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+        (void)curl_easy_setopt(easy, CURLOPT_READDATA, (void *)f);
+    } else {
+        /* A NULL would make libcurl ask for the bytes. */
+        const void *bytes = f->send_bytes.data ? (const void *)f->send_bytes.data : "";
+        (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)f->send_bytes.len);
+        (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, bytes);
+    }
+    (void)curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, f->method);
 }
 
 static void set_request(struct sl_fetch *f)
@@ -131,8 +190,8 @@ static void set_request(struct sl_fetch *f)
     (void)curl_easy_setopt(easy, CURLOPT_USERAGENT, f->settings->user_agent);
     (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                            f->is_blob ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
-    if (f->post_form)
-        (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, f->post_form);
+    if (f->method)
+        set_method(f);
     if (f->has_range) {
         SL_AUTO_FREE char *range = sl_strf("%llu-", (unsigned long long)f->range_start);
         if (range)
@@ -184,6 +243,7 @@ int sl_http_easy_send(struct sl_fetch *f, struct sl_error *err)
     sl_bytes_done(&f->error_body);
     f->error_body = (struct sl_bytes){0};
     f->has_begun = f->is_cut = false;
+    f->sent = 0;
     f->stop_r = 0;
     f->curl_error[0] = '\0';
     set_request(f);
@@ -261,6 +321,6 @@ int sl_http_easy_error(const struct sl_fetch *f, int curl_code, struct sl_error 
         advice = "; if the server wants a client certificate, give one with --cert-dir";
     else if (curl_code == CURLE_UNSUPPORTED_PROTOCOL || curl_code == CURLE_WEIRD_SERVER_REPLY)
         advice = "; the server does not speak HTTP";
-    return sl_error_set(err, SL_E_NETWORK, errnum_of(curl_code), "%s%s",
-                        curl_message(f, curl_code), advice);
+    return sl_error_set(err, SL_E_NETWORK, errnum_of(curl_code), "%s%s", curl_message(f, curl_code),
+                        advice);
 }

@@ -13,12 +13,22 @@
 enum {
     REDIRECTS_MAX = 10, /* hops of one try */
     ROUNDS_MAX = 8,     /* SL_FETCH_AGAIN without a byte of progress */
+    /* Times the usual patience, for an answer to a change: a registry may have to move a blob of
+     * many GB before it can say that it is there. */
+    CHANGE_PATIENCE = 5,
 };
 
 #define FETCH_OF(member_ptr, member)                                                               \
     ((struct sl_fetch *)((char *)(member_ptr)-offsetof(struct sl_fetch, member)))
 
 static void begin_try(struct sl_fetch *f);
+
+static unsigned attempts_of(const struct sl_fetch *f)
+{
+    if (f->is_tidying || f->send_size)
+        return 1;
+    return f->max_attempts ? f->max_attempts : f->settings->max_attempts;
+}
 
 static void let_go(struct sl_fetch *f)
 {
@@ -31,7 +41,8 @@ static void finish(struct sl_fetch *f, int r, const struct sl_error *err)
 {
     let_go(f);
     f->state = SL_FETCH_OVER;
-    sl_http_loop_unwatch(f->loop, &f->watch);
+    if (!f->is_tidying)
+        sl_http_loop_unwatch(f->loop, &f->watch);
     sl_http_easy_free(f);
     sl_http_response_done(&f->response);
     sl_bytes_done(&f->error_body);
@@ -65,7 +76,23 @@ static void try_later(struct sl_fetch *f, int r)
 
 static void on_timer(struct sl_http_timer *timer)
 {
-    begin_try(FETCH_OF(timer, timer));
+    struct sl_fetch *f = FETCH_OF(timer, timer);
+    if (f->state != SL_FETCH_RUNNING) {
+        begin_try(f);
+        return;
+    }
+    int r = sl_error_set(&f->error, SL_E_NETWORK, ETIMEDOUT,
+                         "the server took nothing for %u seconds", sl_fetch_patience_s(f));
+    finish(f, r, &f->error);
+}
+
+/* libcurl's own watch over slow transfers does not know of pauses in sending. */
+void sl_fetch_note_sending(struct sl_fetch *f, bool is_moving)
+{
+    if (is_moving)
+        sl_http_loop_arm(f->loop, &f->timer, (uint64_t)sl_fetch_patience_s(f) * 1000);
+    else
+        sl_http_loop_disarm(f->loop, &f->timer);
 }
 
 static void try_again(struct sl_fetch *f)
@@ -80,6 +107,16 @@ static void try_again(struct sl_fetch *f)
     begin_try(f);
 }
 
+bool sl_fetch_is_reading(const struct sl_fetch *f)
+{
+    return !f->method || !strcmp(f->method, "HEAD");
+}
+
+unsigned sl_fetch_patience_s(const struct sl_fetch *f)
+{
+    return f->settings->stall_timeout_s * (sl_fetch_is_reading(f) ? 1 : CHANGE_PATIENCE);
+}
+
 /* --- redirects: ours, since libcurl's would not tell a safe hop from an unsafe one --- */
 
 static int check_hop(const struct sl_fetch *f, const char *next, struct sl_error *err)
@@ -88,8 +125,12 @@ static int check_hop(const struct sl_fetch *f, const char *next, struct sl_error
         return sl_error_set(err, SL_E_NETWORK, EPROTO, "redirected to a URL that makes no sense");
     if (sl_url_is_https(f->hop_url) && !sl_url_is_https(next))
         return sl_error_set(err, SL_E_NETWORK, EPROTO, "redirected from https to http: refused");
-    if (f->post_form)
-        return sl_error_set(err, SL_E_NETWORK, EPROTO, "a POST was redirected: refused");
+    if (f->must_not_move || f->send_size)
+        return sl_error_set(err, SL_E_NETWORK, EPROTO, "a %s was redirected: refused", f->method);
+    /* Others turn some methods into GET. */
+    if (!sl_fetch_is_reading(f) && f->response.status != 307 && f->response.status != 308)
+        return sl_error_set(err, SL_E_NETWORK, EPROTO, "a %s was redirected with HTTP %ld: refused",
+                            f->method, f->response.status);
     return 0;
 }
 
@@ -167,6 +208,12 @@ static void answer_complete(struct sl_fetch *f)
         finish(f, 0, NULL);
 }
 
+/* A registry need not read to the end what it refuses, and may hang up behind its answer. */
+static bool is_answered_early(const struct sl_fetch *f)
+{
+    return f->send_size && f->response.status >= 300;
+}
+
 static void transfer_failed(struct sl_fetch *f, int curl_code)
 {
     int r = sl_http_easy_error(f, curl_code, &f->error);
@@ -180,10 +227,11 @@ static void on_transfer_done(struct sl_http_transfer *transfer, int curl_code)
 {
     struct sl_fetch *f = FETCH_OF(transfer, transfer);
     f->state = SL_FETCH_IDLE;
+    sl_http_loop_disarm(f->loop, &f->timer);
     long status = f->response.status;
     if (f->stop_r < 0)
         finish(f, f->stop_r, &f->error);
-    else if (curl_code != CURLE_OK && !f->is_cut)
+    else if (curl_code != CURLE_OK && !f->is_cut && !is_answered_early(f))
         transfer_failed(f, curl_code);
     else if (status / 100 == 2)
         answer_complete(f);
@@ -233,8 +281,12 @@ void sl_fetch_start(struct sl_fetch *f)
     f->transfer.done = on_transfer_done;
     f->timer.fire = on_timer;
     f->watch.cancel = on_cancel;
-    f->retry.max_attempts = f->max_attempts ? f->max_attempts : f->settings->max_attempts;
+    f->retry.max_attempts = attempts_of(f);
     f->retry.base_ms = f->settings->retry_base_ms;
+    if (f->is_tidying) {
+        begin_try(f);
+        return;
+    }
     sl_http_loop_watch(f->loop, &f->watch);
     if (sl_http_loop_is_cancelled(f->loop))
         on_cancel(&f->watch);

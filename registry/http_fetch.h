@@ -4,6 +4,10 @@
  * retries with their pauses, timeouts and cancellation; who may see what (authorization), where
  * to go on (ranges) and what the bytes are for is its user's, through struct sl_fetch_ops.
  *
+ * A request that changes something is a fetch too, whose document is the answer. What it sends is
+ * either bytes that lie ready, and can be sent again at the next try, or comes from a hook and is
+ * gone once sent: then there is one try only, and no redirect.
+ *
  * HTTP/2 is offered for documents. Blobs ask for HTTP/1.1: over HTTP/2 all layers would share one
  * TCP connection and its window, and some registries reset long streams.
  *
@@ -14,6 +18,8 @@
 #include "http_loop.h"
 #include "http_response.h"
 #include "retry.h"
+
+#include <sys/types.h>
 
 /* TLS settings of one registry. Also for the hosts it redirects to, except the client's
  * certificate, which only the origin sees. */
@@ -56,6 +62,9 @@ struct sl_fetch_ops {
     int (*body)(struct sl_fetch *f, struct sl_span bytes, struct sl_error *err);
     /* A 2xx answer has ended as HTTP sees it. Failure here is worth another try. */
     int (*end)(struct sl_fetch *f, struct sl_error *err);
+    /* With send_size: copies at most room bytes, more than none, to "to" and answers how many; or
+     * -EAGAIN: the transfer pauses until sl_fetch_unpause(). Called from within libcurl. */
+    ssize_t (*send)(struct sl_fetch *f, uint8_t *to, size_t room, struct sl_error *err);
     /* The end, once. The fetch may be freed by it. */
     void (*done)(struct sl_fetch *f, int r, const struct sl_error *err);
 };
@@ -76,9 +85,16 @@ struct sl_fetch {
     const struct sl_http_peer *peer;
     const char *url;
     const char *accept;    /* NULL: anything */
-    const char *post_form; /* NULL: GET. Never redirected. */
+    const char *method;    /* NULL: GET */
     bool is_blob;          /* HTTP/1.1 */
+    bool is_tidying;       /* takes back what is left over: quickly, once, cancelled or not */
     unsigned max_attempts; /* 0: as in settings */
+
+    /* What is sent. content_type NULL: nothing. */
+    const char *content_type;
+    struct sl_span send_bytes;
+    uint64_t send_size; /* not 0: so many bytes of the send() hook */
+    bool must_not_move; /* not to be sent where a redirect leads: it is a secret */
 
     /* Set by prepare(): wiped with the fetch. */
     char *authorization; /* value of the header; not sent to another origin */
@@ -96,7 +112,8 @@ struct sl_fetch {
     /* Its own. */
     enum sl_fetch_state state;
     struct sl_http_transfer transfer;
-    struct sl_http_timer timer;
+    struct sl_http_timer timer; /* before another try; for send(), until it has stalled */
+    uint64_t sent;              /* bytes send() has given */
     struct sl_http_watch watch;
     struct sl_retry retry;
     void *headers; /* struct curl_slist */
@@ -110,10 +127,16 @@ struct sl_fetch {
     char *curl_error;
 };
 
+/* GET and HEAD, which change nothing. */
+bool sl_fetch_is_reading(const struct sl_fetch *f);
+/* After how many seconds of silence the server is given up. */
+unsigned sl_fetch_patience_s(const struct sl_fetch *f);
 /* Everything else must be set or zero. done() may be called before this returns. */
 void sl_fetch_start(struct sl_fetch *f);
 /* After prepare() said -EAGAIN: prepare() is called again, or with r < 0 the fetch fails. */
 void sl_fetch_continue(struct sl_fetch *f, int r, const struct sl_error *err);
 void sl_fetch_unpause(struct sl_fetch *f);
+/* For http_easy.c: bytes have moved (false: and shall not, until it is unpaused). */
+void sl_fetch_note_sending(struct sl_fetch *f, bool is_moving);
 /* Ends it now with r < 0 unless it is over. Not from within body(). */
 void sl_fetch_abort(struct sl_fetch *f, int r, const struct sl_error *err);

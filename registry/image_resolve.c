@@ -220,6 +220,37 @@ int sl_image_resolve(struct sl_source *source, const struct sl_digest *digest,
     return 0;
 }
 
+int sl_image_fetch_document(struct sl_source *source, const struct sl_digest *digest,
+                            struct sl_image_document *ret, struct sl_error *err)
+{
+    struct target t = {.has_digest = digest != NULL};
+    if (digest)
+        t.digest = *digest;
+    SL_AUTO_DONE(sl_source_document) fetched = {0};
+    SL_AUTO(sl_document) doc = NULL;
+    struct sl_digest found;
+    int r = source->ops->fetch_manifest(source, digest, &fetched, err);
+    if (r >= 0)
+        r = verify_document(&t, &fetched, &found, err);
+    if (r >= 0)
+        r = open_document(&t, &fetched, &doc, err);
+    if (r < 0)
+        return r;
+    *ret = (struct sl_image_document){.bytes = fetched.bytes,
+                                      .media_type = sl_steal(&doc->media_type),
+                                      .digest = found,
+                                      .is_index = doc->kind == SL_DOCUMENT_INDEX};
+    fetched.bytes = (struct sl_bytes){0};
+    return 0;
+}
+
+void sl_image_document_done(struct sl_image_document *doc)
+{
+    sl_bytes_done(&doc->bytes);
+    free(doc->media_type);
+    doc->media_type = NULL;
+}
+
 struct sl_resolved_image *sl_resolved_image_free(struct sl_resolved_image *image)
 {
     if (!image)

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The front of all sources: reads the transport's prefix, opens the transport, and hands on. */
+/* The front of all sources: reads the name, opens the transport, and hands on. */
+#include "image_name.h"
 #include "image_resolve.h"
-#include "mirror.h"
 #include "source_ops.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 struct sl_image_source {
     struct sl_source *transport;
@@ -14,105 +13,15 @@ struct sl_image_source {
     struct sl_digest digest;
 };
 
-/* Transports of skopeo and podman that would otherwise pass for odd names of images. */
-static const char *const foreign_transports[] = {
-    "dir:", "docker-archive:", "docker-daemon:", "oci-archive:", "containers-storage:", "ostree:",
-    "sif:", "tarball:",
-};
-
-/* What follows prefix, or NULL. */
-static const char *after_prefix(const char *text, const char *prefix)
-{
-    size_t len = strlen(prefix);
-    return strncmp(text, prefix, len) == 0 ? text + len : NULL;
-}
-
-static int check_transport(const char *text, struct sl_error *err)
-{
-    bool is_foreign = strstr(text, "://") != NULL;
-    for (size_t i = 0; i < sizeof(foreign_transports) / sizeof(foreign_transports[0]); i++)
-        is_foreign |= after_prefix(text, foreign_transports[i]) != NULL;
-    if (!is_foreign)
-        return 0;
-    return sl_error_set(err, SL_E_UNSUPPORTED, EOPNOTSUPP,
-                        "\"%s\": this transport is not supported; use docker:// or oci:", text);
-}
-
-/* ---- docker:// ---- */
-
-static int open_docker(struct sl_image_source *src, struct sl_registry *registry,
-                       const char *reference, bool host_was_explicit, struct sl_error *err)
-{
-    SL_AUTO(sl_reference) ref = NULL;
-    int r = sl_reference_parse(reference, &ref, err);
-    if (r < 0)
-        return r;
-    if (!registry)
-        return sl_error_set(err, SL_E_SYSTEM, EINVAL, "no registry engine to pull %s", reference);
-    src->name = sl_reference_format(ref);
-    if (!src->name)
-        return sl_error_oom(err);
-    src->has_digest = ref->has_digest;
-    src->digest = ref->digest;
-    return sl_docker_source_open(registry, ref, host_was_explicit, &src->transport, err);
-}
-
-/* ---- oci: ---- */
-
-/* "DIR@sha256" of "DIR@sha256:…", whose colon is the digest's and not the tag's. */
-static char *find_digest(char *text, const char *colon)
-{
-    char *at = colon ? memrchr(text, '@', (size_t)(colon - text)) : NULL;
-    if (!at)
-        return NULL;
-    size_t len = (size_t)(colon - at - 1);
-    for (int alg = SL_SHA256; alg <= SL_SHA512; alg++) {
-        const char *name = sl_digest_alg_name((enum sl_digest_alg)alg);
-        if (strlen(name) == len && memcmp(at + 1, name, len) == 0)
-            return at;
-    }
-    return NULL;
-}
-
-/* DIR, DIR:TAG or DIR@DIGEST. As for skopeo, DIR ends at the first colon. */
-static int open_layout(struct sl_image_source *src, const char *path, struct sl_error *err)
-{
-    SL_AUTO_FREE char *dir = strdup(path);
-    src->name = sl_strf("oci:%s", path);
-    if (!dir || !src->name)
-        return sl_error_oom(err);
-    char *colon = strchr(dir, ':');
-    char *at = find_digest(dir, colon);
-    const char *tag = NULL;
-    if (at) {
-        int r = sl_digest_parse(at + 1, &src->digest, err);
-        if (r < 0)
-            return sl_error_wrap(err, r, "%s", src->name);
-        src->has_digest = true;
-        *at = '\0';
-    } else if (colon) {
-        *colon = '\0';
-        tag = colon + 1;
-    }
-    if (!*dir || (tag && !*tag))
-        return sl_error_set(err, SL_E_FORMAT, EINVAL,
-                            "\"%s\": expected oci:DIR, oci:DIR:TAG or oci:DIR@DIGEST", src->name);
-    return sl_oci_layout_open(dir, tag, &src->transport, err);
-}
-
-/* ---- all ---- */
-
 static int open_transport(struct sl_image_source *src, struct sl_registry *registry,
-                          const char *text, struct sl_error *err)
+                          const struct sl_image_name *name, struct sl_error *err)
 {
-    const char *path = after_prefix(text, "oci:");
-    if (path)
-        return open_layout(src, path, err);
-    const char *reference = after_prefix(text, "docker://");
-    if (reference)
-        return open_docker(src, registry, reference, /* host_was_explicit= */ true, err);
-    int r = check_transport(text, err);
-    return r < 0 ? r : open_docker(src, registry, text, sl_reference_names_host(text), err);
+    if (!name->ref)
+        return sl_oci_layout_open(name->dir, name->tag, &src->transport, err);
+    if (!registry)
+        return sl_error_set(err, SL_E_SYSTEM, EINVAL, "no registry engine to pull %s", name->text);
+    return sl_docker_source_open(registry, name->ref, name->host_was_explicit, &src->transport,
+                                 err);
 }
 
 int sl_image_source_open(struct sl_registry *registry, const char *text,
@@ -121,9 +30,15 @@ int sl_image_source_open(struct sl_registry *registry, const char *text,
     SL_AUTO(sl_image_source) src = calloc(1, sizeof(*src));
     if (!src)
         return sl_error_oom(err);
-    int r = open_transport(src, registry, text, err);
+    SL_AUTO_DONE(sl_image_name) name = {0};
+    int r = sl_image_name_parse(text, &name, err);
+    if (r == 0)
+        r = open_transport(src, registry, &name, err);
     if (r < 0)
         return r;
+    src->has_digest = name.has_digest;
+    src->digest = name.digest;
+    src->name = sl_steal(&name.text);
     *ret = sl_steal(&src);
     return 0;
 }
@@ -170,6 +85,46 @@ int sl_image_source_resolve(struct sl_image_source *src, const struct sl_platfor
         return sl_error_wrap(err, r, "%s", src->name);
     *ret = sl_steal(&image);
     return 0;
+}
+
+int sl_image_source_document(struct sl_image_source *src, const struct sl_digest *digest,
+                             struct sl_image_document *ret, struct sl_error *err)
+{
+    if (!digest && src->has_digest)
+        digest = &src->digest;
+    SL_AUTO_DONE(sl_image_document) doc = {0};
+    int r = sl_image_fetch_document(src->transport, digest, &doc, err);
+    if (r == 0)
+        r = take_name_served(src, err);
+    if (r < 0)
+        return sl_error_wrap(err, r, "%s", src->name);
+    *ret = doc;
+    doc = (struct sl_image_document){0};
+    return 0;
+}
+
+int sl_image_source_blob(struct sl_image_source *src, const struct sl_descriptor *blob,
+                         size_t limit, struct sl_bytes *ret, struct sl_error *err)
+{
+    if (blob->size > limit)
+        return sl_error_set(err, SL_E_LIMIT, E2BIG, "%s: a blob of %llu bytes, the limit is %zu",
+                            src->name, (unsigned long long)blob->size, limit);
+    SL_AUTO_DONE(sl_bytes) bytes = {0};
+    int r = src->transport->ops->fetch_blob(src->transport, blob, &bytes, err);
+    if (r == 0)
+        r = sl_digest_verify(&blob->digest, sl_bytes_span(&bytes), err);
+    if (r < 0)
+        return sl_error_wrap(err, r, "%s", src->name);
+    *ret = bytes;
+    bytes = (struct sl_bytes){0};
+    return 0;
+}
+
+bool sl_image_source_place(const struct sl_image_source *src, const char **ret_host,
+                           const char **ret_repository)
+{
+    const struct sl_source *transport = src->transport;
+    return transport->ops->place && transport->ops->place(transport, ret_host, ret_repository);
 }
 
 int sl_image_source_stream(struct sl_image_source *src, const struct sl_descriptor *blob,

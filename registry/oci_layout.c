@@ -112,27 +112,33 @@ static int layout_fetch_blob(struct sl_source *source, const struct sl_descripto
 
 /* ---- documents ---- */
 
-static int check_version(struct sl_oci_layout *layout, struct sl_error *err)
+int sl_oci_layout_check_version(int dirfd, const char *dir, struct sl_error *err)
 {
     static const char supported[] = "1.0.0";
-    if (layout->has_checked_version)
-        return 0;
     SL_AUTO_DONE(sl_bytes) text = {0};
     SL_AUTO(sl_json_doc) doc = NULL;
     const char *version = NULL;
-    int r = sl_read_file(layout->fd, "oci-layout", LAYOUT_FILE_MAX, &text, err);
+    int r = sl_read_file(dirfd, "oci-layout", LAYOUT_FILE_MAX, &text, err);
     if (r >= 0)
         r = sl_json_parse(sl_bytes_span(&text), "oci-layout", NULL, &doc, err);
     if (r >= 0)
         r = sl_json_need_string(sl_json_root(doc), "imageLayoutVersion", &version, err);
     if (r < 0)
-        return sl_error_wrap(err, r, "%s is not an OCI layout", layout->dir);
+        return sl_error_wrap(err, r, "%s is not an OCI layout", dir);
     if (strcmp(version, supported) != 0)
         return sl_error_set(err, SL_E_UNSUPPORTED, EOPNOTSUPP,
-                            "%s: layout version '%.40s' is not supported (only %s is)", layout->dir,
+                            "%s: layout version '%.40s' is not supported (only %s is)", dir,
                             version, supported);
-    layout->has_checked_version = true;
     return 0;
+}
+
+static int check_version(struct sl_oci_layout *layout, struct sl_error *err)
+{
+    if (layout->has_checked_version)
+        return 0;
+    int r = sl_oci_layout_check_version(layout->fd, layout->dir, err);
+    layout->has_checked_version = r == 0;
+    return r;
 }
 
 static const struct sl_descriptor *find_tag(const struct sl_index *index, const char *tag)

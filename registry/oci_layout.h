@@ -13,6 +13,8 @@ struct sl_oci_layout {
     bool has_checked_version;
 };
 
+/* The folder is an OCI layout of a version we know. dir names it in errors. */
+SL_MUST_CHECK int sl_oci_layout_check_version(int dirfd, const char *dir, struct sl_error *err);
 /* Opens the blob of a digest: a regular file, in the end. Errors name the digest. */
 SL_MUST_CHECK int sl_oci_layout_open_blob(const struct sl_oci_layout *layout,
                                           const struct sl_digest *digest, int *ret_fd,

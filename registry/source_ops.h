@@ -43,6 +43,10 @@ struct sl_source_ops {
     /* The logical name of what fetch_manifest() gave, "host/repository[:tag][@digest]", to be
      * freed; NULL when out of memory. Without this function it is the name asked for. */
     char *(*name_served)(const struct sl_source *src);
+    /* Where blobs come from: a registry's host, as rules and mirrors have made it, and the
+     * repository there. Borrowed until the next fetch. False before the first one. NULL: no
+     * registry. */
+    bool (*place)(const struct sl_source *src, const char **ret_host, const char **ret_repository);
     /* Frees the source; accepts a half-built one; never fails. All streams are closed. */
     void (*close)(struct sl_source *src);
 };
@@ -72,3 +76,7 @@ SL_MUST_CHECK int sl_docker_source_open(struct sl_registry *registry,
 /* tag names the entry of index.json that is served for a NULL digest; NULL: its only entry. */
 SL_MUST_CHECK int sl_oci_layout_open(const char *dir, const char *tag, struct sl_source **ret,
                                      struct sl_error *err);
+
+/* place() of a front's transport; false where there is none. */
+bool sl_image_source_place(const struct sl_image_source *src, const char **ret_host,
+                           const char **ret_repository);

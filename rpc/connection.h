@@ -19,7 +19,8 @@ struct sl_wire_ops {
     /* Bytes have come. Takes all of them; complete requests go to sl_connection_call(). Failure
      * closes the connection once pending output is sent. */
     int (*input)(struct sl_wire *wire, struct sl_span bytes, struct sl_error *err);
-    /* Bytes to be sent: *ret is lent until the next call. An empty span: nothing now. */
+    /* Bytes to be sent: *ret is lent until the next output() or close(), and all of it is sent
+     * before that. An empty span: nothing now. */
     int (*output)(struct sl_wire *wire, struct sl_span *ret, struct sl_error *err);
     /* The answer to stream, or its refusal (status other than OK; message is then its text). The
      * stream may have gone meanwhile. Copies what it needs; wipes its copy once sent. */
@@ -29,6 +30,12 @@ struct sl_wire_ops {
     void (*shut)(struct sl_wire *wire);
     /* True when nothing is left to be sent and no more can come. */
     bool (*is_idle)(const struct sl_wire *wire);
+    /* True when a request has begun to come and is not complete: the peer has a limited time to go
+     * on. May be NULL. */
+    bool (*is_partial)(const struct sl_wire *wire);
+    /* Bytes that wait to be sent, also those the peer gives no room for: a peer that leaves too
+     * many or lets them wait too long is cut off. May be NULL. */
+    size_t (*pending)(const struct sl_wire *wire);
     void (*close)(struct sl_wire *wire); /* frees; wipes what may be secret */
 };
 
@@ -38,9 +45,9 @@ struct sl_wire {
 
 extern const struct sl_wire_ops sl_ttrpc_wire, sl_grpc_wire;
 
-/* For a wire: a request is complete. Strings and bytes are copied. metadata: lower-case names.
- * timeout_ns 0: none. Limits on calls in flight, unknown services and unknown methods are answered
- * by the server, through ops->answer. */
+/* For a wire, inside its input(): a request is complete. Strings and bytes are copied. metadata:
+ * lower-case names. timeout_ns 0: none. Limits on calls in flight, unknown services and unknown
+ * methods are answered by the server, through ops->answer, once input() has returned. */
 struct sl_wire_request {
     uint32_t stream;
     struct sl_span service, method;

@@ -1,133 +1,167 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sluice/kbc_offline_fs.h"
+/*
+ * offline_fs_kbc: keys and resources from files of the guest, each a table of its own. Secure only
+ * where the file system is.
+ */
+#include "kbc_broker.h"
+#include "offline_table.h"
 
-#include "offline_keys.h"
-#include "sluice/core/json.h"
-#include "sluice/core/resource_uri.h"
+#include "sluice/core/log.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum {
-    KEYS_FILE_MAX = 1024 * 1024,
-    KEYS_MAX = 8192,
-    KEK_SIZE = 32,
+#define EXTRA_FILES_VARIABLE "OFFLINE_FS_KBC_EXTRA_FILE_PATH" /* paths, separated by commas */
+
+struct offline {
+    struct sl_offline_table *keys, *resources;
+    bool has_resources_file;
 };
 
-struct entry {
-    char *name; /* repository/type/tag */
-    struct sl_bytes key;
-};
-
-struct sl_kbc_offline_fs {
-    struct entry *entries;
-    size_t n;
-};
-
-/* The message names the entry and never quotes its value. */
-static int add_entry(struct sl_kbc_offline_fs *kbc, const char *name, const char *value,
-                     struct sl_error *err)
+static void offline_close(void *broker)
 {
-    struct entry *entry = &kbc->entries[kbc->n++];
-    entry->name = strdup(name);
-    if (!entry->name)
-        return sl_error_oom(err);
-    int r = value ? sl_base64_decode(sl_span_of(value), &entry->key, NULL) : -EINVAL;
-    if (r == -ENOMEM)
-        return sl_error_oom(err);
+    struct offline *o = broker;
+    if (!o)
+        return;
+    (void)sl_offline_table_free(o->keys);
+    (void)sl_offline_table_free(o->resources);
+    free(o);
+}
+
+/* Fills one table, or, given both, each with its part. */
+static int load(const char *path, struct sl_offline_table *keys, struct sl_offline_table *resources,
+                struct sl_error *err)
+{
+    bool is_both = keys && resources;
+    struct sl_bytes text = {0};
+    int r = sl_read_file(AT_FDCWD, path, SL_OFFLINE_FILE_MAX, &text, err);
     if (r < 0)
-        return sl_error_set(err, SL_E_FORMAT, EBADMSG,
-                            "Failed to decode key %.100s: its value must be base64", name);
-    return 0;
+        return r;
+    if (keys)
+        r = sl_offline_table_add(keys, sl_bytes_span(&text),
+                                 is_both ? SL_OFFLINE_KEKS : SL_OFFLINE_ALL, err);
+    if (r == 0 && resources)
+        r = sl_offline_table_add(resources, sl_bytes_span(&text),
+                                 is_both ? SL_OFFLINE_OTHERS : SL_OFFLINE_ALL, err);
+    sl_bytes_wipe(&text);
+    return r < 0 ? sl_error_wrap(err, r, "%.200s", path) : 0;
 }
 
-static int add_entries(struct sl_kbc_offline_fs *kbc, const struct sl_json *root,
-                       struct sl_error *err)
+/* A file that need not be there; whether it was is told in *ret_exists. */
+static int load_optional(const char *path, struct sl_offline_table *keys,
+                         struct sl_offline_table *resources, bool *ret_exists, struct sl_error *err)
 {
-    size_t n = sl_json_count(root);
-    if (n > KEYS_MAX)
-        return sl_error_set(err, SL_E_LIMIT, E2BIG, "more than %d keys", KEYS_MAX);
-    kbc->entries = calloc(n ? n : 1, sizeof(*kbc->entries));
-    if (!kbc->entries)
-        return sl_error_oom(err);
-    for (size_t i = 0; i < n; i++) {
-        int r = add_entry(kbc, sl_json_name_at(root, i), sl_json_string(sl_json_at(root, i)), err);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    *ret_exists = access(path, F_OK) == 0 || errno != ENOENT;
+    return *ret_exists ? load(path, keys, resources, err) : 0;
 }
 
-int sl_offline_keys_parse(struct sl_span text, struct sl_kbc_offline_fs **ret, struct sl_error *err)
+static int load_keys(struct offline *o, const char *path, bool has_extras, struct sl_error *err)
 {
-    SL_AUTO(sl_json_doc) doc = NULL;
-    const struct sl_json_limits limits = {.size = KEYS_FILE_MAX, .depth = 2};
-    /* Without err: the reader's message may quote what it reads, and these are keys. */
-    int r = sl_json_parse(text, "keys file", &limits, &doc, NULL);
-    if (r == -ENOMEM)
-        return sl_error_oom(err);
-    if (r < 0 || sl_json_type(sl_json_root(doc)) != SL_JSON_OBJECT)
-        return sl_error_set(err, SL_E_FORMAT, EBADMSG,
-                            "Failed to parse keys JSON file: it must be one object of names and "
-                            "base64 values");
-    SL_AUTO(sl_kbc_offline_fs) kbc = calloc(1, sizeof(*kbc));
-    if (!kbc)
-        return sl_error_oom(err);
-    r = add_entries(kbc, sl_json_root(doc), err);
-    if (r == 0)
-        *ret = sl_steal(&kbc);
+    bool exists;
+    if (path || !has_extras)
+        return load(path ? path : SL_OFFLINE_KEYS_PATH, o->keys, NULL, err);
+    return load_optional(SL_OFFLINE_KEYS_PATH, o->keys, NULL, &exists, err);
+}
+
+static int load_resources(struct offline *o, const char *path, struct sl_error *err)
+{
+    o->has_resources_file = true;
+    if (path)
+        return load(path, NULL, o->resources, err);
+    return load_optional(SL_OFFLINE_RESOURCES_PATH, NULL, o->resources, &o->has_resources_file,
+                         err);
+}
+
+/* An extra file does not say whether it holds keys or resources. What has the size of a KEK is
+ * one, so that keys stay no resources. */
+static int load_extra(struct offline *o, const char *path, struct sl_error *err)
+{
+    bool exists;
+    int r = load_optional(path, o->keys, o->resources, &exists, err);
+    if (!exists)
+        sl_log(SL_LOG_WARN, "offline-fs-kbc: there is no extra file %.200s", path);
     return r;
 }
 
-int sl_kbc_offline_fs_open(const char *path, struct sl_kbc_offline_fs **ret, struct sl_error *err)
+static int load_extras(struct offline *o, const char *list, struct sl_error *err)
 {
-    struct sl_bytes text = {0};
-    int r = sl_read_file(AT_FDCWD, path, KEYS_FILE_MAX, &text, err);
-    if (r < 0)
-        return sl_error_wrap(err, r, "offline-fs-kbc");
-    r = sl_offline_keys_parse(sl_bytes_span(&text), ret, err);
-    sl_bytes_wipe(&text);
-    return r < 0 ? sl_error_wrap(err, r, "offline-fs-kbc: %s", path) : 0;
-}
-
-struct sl_kbc_offline_fs *sl_kbc_offline_fs_close(struct sl_kbc_offline_fs *kbc)
-{
-    if (!kbc)
-        return NULL;
-    for (size_t i = 0; i < kbc->n; i++) {
-        free(kbc->entries[i].name);
-        sl_bytes_wipe(&kbc->entries[i].key);
+    int r = 0;
+    while (r == 0 && *list) {
+        size_t len = strcspn(list, ",");
+        SL_AUTO_FREE char *path = strndup(list, len);
+        if (!path)
+            return sl_error_oom(err);
+        if (len > 0)
+            r = load_extra(o, path, err);
+        list += len + (list[len] == ',');
     }
-    free(kbc->entries);
-    free(kbc);
-    return NULL;
+    return r;
 }
 
-/* By path: host, plugin and query are ignored. NULL when there is none, or kid names nothing. */
-static const struct entry *find(const struct sl_kbc_offline_fs *kbc, const char *kid)
+/* Keys must be somewhere; resources are missed when asked for. */
+static int load_files(struct offline *o, const struct sl_kbc_options *options, struct sl_error *err)
 {
-    SL_AUTO_DONE(sl_resource_uri) uri = {0};
-    if (sl_resource_uri_parse_kid(kid, &uri, NULL) < 0)
-        return NULL;
-    for (size_t i = 0; i < kbc->n; i++)
-        if (strcmp(kbc->entries[i].name, uri.path) == 0)
-            return &kbc->entries[i];
-    return NULL;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment */
+    const char *extras = getenv(EXTRA_FILES_VARIABLE);
+    bool has_extras = extras && extras[0];
+    int r = load_keys(o, options->offline_keys, has_extras, err);
+    if (r == 0)
+        r = load_resources(o, options->offline_resources, err);
+    if (r == 0 && has_extras)
+        r = load_extras(o, extras, err);
+    return r;
 }
 
-int sl_kbc_offline_fs_lookup(void *kbc, const char *kid, uint8_t ret[32], struct sl_error *err)
+static int offline_open(const struct sl_kbc_options *options, const char *uri, void **ret,
+                        struct sl_error *err)
 {
-    const struct entry *entry = find(kbc, kid);
-    if (!entry)
-        return sl_error_set(err, SL_E_AUTH, ENOKEY,
-                            "offline-fs-kbc: Received unknown key ID: %.100s; add it to the keys "
-                            "file",
-                            kid);
-    if (entry->key.len != KEK_SIZE)
-        return sl_error_set(err, SL_E_FORMAT, EBADMSG,
-                            "offline-fs-kbc: key %.100s has %zu bytes instead of %d", entry->name,
-                            entry->key.len, KEK_SIZE);
-    memcpy(ret, entry->key.data, KEK_SIZE);
-    return 0;
+    (void)uri; /* "null" */
+    struct offline *o = calloc(1, sizeof(*o));
+    if (!o)
+        return sl_error_oom(err);
+    int r = sl_offline_table_new("key", &o->keys, err);
+    if (r == 0)
+        r = sl_offline_table_new("resource", &o->resources, err);
+    if (r == 0)
+        r = load_files(o, options, err);
+    if (r < 0)
+        offline_close(o);
+    else
+        *ret = o;
+    return r;
 }
+
+static int offline_get_kek(void *broker, const struct sl_resource_uri *uri, struct sl_bytes *ret,
+                           struct sl_error *err)
+{
+    const struct offline *o = broker;
+    int r = sl_offline_table_get(o->keys, uri->path, ret, err);
+    if (r != -ENOENT)
+        return r;
+    return sl_error_set(err, SL_E_AUTH, ENOKEY,
+                        "Received unknown key ID: %.200s; add it to the keys file", uri->path);
+}
+
+static int offline_get_resource(void *broker, const struct sl_resource_uri *uri,
+                                struct sl_bytes *ret, struct sl_error *err)
+{
+    const struct offline *o = broker;
+    int r = sl_offline_table_get(o->resources, uri->path, ret, err);
+    if (r != -ENOENT)
+        return r;
+    return sl_error_set(err, SL_E_AUTH, ENOENT, "Received unknown resource name: %.200s; %s",
+                        uri->path,
+                        o->has_resources_file ? "add it to the resources file"
+                                              : "there is no " SL_OFFLINE_RESOURCES_PATH);
+}
+
+const struct sl_kbc_broker sl_kbc_offline_fs = {
+    .name = "offline_fs_kbc",
+    .label = "offline-fs-kbc",
+    .open = offline_open,
+    .close = offline_close,
+    .get_kek = offline_get_kek,
+    .get_resource = offline_get_resource,
+};

@@ -3,6 +3,7 @@
 #include "alloc_fault.h"
 
 #include "key_vectors.h"
+#include "sluice/key_wrap.h"
 
 #define PUBOPTS "org.opencontainers.image.enc.pubopts"
 #define KEYS "org.opencontainers.image.enc.keys."
@@ -27,6 +28,17 @@ static int give_sample_kek(void *arg, const char *kid, uint8_t ret[32], struct s
     return 0;
 }
 
+static int look_at_all(const struct sl_enc_annotations *annotations, struct sl_error *err)
+{
+    struct sl_wrapped_key_info info;
+    int r = 1;
+    for (size_t i = 0; r == 1; i++) {
+        r = sl_enc_annotations_info(annotations, i, &info, err);
+        assert_true(r != 1 || !info.malformed);
+    }
+    return r;
+}
+
 static int unwrap_once(void *arg, struct sl_error *err)
 {
     const struct unwrap *u = arg;
@@ -40,6 +52,8 @@ static int unwrap_once(void *arg, struct sl_error *err)
         sl_key_ring_set_kek_lookup(ring, give_sample_kek, NULL);
     if (r == 0)
         r = sl_enc_annotations_parse(u->annotations, 2, &annotations, err);
+    if (r == 0)
+        r = look_at_all(annotations, err);
     if (r == 0)
         r = sl_key_ring_unwrap(ring, annotations, &key, NULL, err);
     fault_pause();
@@ -96,6 +110,51 @@ static void packet_without_memory_fails(void **state)
                           VECTOR("ocicrypt_l1_plbco.json"));
 }
 
+static int wrap_once(void *arg, struct sl_error *err)
+{
+    static const uint8_t hmac[SL_HMAC_SIZE];
+    const char *const *specs = arg;
+    const struct sl_layer_key key = {.lek = {1}, .nonce = {2}};
+    const struct sl_digest plain = {.alg = SL_SHA256};
+    const struct sl_pair other = {(char *)"org.example.kept", (char *)"yes"};
+    SL_AUTO(sl_recipients) recipients = NULL;
+    SL_AUTO_DONE(sl_annotations) list = {0};
+    SL_AUTO_DONE(sl_annotations) longer = {0};
+    SL_AUTO_DONE(sl_annotations) without = {0};
+    struct sl_bytes plbco = {0};
+    int r = sl_recipients_new(&recipients, err);
+    if (r == 0)
+        sl_recipients_allow_sample(recipients, true);
+    for (; r == 0 && *specs; specs++)
+        r = sl_recipients_add_spec(recipients, *specs, err);
+    if (r == 0)
+        r = sl_plbco_write(&key, &plain, &plbco, err);
+    struct sl_span span = sl_bytes_span(&plbco);
+    if (r == 0)
+        r = sl_recipients_annotate(recipients, span, hmac, &other, 1, &list, err);
+    if (r == 0)
+        r = sl_recipients_append(recipients, span, list.pairs, list.n, &longer, err);
+    if (r == 0)
+        r = sl_annotations_without_encryption(longer.pairs, longer.n, &without, err);
+    sl_bytes_wipe(&plbco);
+    if (r == 0) {
+        assert_int_equal(list.n, 5);
+        assert_int_equal(longer.n, 5);
+        assert_int_equal(without.n, 1);
+    }
+    return r;
+}
+
+static void wrapping_without_memory_fails(void **state)
+{
+    (void)state;
+    static const char *const specs[] = {"jwe:" SL_TEST_DATA "/keys/p521.jwk",
+                                        "jwe:" SL_TEST_DATA "/keys/rsa.jwk",
+                                        "pkcs7:" SL_TEST_DATA "/keys/rsa_certificate.pem",
+                                        "provider:attestation-agent:sample=true", NULL};
+    fault_each_allocation(wrap_once, (void *)specs, 50);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -103,6 +162,7 @@ int main(void)
         cmocka_unit_test(jwe_ecdh_without_memory_fails),
         cmocka_unit_test(pkcs7_without_memory_fails),
         cmocka_unit_test(packet_without_memory_fails),
+        cmocka_unit_test(wrapping_without_memory_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

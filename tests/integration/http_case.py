@@ -52,15 +52,17 @@ class HttpCase(unittest.TestCase):
         self.port = self.other = None
         self.servers = 0
 
-    def serve(self, *faults, auth=None, options=()):
+    def serve(self, *faults, auth=None, location=None, layout=None, options=()):
         """Starts a faulty registry; its requests are in self.requests()."""
         self.servers += 1
         self.log = os.path.join(self.folder, "%s.%d.log" % (self.id(), self.servers))
         plan = {"faults": list(faults)}
         if auth:
             plan["auth"] = auth
+        if location:
+            plan["location"] = location
         server = subprocess.Popen(
-            [sys.executable, os.path.join(SUPPORT, "faulty_registry.py"), "--layout", self.layout,
+            [sys.executable, os.path.join(SUPPORT, "faulty_registry.py"), "--layout", layout or self.layout,
              "--plan", json.dumps(plan), "--log", self.log, *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.addCleanup(server.wait)

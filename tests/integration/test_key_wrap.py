@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Layer keys wrapped by us, opened by others: jose, python3-jwcrypto, and a DER reader written by
-hand over python3-cryptography. Usage: test_key_wrap.py WRAP_DRIVER UNWRAP_DRIVER"""
+"""Layer keys wrapped by us, opened by others: skopeo (ocicrypt), jose, python3-jwcrypto, and a DER
+reader written by hand over python3-cryptography. Usage: test_key_wrap.py WRAP_DRIVER UNWRAP_DRIVER"""
 import base64
 import datetime
+import gzip
+import hashlib
+import hmac
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import unittest
 
@@ -27,6 +32,9 @@ try:
 except ImportError:
     jwe = None
     print("python3-jwcrypto is missing: only jose opens JWEs")
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import oci_layout
 
 WRAP, UNWRAP = None, None
 PREFIX = "org.opencontainers.image.enc."
@@ -333,6 +341,75 @@ class Packet(WrapCase):
         del after[PREFIX + "keys." + self.NAME]
         after[PREFIX + "keys.jwe"] = new
         self.check_unwrap(after, "jwe", self.private("k.pem", key))
+
+
+class Skopeo(WrapCase):
+    """ocicrypt itself reads what we wrote, all the way to the plain layer."""
+
+    def setUp(self):
+        super().setUp()
+        if not shutil.which("skopeo"):
+            self.skipTest("skopeo is missing")
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w") as tar:
+            tar.addfile(tarfile.TarInfo("hello"), io.BytesIO())
+        self.tar = out.getvalue()
+
+    def write_encrypted(self, annotations):
+        blob = Cipher(algorithms.AES(LEK), modes.CTR(NONCE)).encryptor().update(gzip.compress(self.tar, mtime=0))
+        pubopts = {"cipher": "AES_256_CTR_HMAC_SHA256", "hmac": b64(hmac.new(LEK, blob, "sha256").digest()),
+                   "cipheroptions": {}}
+        folder = self.path("encrypted")
+        shutil.rmtree(folder, ignore_errors=True)
+        layer = oci_layout.add_blob(folder, blob, "application/vnd.oci.image.layer.v1.tar+gzip+encrypted")
+        layer["annotations"] = {**annotations, PREFIX + "pubopts": b64(json.dumps(pubopts).encode())}
+        config = oci_layout.add_blob(folder, json.dumps({
+            "os": "linux", "architecture": "amd64", "config": {}, "rootfs": {
+                "type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(self.tar).hexdigest()]}}).encode(),
+            oci_layout.CONFIG)
+        manifest = oci_layout.add_blob(folder, json.dumps({
+            "schemaVersion": 2, "mediaType": oci_layout.MANIFEST, "config": config, "layers": [layer]}).encode(),
+            oci_layout.MANIFEST)
+        manifest["annotations"] = {"org.opencontainers.image.ref.name": "t"}
+        self.write("encrypted/index.json", json.dumps({"schemaVersion": 2, "manifests": [manifest]}).encode())
+        self.write("encrypted/oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+
+    def check_decrypts(self, annotations, *keys):
+        self.write_encrypted(annotations)
+        shutil.rmtree(self.path("plain"), ignore_errors=True)
+        argv = ["skopeo", "copy", "-q", "--insecure-policy"]
+        for key in keys:
+            argv += ["--decryption-key", key]
+        p = subprocess.run([*argv, "oci:%s:t" % self.path("encrypted"), "oci:%s:t" % self.path("plain")],
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.assertEqual(p.returncode, 0, p.stdout)
+        blobs = self.path("plain/blobs/sha256")
+        plain = [gzip.decompress(d) for d in map(self.read, (os.path.join(blobs, n) for n in os.listdir(blobs)))
+                 if d.startswith(b"\x1f\x8b")]
+        self.assertEqual(plain, [self.tar])
+
+    def read(self, path):
+        with open(path, "rb") as f:
+            return f.read()
+
+    def test_jwe(self):
+        for name, make in Jwe.KEYS.items():
+            with self.subTest(key=name):
+                key = make()
+                private = self.private("k.pem", key)
+                public = self.public("k.pub", key)
+                self.check_decrypts(self.wrap("jwe:" + public), private)
+                other = self.public("other.pub", rsa.generate_private_key(65537, 2048))
+                self.check_decrypts(self.wrap("jwe:" + other, "jwe:" + public), private)
+
+    def test_pkcs7(self):
+        keys = [rsa.generate_private_key(65537, size) for size in (2048, 3072)]
+        for i, key in enumerate(keys):
+            self.certificate("%d.crt" % i, key)
+            self.private("%d.pem" % i, key)
+        annotations = self.wrap("pkcs7:" + self.path("0.crt"), "pkcs7:" + self.path("1.crt"))
+        for i in range(len(keys)):
+            self.check_decrypts(annotations, self.path("%d.pem" % i), self.path("%d.crt" % i))
 
 
 if __name__ == "__main__":

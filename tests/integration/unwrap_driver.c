@@ -6,7 +6,7 @@
  * status 1.
  */
 #include "sluice/core/json.h"
-#include "sluice/kbc_offline_fs.h"
+#include "sluice/kbc.h"
 #include "sluice/key_unwrap.h"
 
 #include <fcntl.h>
@@ -37,18 +37,20 @@ static int parse_annotations(const char *path, struct sl_enc_annotations **ret,
 static int run(int argc, char **argv, struct sl_error *err)
 {
     SL_AUTO(sl_key_ring) ring = NULL;
-    SL_AUTO(sl_kbc_offline_fs) kbc = NULL;
+    SL_AUTO(sl_kbc) kbc = NULL;
     SL_AUTO(sl_enc_annotations) annotations = NULL;
     struct sl_layer_key key;
     int r = sl_key_ring_new(&ring, err);
     for (int i = 2; r == 0 && i < argc; i++) {
         if (strcmp(argv[i], "--keks") == 0 && i + 1 < argc)
-            r = sl_kbc_offline_fs_open(argv[++i], &kbc, err);
+            r = sl_kbc_open(&(struct sl_kbc_options){.selection = "offline_fs_kbc::null",
+                                                     .offline_keys = argv[++i]},
+                            &kbc, err);
         else
             r = sl_key_ring_add_spec(ring, argv[i], err);
     }
     if (kbc)
-        sl_key_ring_set_kek_lookup(ring, sl_kbc_offline_fs_lookup, kbc);
+        sl_key_ring_set_kek_lookup(ring, sl_kbc_lookup_kek, kbc);
     if (r == 0)
         r = parse_annotations(argv[1], &annotations, err);
     if (r == 0)

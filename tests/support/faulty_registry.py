@@ -4,7 +4,7 @@
     faulty_registry.py --layout DIR [--plan JSON] [--log FILE] [--cert FILE --key FILE
                        [--client-ca FILE]]
 
-Serves the OCI layout DIR under every repository name, read only. Prints "PORT OTHER_PORT" on
+Serves the OCI layout DIR under every repository name; what is pushed stays in memory. Prints "PORT OTHER_PORT" on
 stdout once both listen on 127.0.0.1: OTHER_PORT is a second origin with the same contents, for
 redirects. Ends when stdin is closed. Every request is one JSON line in the log:
 {"port": "main"|"other", "method", "path", "status", "authorization", "range", "time"}.
@@ -38,10 +38,18 @@ The plan is an object:
      "short": N,           chunked, N bytes missing, ended as if all were there
      "flip": N,            byte N of the contents is changed
      "many_headers": N}    N headers of 1 KiB
+     "take": N,            only N bytes of the request's body are read before all this
+     "stall": true,        no answer, until the client goes
+     "done_first": true,   what was asked for is done, and then this happens
+     "stored_digest": D}   Docker-Content-Digest of the answer to a PUT
+  "location": "other"|"plain"     where uploads go on: the second origin, http (default: a path)
+
+Images can be pushed. An upload's URL has a state in its query that each answer changes.
 """
 import argparse
 import base64
 import email.utils
+import hashlib
 import http.server
 import json
 import os
@@ -68,6 +76,11 @@ class State:
         given = plan.get("auth", {}).get("given")
         if given:
             self.tokens[given] = 1 << 30
+        self.begun = 0
+        self.uploads = {}    # of ID: [bytes so far, state]
+        self.pushed = {}     # of digest: blobs, and manifests with their media type
+        self.tags = {}
+        self.clients_go = threading.Event()
         self.ports = {}
         self.scheme = "http"
 
@@ -105,6 +118,8 @@ class State:
                 self.log.flush()
 
     def blob(self, digest):
+        if digest in self.pushed:
+            return self.pushed[digest][0]
         algorithm, _, name = digest.partition(":")
         path = os.path.join(self.layout, "blobs", algorithm, os.path.basename(name))
         try:
@@ -114,6 +129,9 @@ class State:
             return None
 
     def manifest(self, reference):
+        pushed = self.tags.get(reference, reference)
+        if pushed in self.pushed:
+            return *self.pushed[pushed], pushed
         with open(os.path.join(self.layout, "index.json"), encoding="utf-8") as file:
             entries = json.load(file)["manifests"]
         if ":" in reference:
@@ -130,6 +148,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     state = None
     origin = "main"
+    has_left = False  # a part of the request was not read
 
     def log_message(self, *args):
         pass
@@ -150,6 +169,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+        if self.has_left:
+            self.linger()
 
     def refuse(self, status, code, headers=()):
         body = json.dumps({"errors": [{"code": code, "message": "a test's refusal"}]}).encode()
@@ -173,10 +194,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             headers.append(("WWW-Authenticate", 'Basic realm="test"'))
         else:
             own = "%s://127.0.0.1:%d/token" % (self.state.scheme, self.state.ports["main"])
-            repository = "/".join(self.path.split("/")[2:-2]) or "x"
+            match = re.match(r"/v2/(.+?)/(blobs|manifests)/", self.path)
+            actions = "pull" if self.command in ("GET", "HEAD") else "pull,push"
             headers.append(("WWW-Authenticate",
-                            'Bearer realm="%s",service="test service",scope="repository:%s:pull"'
-                            % (auth.get("realm", own), repository)))
+                            'Bearer realm="%s",service="test service",scope="repository:%s:%s"'
+                            % (auth.get("realm", own), match[1] if match else "x", actions)))
         self.refuse(401, "UNAUTHORIZED", headers)
 
     def has_password(self):
@@ -216,11 +238,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def plain_fault(self, fault):
         """Answers that do not depend on the contents. True if one was given."""
+        if fault.keys() & {"nothing", "garbage", "stall", "redirect", "status"}:
+            self.take(fault.get("take"))
         if fault.get("nothing") or fault.get("garbage"):
             self.note(0)
             if fault.get("garbage"):
                 self.wfile.write(b"SSH-2.0-OpenSSH_9.2p1\r\n" + bytes(range(256)) * 4)
                 self.wfile.flush()
+            self.hang_up()
+        elif fault.get("stall"):
+            self.note(0)
+            self.state.clients_go.wait(60)
             self.hang_up()
         elif "redirect" in fault:
             target = fault["redirect"]
@@ -316,21 +344,96 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.answer(status, part, headers)
 
+    # --- uploads ---
+
+    def take(self, limit=None):
+        """The request's body, or its first bytes; then the connection cannot be used again."""
+        length = int(self.headers.get("Content-Length", 0))
+        want = length if limit is None else min(limit, length)
+        self.has_left = want < length
+        self.close_connection |= self.has_left
+        return self.rfile.read(want)
+
+    def linger(self):
+        """As servers do that answer early: a close at once would overtake the answer."""
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_WR)
+        while self.rfile.read1(CHUNK):
+            pass
+
+    def upload_location(self, name, upload):
+        origin = {"other": "other", "plain": "main"}.get(self.state.plan.get("location"))
+        path = "/v2/x/blobs/uploads/%s?kept=a%%2Fb&state=%d" % (name, upload[1])
+        if not origin:
+            return path
+        scheme = "http" if self.state.plan["location"] == "plain" else self.state.scheme
+        return "%s://127.0.0.1:%d%s" % (scheme, self.state.ports[origin], path)
+
+    def serve_upload(self, name, query, fault):
+        if self.command == "POST":
+            with self.state.lock:
+                self.state.begun += 1
+                name = "upload-%d" % self.state.begun
+                self.state.uploads[name] = [b"", 0]
+        upload = self.state.uploads.get(name)
+        if not upload or (self.command != "POST" and
+                          (query.get("state"), query.get("kept")) != (str(upload[1]), "a/b")):
+            self.take()
+            return self.refuse(404, "BLOB_UPLOAD_UNKNOWN")
+        if self.command == "DELETE":
+            del self.state.uploads[name]
+            return self.answer(204)
+        data = self.take()
+        if len(data) < int(self.headers.get("Content-Length", 0)):
+            return self.hang_up()
+        upload[0] += data
+        upload[1] += 1
+        if self.command != "PUT":
+            return self.answer(202, b"", [("Location", self.upload_location(name, upload)),
+                                          ("Range", "0-%d" % max(0, len(upload[0]) - 1))])
+        digest = query.get("digest")
+        if digest != "sha256:" + hashlib.sha256(upload[0]).hexdigest():
+            return self.refuse(400, "DIGEST_INVALID")
+        self.state.pushed[digest] = (upload[0], None)
+        del self.state.uploads[name]
+        return self.stored(digest, fault)
+
+    def put_manifest(self, reference, fault):
+        data = self.take()
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        self.state.pushed[digest] = (data, self.headers.get("Content-Type"))
+        self.state.tags[reference] = digest
+        return self.stored(digest, fault)
+
+    def stored(self, digest, fault):
+        if fault.get("done_first"):
+            self.note(0)
+            return self.hang_up()
+        return self.answer(201, b"", [
+            ("Docker-Content-Digest", fault.get("stored_digest", digest))])
+
     # --- requests ---
 
     def serve(self):
         prefix = "other: " if self.origin == "other" else ""
         fault = self.state.fault_for("%s%s %s" % (prefix, self.command, self.path))
-        if self.plain_fault(fault):
+        if not fault.get("done_first") and self.plain_fault(fault):
             return None
         path = urllib.parse.urlsplit(self.path).path
         if path == "/token":
             return self.serve_token()
         if not self.is_authorized():
+            self.take()
             return self.challenge()
         if path == "/v2/":
             return self.answer(200, b"{}", [("Docker-Distribution-API-Version", "registry/2.0")])
+        match = re.fullmatch(r"/v2/(.+)/blobs/uploads/([^/]*)", path)
+        if match:
+            query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
+            return self.serve_upload(match[2], query, fault)
         match = re.fullmatch(r"/v2/(.+)/(manifests|blobs)/([^/]+)", path)
+        if match and self.command == "PUT":
+            return self.put_manifest(match[3], fault)
         if not match:
             return self.refuse(404, "NAME_UNKNOWN")
         if match[2] == "blobs":
@@ -351,8 +454,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
             self.close_connection = True
 
-    do_HEAD = do_GET
-    do_POST = do_GET
+    do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = do_GET
 
 
 class Server(http.server.ThreadingHTTPServer):

@@ -124,6 +124,27 @@ static int check_full(void)
     return CRYPTO_secure_used() ? 3 : 0;
 }
 
+/* Bytes that OpenSSL frees, also when it moves a block that grows. */
+static int check_openssl(void)
+{
+    sl_secret_init();
+    uint8_t *p = OPENSSL_malloc(SIZE);
+    if (!p)
+        return 1;
+    memset(p, 7, SIZE);
+    was_wiped = false;
+    is_watching = true;
+    uint8_t *moved = OPENSSL_realloc(p, (size_t)16 * SIZE);
+    is_watching = false;
+    if (!moved || !was_wiped || moved[0] != 7 || moved[SIZE - 1] != 7)
+        return 2;
+    was_wiped = false;
+    is_watching = true;
+    OPENSSL_free(moved);
+    is_watching = false;
+    return was_wiped ? 0 : 3;
+}
+
 static void secret_is_locked_kept_from_dumps_and_wiped(void **state)
 {
     (void)state;
@@ -140,6 +161,12 @@ static void secret_beyond_the_locked_heap_is_ordinary(void **state)
 {
     (void)state;
     in_child(check_full);
+}
+
+static void openssl_wipes_what_it_frees(void **state)
+{
+    (void)state;
+    in_child(check_openssl);
 }
 
 static void secret_without_the_locked_heap_is_wiped_too(void **state)
@@ -171,6 +198,7 @@ int main(void)
         cmocka_unit_test(secret_is_locked_kept_from_dumps_and_wiped),
         cmocka_unit_test(secret_that_cannot_be_locked_is_given_all_the_same),
         cmocka_unit_test(secret_beyond_the_locked_heap_is_ordinary),
+        cmocka_unit_test(openssl_wipes_what_it_frees),
         cmocka_unit_test(secret_without_the_locked_heap_is_wiped_too),
         cmocka_unit_test(secret_release_accepts_null_and_keeps_errno),
     };

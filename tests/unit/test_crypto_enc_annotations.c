@@ -148,6 +148,112 @@ static void lists_beyond_limits_are_refused(void **state)
     free(pubopts);
 }
 
+/* Element i of annotations whose values are given in base64. */
+static struct sl_wrapped_key_info info_of(const struct sl_pair *keys, size_t n, size_t i)
+{
+    SL_AUTO(sl_enc_annotations) a = NULL;
+    SL_AUTO_FREE char *pubopts = read_text(VECTOR("ocicrypt_l1_pubopts.b64"));
+    struct sl_pair pairs[8] = {{(char *)PUBOPTS, pubopts}};
+    struct sl_wrapped_key_info info;
+    memcpy(pairs + 1, keys, n * sizeof(*keys));
+    assert_ok(sl_enc_annotations_parse(pairs, n + 1, &a, NULL));
+    assert_string_equal(sl_enc_annotations_cipher(a), "AES_256_CTR_HMAC_SHA256");
+    assert_int_equal(sl_enc_annotations_info(a, a->n_keys, &info, NULL), 0);
+    assert_int_equal(sl_enc_annotations_info(a, i, &info, NULL), 1);
+    if (info.provider) { /* outlives a only here */
+        static char name[64];
+        (void)snprintf(name, sizeof(name), "%s", info.provider);
+        info.provider = name;
+    }
+    return info;
+}
+
+static char *base64_of(const char *vector)
+{
+    struct sl_bytes b = read_vector(vector);
+    char *text = sl_base64_encode(sl_bytes_span(&b));
+    sl_bytes_done(&b);
+    return text;
+}
+
+static void info_tells_what_anybody_can_see(void **state)
+{
+    (void)state;
+#define PKCS11 "{\"version\":0,\"recipients\":[{\"version\":0},{\"version\":0}]}"
+    static const struct {
+        const char *name, *vector, *protocol, *provider, *kid, *wrap_type;
+        size_t n_recipients;
+    } cases[] = {
+        {"provider.attestation-agent", VECTOR("coco_packet_p1_v1.json"), "provider",
+         "attestation-agent", "kbs:///default/key/1", "A256GCM", 0},
+        {"provider.x", VECTOR("coco_packet_a256ctr_l1.json"), "provider", "x",
+         "kbs:///default/test-key/1", "A256CTR", 0},
+        {"jwe", VECTOR("ocicrypt_jwe_flattened_rsa_oaep.json"), "jwe", NULL, "", "RSA-OAEP", 1},
+        {"jwe", VECTOR("ocicrypt_jwe_general_rsa_and_p521.json"), "jwe", NULL, "", "RSA-OAEP", 2},
+        {"pkcs7", VECTOR("ocicrypt_pkcs7_smallstep_form.der"), "pkcs7", NULL, "", "", 1},
+        {"pkcs11", NULL, "pkcs11", NULL, "", "", 2},
+        {"pgp", VECTOR("ocicrypt_l1_plbco.json"), "pgp", NULL, "", "", 0},
+        {"provider.opaque", VECTOR("ocicrypt_pkcs7_smallstep_form.der"), "provider", "opaque", "",
+         "", 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        SL_AUTO_FREE char *name = sl_strf(KEYS "%s", cases[i].name);
+        SL_AUTO_FREE char *value =
+            cases[i].vector ? base64_of(cases[i].vector) : sl_base64_encode(sl_span_of(PKCS11));
+        struct sl_pair pair = {name, value};
+        struct sl_wrapped_key_info info = info_of(&pair, 1, 0);
+        assert_null(info.malformed);
+        assert_string_equal(info.protocol, cases[i].protocol);
+        assert_string_equal(info.provider ?: "-", cases[i].provider ?: "-");
+        assert_string_equal(info.kid, cases[i].kid);
+        assert_string_equal(info.wrap_type, cases[i].wrap_type);
+        assert_int_equal(info.n_recipients, cases[i].n_recipients);
+        assert_int_equal(info.index, 0);
+    }
+}
+
+static void info_tells_of_malformed_elements_beside_good_ones(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *text, *why;
+    } cases[] = {
+        {"jwe", "***", "not base64"},
+        {"jwe", "e30=", "not a JWE"},
+        {"pkcs7", "AAAA", "not a PKCS7 message of a supported kind"},
+        {"pkcs11", "e30=", "not a PKCS11 blob"},
+        {"provider.attestation-agent", "e30=", "not a CoCo packet"},
+        {"provider.other", "!", "not base64"},
+    };
+    SL_AUTO_FREE char *good = base64_of(VECTOR("ocicrypt_jwe_flattened_rsa_oaep.json"));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        SL_AUTO_FREE char *name = sl_strf(KEYS "%s", cases[i].name);
+        SL_AUTO_FREE char *list = sl_strf("%s,%s", cases[i].text, good);
+        struct sl_pair pair = {name, list};
+        assert_string_equal(info_of(&pair, 1, 0).malformed, cases[i].why);
+        struct sl_wrapped_key_info second = info_of(&pair, 1, 1);
+        assert_int_equal(second.index, 1);
+        if (strcmp(cases[i].name, "jwe") == 0)
+            assert_null(second.malformed);
+    }
+}
+
+/* Half a key id would be another one. */
+static void info_shows_no_name_that_is_too_long(void **state)
+{
+    (void)state;
+    for (int len = 1024; len <= 1025; len++) {
+        SL_AUTO_FREE char *json = sl_strf("{\"kid\":\"%0*d\",\"wrapped_data\":\"AAAA\",\"iv\":"
+                                          "\"AAAA\",\"wrap_type\":\"A256GCM\"}",
+                                          len, 7);
+        SL_AUTO_FREE char *value = sl_base64_encode(sl_span_of(json));
+        struct sl_pair pair = {(char *)KEYS "provider.attestation-agent", value};
+        struct sl_wrapped_key_info info = info_of(&pair, 1, 0);
+        assert_int_equal(strlen(info.kid), len == 1024 ? 1024 : 0);
+        assert_string_equal(info.malformed ?: "-", len == 1024 ? "-" : "a name in it is too long");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +263,9 @@ int main(void)
         cmocka_unit_test(annotations_c9_absent_say_missing_key),
         cmocka_unit_test(lists_are_split_trimmed_and_ordered),
         cmocka_unit_test(lists_beyond_limits_are_refused),
+        cmocka_unit_test(info_tells_what_anybody_can_see),
+        cmocka_unit_test(info_tells_of_malformed_elements_beside_good_ones),
+        cmocka_unit_test(info_shows_no_name_that_is_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

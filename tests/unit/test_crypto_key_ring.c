@@ -195,6 +195,148 @@ static void provider_specs_are_recorded(void **state)
     assert_fails(sl_key_ring_add_spec(ring, "provider::x", &err), EINVAL, err, SL_E_FORMAT);
 }
 
+/* A provider's side: what it was asked, and what it answers. */
+struct provider {
+    const char *has;
+    int fails; /* errno */
+    char asked[128];
+    unsigned n_asked;
+};
+
+static int ask_provider(void *arg, const char *name, const char *params, struct sl_span element,
+                        struct sl_bytes *ret, struct sl_error *err)
+{
+    struct provider *p = arg;
+    if (strcmp(name, p->has) != 0)
+        return sl_error_set(err, SL_E_AUTH, ENOENT, "none of this name");
+    p->n_asked++;
+    (void)snprintf(p->asked, sizeof(p->asked), "%s %s %.*s", name, params ? params : "(none)",
+                   (int)element.len, (const char *)element.data);
+    if (p->fails)
+        return sl_error_set(err, SL_E_NETWORK, p->fails, "provider is down");
+    *ret = read_vector(VECTOR("ocicrypt_pkcs7_plbco.json"));
+    return 0;
+}
+
+static void provider_of_exactly_the_name_is_asked(void **state)
+{
+    struct elements *e = *state;
+    struct provider p = {.has = "b"};
+    struct sl_layer_key key = {0};
+    struct sl_error err = {0};
+    SL_AUTO(sl_key_ring) ring = make_ring((const char *[3]){"provider:b:x=1"}, NULL, NULL);
+    sl_key_ring_set_provider(ring, ask_provider, &p);
+    struct sl_pair keys[] = {{(char *)KEYS "provider.a", (char *)"b3RoZXI="},
+                             {(char *)KEYS "provider.b", (char *)"b3BhcXVl"}};
+    assert_ok(unwrap(ring, e, keys, 2, &key, NULL));
+    assert_same_key(&key, VECTOR("ocicrypt_pkcs7_plbco.json"));
+    assert_string_equal(key.protocol, "provider");
+    assert_string_equal(p.asked, "b x=1 opaque");
+    assert_int_equal(p.n_asked, 1);
+
+    assert_fails(unwrap(ring, e, keys, 1, &key, &err), ENOKEY, err, SL_E_AUTH);
+    assert_string_equal(err.msg, FAILED "provider.a[0]: key provider a is not configured: set "
+                                        "OCICRYPT_KEYPROVIDER_CONFIG");
+    p.fails = ECONNREFUSED;
+    assert_fails(unwrap(ring, e, keys, 2, &key, &err), ECONNREFUSED, err, SL_E_NETWORK);
+}
+
+static void provider_comes_before_the_packet_read_here(void **state)
+{
+    struct elements *e = *state;
+    struct provider p = {.has = "attestation-agent"};
+    struct sl_layer_key key = {0};
+    struct sl_pair packet = {(char *)KEYS "provider.attestation-agent", e->packet};
+    SL_AUTO(sl_key_ring) ring = make_ring((const char *[3]){0}, sample_kek, NULL);
+    sl_key_ring_set_provider(ring, ask_provider, &p);
+    assert_ok(unwrap(ring, e, &packet, 1, &key, NULL));
+    assert_same_key(&key, VECTOR("ocicrypt_pkcs7_plbco.json"));
+    assert_memory_equal(p.asked, "attestation-agent (none) {", 26);
+
+    p.has = "another";
+    assert_ok(unwrap(ring, e, &packet, 1, &key, NULL));
+    assert_same_key(&key, VECTOR("ocicrypt_l1_plbco.json"));
+
+    struct sl_error err = {0};
+    packet.name = (char *)KEYS "provider.stranger";
+    assert_fails(unwrap(ring, e, &packet, 1, &key, &err), ENOKEY, err, SL_E_AUTH);
+}
+
+static int answer_nonsense(void *arg, const char *name, const char *params, struct sl_span element,
+                           struct sl_bytes *ret, struct sl_error *err)
+{
+    (void)arg, (void)name, (void)params, (void)element;
+    return sl_bytes_append(ret, sl_span_of("{\"symkey\":\"AAAA\"}"), 1024, err);
+}
+
+/* What a provider answers is checked like anything else that was unwrapped. */
+static void provider_with_bad_private_options_is_passed_over(void **state)
+{
+    struct elements *e = *state;
+    struct sl_layer_key key = {0};
+    struct sl_error err = {0};
+    struct sl_pair keys[] = {{(char *)KEYS "provider.x", (char *)"AAAA"},
+                             {(char *)KEYS "jwe", e->jwe1}};
+    SL_AUTO(sl_key_ring) ring = make_ring((const char *[3]){RSA_KEY}, NULL, NULL);
+    sl_key_ring_set_provider(ring, answer_nonsense, NULL);
+    assert_ok(unwrap(ring, e, keys, 2, &key, NULL));
+    assert_string_equal(key.protocol, "jwe");
+    assert_fails(unwrap(ring, e, keys, 1, &key, &err), EBADMSG, err, SL_E_FORMAT);
+    assert_contains(err.msg, "symkey has 3 bytes");
+}
+
+/* Refuses one protocol, or all. */
+static int refuse_protocol(void *arg, const struct sl_wrapped_key_info *info, struct sl_error *err)
+{
+    const char *refused = arg;
+    if (*refused && strcmp(refused, info->protocol) != 0)
+        return 0;
+    return sl_error_set(err, SL_E_POLICY, EACCES, "%s is not allowed", info->protocol);
+}
+
+static void filter_refuses_before_anything_is_tried(void **state)
+{
+    struct elements *e = *state;
+    struct provider p = {.has = "attestation-agent"};
+    struct sl_layer_key key = {0};
+    struct sl_error err = {0};
+    struct sl_pair keys[] = {{(char *)KEYS "jwe", e->jwe1},
+                             {(char *)KEYS "provider.attestation-agent", e->packet}};
+    SL_AUTO(sl_key_ring) ring = make_ring((const char *[3]){RSA_KEY}, sample_kek, NULL);
+    sl_key_ring_set_provider(ring, ask_provider, &p);
+    sl_key_ring_set_filter(ring, refuse_protocol, (void *)"provider");
+    assert_ok(unwrap(ring, e, keys, 2, &key, NULL));
+    assert_string_equal(key.protocol, "jwe");
+    sl_key_ring_set_filter(ring, refuse_protocol, (void *)"");
+    assert_fails(unwrap(ring, e, keys, 2, &key, &err), EACCES, err, SL_E_POLICY);
+    assert_string_equal(err.msg, FAILED "provider.attestation-agent[0]: provider is not allowed; "
+                                        "jwe[0]: jwe is not allowed");
+    assert_int_equal(p.n_asked, 0);
+}
+
+static void unwrapped_bytes_and_index_are_those_of_the_element(void **state)
+{
+    struct elements *e = *state;
+    SL_AUTO(sl_enc_annotations) a = NULL;
+    SL_AUTO(sl_key_ring) ring = make_ring((const char *[3]){RSA_KEY}, NULL, NULL);
+    char *want = read_text(VECTOR("ocicrypt_jwe_flattened_rsa_oaep_plbco.json"));
+    struct sl_pair pairs[] = {{(char *)PUBOPTS, e->pubopts},
+                              {(char *)KEYS "provider.attestation-agent", e->packet},
+                              {(char *)KEYS "jwe", e->jwe1}};
+    struct sl_bytes plbco = {0};
+    struct sl_unwrapped how = {0};
+    struct sl_wrapped_key_info info;
+    assert_ok(sl_enc_annotations_parse(pairs, 3, &a, NULL));
+    assert_ok(sl_key_ring_unwrap_plbco(ring, a, &plbco, &how, NULL));
+    assert_int_equal(plbco.len, strlen(want));
+    assert_string_equal((char *)plbco.data, want);
+    assert_int_equal(how.index, 1);
+    assert_int_equal(sl_enc_annotations_info(a, how.index, &info, NULL), 1);
+    assert_string_equal(info.protocol, "jwe");
+    sl_bytes_wipe(&plbco);
+    free(want);
+}
+
 struct shared {
     const struct sl_key_ring *ring;
     const struct elements *elements;
@@ -241,6 +383,11 @@ int main(void)
         cmocka_unit_test(nothing_fits_gives_one_line_with_all_reasons),
         cmocka_unit_test(many_reasons_stay_within_the_message),
         cmocka_unit_test(provider_specs_are_recorded),
+        cmocka_unit_test(provider_of_exactly_the_name_is_asked),
+        cmocka_unit_test(provider_comes_before_the_packet_read_here),
+        cmocka_unit_test(provider_with_bad_private_options_is_passed_over),
+        cmocka_unit_test(filter_refuses_before_anything_is_tried),
+        cmocka_unit_test(unwrapped_bytes_and_index_are_those_of_the_element),
         cmocka_unit_test(ring_is_used_by_many_threads_at_once),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -4,7 +4,9 @@
  * module (the linker wraps free) and those of OpenSSL (its memory functions are replaced). Also
  * when one allocation after the other fails.
  */
+#include "sluice/key_wrap.h"
 #include "stage_decrypt.h"
+#include "stage_encrypt.h"
 #include "stage_harness.h"
 
 #include <setjmp.h>
@@ -14,13 +16,15 @@
 #include <malloc.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Half an AES key is as much as the smallest unit anybody would copy. */
-enum { SECRET_SIZE = 16, N_SECRETS = 3 };
+enum { SECRET_SIZE = 16, N_SECRETS = 5 };
 
-static uint8_t secrets[N_SECRETS][SECRET_SIZE]; /* the key, and both HMAC pads */
+static uint8_t secrets[N_SECRETS][SECRET_SIZE]; /* see watched_key() */
 /* volatile: the compiler believes that free() reads and writes none of this. */
 static volatile bool is_watching;
 static volatile unsigned n_looked_at, n_found;
@@ -81,6 +85,7 @@ static void ossl_free(void *p, const char *file, int line)
     free(p);
 }
 
+/* Watches for the key, both HMAC pads, the key as private options have it, and the KEK. */
 static struct sl_layer_key watched_key(void)
 {
     struct sl_layer_key key = {.protocol = "jwe"};
@@ -91,6 +96,10 @@ static struct sl_layer_key watched_key(void)
         secrets[1][i] = key.lek[i] ^ 0x36;
         secrets[2][i] = key.lek[i] ^ 0x5c;
     }
+    char *text = sl_base64_encode((struct sl_span){key.lek, SL_LEK_SIZE});
+    memcpy(secrets[3], text, SECRET_SIZE);
+    free(text);
+    sl_test_fill(secrets[4], SECRET_SIZE, /* seed= */ 44);
     return key;
 }
 
@@ -122,6 +131,125 @@ static void close_leaves_no_key_in_freed_memory(void **state)
     watch_a_run(SL_SUMS_BEST, SL_SHA256, -EBADMSG);
     watch_a_run(SL_SUMS_OPENSSL, SL_SHA256, -EBADMSG);
     watch_a_run(SL_SUMS_OPENSSL, SL_SHA512, -EBADMSG);
+}
+
+static void watch_an_encryption(enum sl_blob_sums_kind kind)
+{
+    static const uint8_t data[1000];
+    struct sl_layer_key key = watched_key();
+    struct sl_stage_harness h;
+    struct sl_stage *stage = NULL;
+    struct sl_blob_summary summary;
+    n_looked_at = n_found = 0;
+    sl_stage_harness_open(&h, /* out_buffers= */ 0);
+    is_watching = true;
+    int r = sl_stage_encrypt_new_with(kind, &key, &summary, &stage, NULL);
+    if (!r)
+        r = sl_stage_harness_run(&h, &stage, (struct sl_span){data, sizeof(data)},
+                                 (struct sl_cuts){.size = 100}, NULL);
+    is_watching = false;
+    sl_stage_harness_close(&h);
+    assert_int_equal(r, 0);
+    assert_true(n_looked_at > 0);
+    assert_int_equal(n_found, 0);
+}
+
+static void encryption_leaves_no_key_in_freed_memory(void **state)
+{
+    (void)state;
+    watch_an_encryption(SL_SUMS_BEST);
+    watch_an_encryption(SL_SUMS_OPENSSL);
+}
+
+/* To be unlinked; the path is written into ret. */
+static void write_kek(const uint8_t kek[SL_KEK_SIZE], char *ret)
+{
+    int fd = mkstemp(ret);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, kek, SL_KEK_SIZE), SL_KEK_SIZE);
+    (void)close(fd);
+}
+
+static int give_kek(void *arg, const char *kid, uint8_t ret[32], struct sl_error *err)
+{
+    (void)kid, (void)err;
+    memcpy(ret, arg, SL_KEK_SIZE);
+    return 0;
+}
+
+/* Recipients of all kinds that need no tool. */
+static int wrap(const struct sl_layer_key *key, const char *const *specs,
+                struct sl_annotations *ret)
+{
+    static const uint8_t hmac[SL_HMAC_SIZE];
+    const struct sl_digest plain = {.alg = SL_SHA256};
+    struct sl_bytes plbco = {0};
+    struct sl_recipients *recipients = NULL;
+    int r = sl_recipients_new(&recipients, NULL);
+    for (; r == 0 && *specs; specs++)
+        r = sl_recipients_add_spec(recipients, *specs, NULL);
+    if (r == 0)
+        r = sl_plbco_write(key, &plain, &plbco, NULL);
+    if (r == 0)
+        r = sl_recipients_annotate(recipients, sl_bytes_span(&plbco), hmac, NULL, 0, ret, NULL);
+    sl_bytes_wipe(&plbco);
+    (void)sl_recipients_free(recipients);
+    return r;
+}
+
+static int unwrap(const struct sl_annotations *list, uint8_t *kek, const char *spec,
+                  struct sl_layer_key *ret)
+{
+    struct sl_enc_annotations *a = NULL;
+    struct sl_key_ring *ring = NULL;
+    int r = sl_enc_annotations_parse(list->pairs, list->n, &a, NULL);
+    if (r == 0)
+        r = sl_key_ring_new(&ring, NULL);
+    if (r == 0 && spec)
+        r = sl_key_ring_add_spec(ring, spec, NULL);
+    if (r == 0 && !spec)
+        sl_key_ring_set_kek_lookup(ring, give_kek, kek);
+    if (r == 0)
+        r = sl_key_ring_unwrap(ring, a, ret, NULL, NULL);
+    (void)sl_key_ring_free(ring);
+    (void)sl_enc_annotations_free(a);
+    return r;
+}
+
+static void watch_a_wrapping(const char *spec, uint8_t *kek, const char *private_key)
+{
+    const char *const specs[] = {spec, NULL};
+    struct sl_layer_key key = watched_key();
+    struct sl_layer_key opened = {0};
+    struct sl_annotations list = {0};
+    n_looked_at = n_found = 0;
+    is_watching = true;
+    int r = wrap(&key, specs, &list);
+    if (r == 0)
+        r = unwrap(&list, kek, private_key, &opened);
+    sl_annotations_done(&list);
+    is_watching = false;
+    assert_int_equal(r, 0);
+    assert_memory_equal(opened.lek, key.lek, SL_LEK_SIZE);
+    assert_true(n_looked_at > 0);
+    assert_int_equal(n_found, 0);
+}
+
+static void wrapping_and_unwrapping_leave_no_key_in_freed_memory(void **state)
+{
+    (void)state;
+    uint8_t kek[SL_KEK_SIZE];
+    char path[] = "/tmp/sluice-kek-XXXXXX";
+    char spec[128];
+    sl_test_fill(kek, SL_KEK_SIZE, /* seed= */ 44);
+    write_kek(kek, path);
+    (void)snprintf(spec, sizeof(spec), "provider:attestation-agent:keyid=/a/b/c::keypath=%s", path);
+    watch_a_wrapping(spec, kek, NULL);
+    (void)unlink(path);
+    watch_a_wrapping("jwe:" SL_TEST_DATA "/keys/p521.jwk", NULL,
+                     SL_TEST_DATA "/keys/p521_sec1.pem");
+    watch_a_wrapping("pkcs7:" SL_TEST_DATA "/keys/rsa_certificate.pem", NULL,
+                     SL_TEST_DATA "/keys/rsa_pkcs8.pem");
 }
 
 static void failed_set_up_leaves_no_key_in_freed_memory(void **state)
@@ -190,6 +318,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(watcher_sees_an_unwiped_key),
         cmocka_unit_test(close_leaves_no_key_in_freed_memory),
+        cmocka_unit_test(encryption_leaves_no_key_in_freed_memory),
+        cmocka_unit_test(wrapping_and_unwrapping_leave_no_key_in_freed_memory),
         cmocka_unit_test(failed_set_up_leaves_no_key_in_freed_memory),
         cmocka_unit_test(failed_allocation_is_an_error_and_leaves_no_key),
     };

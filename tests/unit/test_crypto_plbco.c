@@ -2,6 +2,7 @@
 #include "plbco.h"
 
 #include "key_vectors.h"
+#include "sluice/key_wrap.h"
 
 #define SYMKEY "\"symkey\":\"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MTI=\""
 #define NONCE "\"cipheroptions\":{\"nonce\":\"AAECAwQFBgcICQoLDA0ODw==\"}"
@@ -59,11 +60,27 @@ static void plbco_malformed_is_refused_without_quoting_it(void **state)
     }
 }
 
+static void plbco_l1_is_written_byte_for_byte(void **state)
+{
+    (void)state;
+    struct sl_layer_key key = expected_key(VECTOR("ocicrypt_l1_plbco.json"));
+    SL_AUTO_FREE char *want = read_text(VECTOR("ocicrypt_l1_plbco.json"));
+    struct sl_digest plain;
+    struct sl_bytes text = {0};
+    assert_ok(sl_digest_parse(
+        "sha256:dff90087e2a95f1c093cf40e7be6ef4e998e21b4ea38d0b494ea2fdb2576fcfe", &plain, NULL));
+    assert_ok(sl_plbco_write(&key, &plain, &text, NULL));
+    assert_int_equal(text.len, 193);
+    assert_string_equal((char *)text.data, want);
+    sl_bytes_wipe(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plbco_l1_published_yields_key_and_nonce),
         cmocka_unit_test(plbco_other_member_orders_and_no_digest_are_accepted),
+        cmocka_unit_test(plbco_l1_is_written_byte_for_byte),
         cmocka_unit_test(plbco_malformed_is_refused_without_quoting_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -194,6 +194,33 @@ static int tear_down(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void summary_tells_digest_and_size_of_what_passed(void **state)
+{
+    (void)state;
+    static const struct {
+        struct sl_span bytes;
+        const char *digest;
+    } cases[] = {{{letters, N_LETTERS}, million_sha256}, {{letters, 0}, empty_sha256}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (size_t c = 0; c < N_LONG_CUTS; c++) {
+            struct sl_stage_harness h;
+            struct sl_stage *stage = NULL;
+            struct sl_blob_summary summary = {.size = 7};
+            struct sl_digest want = digest_of(cases[i].digest);
+            sl_stage_harness_open(&h, /* out_buffers= */ 0);
+            assert_int_equal(sl_stage_summary_new(&summary, &stage, NULL), 0);
+            assert_int_equal(stage->ops->phase, SL_PHASE_OUT);
+            assert_int_equal(summary.size, 7);
+            assert_int_equal(sl_stage_harness_run(&h, &stage, cases[i].bytes, long_cuts[c], NULL),
+                             0);
+            assert_int_equal(summary.size, cases[i].bytes.len);
+            assert_true(sl_digest_is_equal(&summary.digest, &want));
+            assert_int_equal(h.out.len, cases[i].bytes.len);
+            sl_stage_harness_close(&h);
+        }
+    }
+}
+
 int main(void)
 {
     memset(letters, 'a', sizeof(letters));
@@ -207,6 +234,7 @@ int main(void)
         CASE(blob_short_fails_with_both_sizes),
         CASE(diff_id_c5_sha256_and_sha512_pass),
         CASE(diff_id_mismatch_has_the_known_text),
+        cmocka_unit_test(summary_tells_digest_and_size_of_what_passed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@ struct sl_image_sink;
 SL_MUST_CHECK int sl_image_sink_open(struct sl_registry *registry, const char *text,
                                      struct sl_image_sink **ret, struct sl_error *err);
 /* Removes what was not committed: uploads in the registry, temporary files, and the layout itself
- * if this sink created it and no named manifest was put. */
+ * if this sink created it and no named manifest was put. All uploads are closed. */
 struct sl_image_sink *sl_image_sink_close(struct sl_image_sink *sink);
 SL_DEFINE_AUTO(sl_image_sink, sl_image_sink_close)
 /* "host/repository:tag" or "oci:/dir:tag". Borrowed. */
@@ -34,14 +34,17 @@ SL_MUST_CHECK int sl_image_sink_put_manifest(struct sl_image_sink *sink, struct 
                                              bool named, struct sl_error *err);
 
 /* One blob on its way, of known size and as yet unknown digest: buffers enter by a stage, leave to
- * the network or a file, and go home. */
+ * the network or a file, and go home. Bytes that were sent are gone: if the connection breaks, or
+ * our authorization expires, in the middle of them, the upload fails with SL_E_NETWORK, and whoever
+ * can make the bytes again starts a new one. Everything else is retried as any request. */
 struct sl_blob_upload;
 struct sl_upload_events {
-    /* The upload that was committed is in place (r 0), or failed. Once; any thread; the upload may
-     * be closed from here on, not from within. */
+    /* The upload that was committed is in place (r 0), or failed. Once; any thread, also before
+     * the commit returns; the upload may be closed from here on, not from within. */
     void (*done)(void *arg, int r, const struct sl_error *err);
     /* The upload failed while the flow may still feed it: the flow must be stopped (sl_flow_fail
-     * with this error). At most once, any thread, must not block. May be NULL. */
+     * with this error). At most once, any thread, must not block; not after the stage's finish or
+     * close. May be NULL. */
     void (*failed)(void *arg, int r, const struct sl_error *err);
     void *arg;
 };
@@ -55,8 +58,9 @@ SL_MUST_CHECK int sl_stage_upload_new(struct sl_blob_upload *upload, struct sl_s
                                       struct sl_error *err);
 /* Once the flow has succeeded: gives the blob its name. Does not block; done() tells. */
 void sl_blob_upload_commit(struct sl_blob_upload *upload, const struct sl_digest *digest);
-/* Takes back what was not committed and waits until no buffer is held. Not while a commit is under
- * way. */
+/* Takes back what was not committed and waits until no buffer is held: some seconds at most, and
+ * what a registry cannot delete in that time is left to its own housekeeping. Not while a commit is
+ * under way. */
 struct sl_blob_upload *sl_blob_upload_close(struct sl_blob_upload *upload);
 SL_DEFINE_AUTO(sl_blob_upload, sl_blob_upload_close)
 /* Bytes handed to the network or disk so far: for progress. Any thread. */

@@ -35,7 +35,7 @@ struct sl_encryption_rule;
 /* The most specific scope that fits the canonical name "host/repo/image:tag" or "...@digest": the
  * whole name, the repository, each of its parents, the host, "*.domain" from the longest; then the
  * default. As containers-policy.json(5) matches docker scopes. Names of layouts ("oci:/dir:tag")
- * match exactly, or by the directories above them. */
+ * match exactly, or by the directories above them, the last of which is "oci:". */
 const struct sl_encryption_rule *
 sl_encryption_policy_find(const struct sl_encryption_policy *policy, const char *name);
 const char *

@@ -6,7 +6,8 @@
 #include <stddef.h>
 
 /* For main(), before any thread and any key: sets up the locked heap, which OpenSSL then uses for
- * private keys too. Cannot fail: without permission to lock memory keys are only wiped. */
+ * private keys too, and has OpenSSL wipe all that it frees. Cannot fail: without permission to
+ * lock memory keys are only wiped. */
 void sl_secret_init(void);
 /* Zeroed; NULL when out of memory. Once the locked heap is full, or without sl_secret_init(), it
  * comes from the ordinary heap. */

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A call: made by a wire on the server's thread, answered by anybody, delivered by the server's
+ * thread. Whoever answers touches nothing of the call but its answer and the queue. */
+#include "clock.h"
+#include "server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+enum { METADATA_BYTES_MAX = 16 * 1024 }; /* of names and values of a request */
+
+void sl_call_free(struct sl_rpc_call *call)
+{
+    call->server->call_bytes -= call->request.len;
+    if (call->connection)
+        call->connection->n_calls--;
+    LIST_REMOVE(call, all);
+    for (size_t i = 0; i < call->n_metadata; i++) {
+        free(call->metadata[i].name);
+        sl_secret_free(call->metadata[i].value);
+    }
+    free(call->metadata);
+    sl_bytes_wipe(&call->request);
+    sl_bytes_wipe(&call->answer);
+    free(call);
+}
+
+/* ---- asking: the server's thread ---- */
+
+static bool is_text(struct sl_span span, const char *text)
+{
+    return strlen(text) == span.len && (span.len == 0 || memcmp(text, span.data, span.len) == 0);
+}
+
+static const struct sl_rpc_service *find_service(const struct sl_rpc_server *server,
+                                                 struct sl_span name)
+{
+    for (const struct sl_rpc_service *s = server->services; s->name; s++)
+        if (is_text(name, s->name))
+            return s;
+    return NULL;
+}
+
+static const char *find_method(const struct sl_rpc_service *service, struct sl_span name)
+{
+    for (const char *const *m = service->methods; *m; m++)
+        if (is_text(name, *m))
+            return *m;
+    return NULL;
+}
+
+static int copy_metadata(struct sl_rpc_call *call, const struct sl_wire_request *request,
+                         struct sl_error *err)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < request->n_metadata; i++)
+        total += strlen(request->metadata[i].name) + strlen(request->metadata[i].value);
+    if (total > METADATA_BYTES_MAX)
+        return sl_error_set(err, SL_E_LIMIT, E2BIG, "too many bytes of metadata");
+    if (request->n_metadata)
+        call->metadata = calloc(request->n_metadata, sizeof(*call->metadata));
+    if (request->n_metadata && !call->metadata)
+        return sl_error_oom(err);
+    for (size_t i = 0; i < request->n_metadata; i++) {
+        struct sl_pair *pair = &call->metadata[call->n_metadata++];
+        pair->name = strdup(request->metadata[i].name);
+        pair->value = strdup(request->metadata[i].value);
+        if (!pair->name || !pair->value)
+            return sl_error_oom(err);
+    }
+    return 0;
+}
+
+static void set_deadline(struct sl_rpc_call *call, int64_t timeout_ns)
+{
+    if (timeout_ns <= 0)
+        return;
+    call->deadline = sl_rpc_now() + timeout_ns / 1000000 + 1;
+    sl_server_wake_at(call->server, call->deadline);
+}
+
+/* A call that is in the lists but nobody knows yet. */
+static struct sl_rpc_call *new_call(struct sl_connection *connection,
+                                    const struct sl_wire_request *request)
+{
+    struct sl_rpc_server *server = connection->server;
+    struct sl_rpc_call *call = calloc(1, sizeof(*call));
+    if (!call)
+        return NULL;
+    call->server = server;
+    call->connection = connection;
+    call->stream = request->stream;
+    LIST_INSERT_HEAD(&server->calls, call, all);
+    connection->n_calls++;
+    atomic_fetch_add(&server->n_calls, 1);
+    return call;
+}
+
+/* What the limits say: OK, or the status to refuse with and why. */
+static enum sl_rpc_status admit(const struct sl_rpc_server *server,
+                                const struct sl_wire_request *request, const char **ret_why)
+{
+    if (server->is_draining) {
+        *ret_why = "the server is stopping";
+        return SL_RPC_UNAVAILABLE;
+    }
+    if (atomic_load(&server->n_calls) > server->limits.calls) {
+        *ret_why = "too many calls in flight";
+        return SL_RPC_RESOURCE_EXHAUSTED;
+    }
+    if (request->message.len > server->limits.call_bytes - server->call_bytes) {
+        *ret_why = "too many bytes of requests in flight";
+        return SL_RPC_RESOURCE_EXHAUSTED;
+    }
+    return SL_RPC_OK;
+}
+
+static int take_request(struct sl_rpc_call *call, const struct sl_wire_request *request,
+                        struct sl_error *err)
+{
+    int r = copy_metadata(call, request, err);
+    if (r < 0)
+        return r;
+    r = sl_bytes_append(&call->request, request->message, SL_RPC_MESSAGE_MAX, err);
+    if (r < 0)
+        return r;
+    call->server->call_bytes += call->request.len;
+    set_deadline(call, request->timeout_ns);
+    return 0;
+}
+
+static void refuse_unknown_method(struct sl_rpc_call *call, const char *service,
+                                  struct sl_span method)
+{
+    char text[256];
+    snprintf(text, sizeof(text), "unknown method %.*s for service %s",
+             (int)(method.len > 100 ? 100 : method.len), (const char *)method.data, service);
+    sl_rpc_call_refuse(call, SL_RPC_UNIMPLEMENTED, text);
+}
+
+static void refuse_unknown_service(struct sl_rpc_call *call, struct sl_span service)
+{
+    char text[256];
+    snprintf(text, sizeof(text), "%.*s service does not exist",
+             (int)(service.len > 100 ? 100 : service.len), (const char *)service.data);
+    sl_rpc_call_refuse(call, SL_RPC_UNIMPLEMENTED, text);
+}
+
+static void dispatch(struct sl_rpc_call *call, const struct sl_wire_request *request)
+{
+    struct sl_error err = {0};
+    const char *why = NULL;
+    const struct sl_rpc_service *service = find_service(call->server, request->service);
+    enum sl_rpc_status status = admit(call->server, request, &why);
+    if (status != SL_RPC_OK) {
+        sl_rpc_call_refuse(call, status, why);
+        return;
+    }
+    if (!service) {
+        refuse_unknown_service(call, request->service);
+        return;
+    }
+    call->service = service;
+    call->method = find_method(service, request->method);
+    if (!call->method) {
+        refuse_unknown_method(call, service->name, request->method);
+        return;
+    }
+    if (take_request(call, request, &err) < 0) {
+        sl_rpc_call_refuse(call, SL_RPC_RESOURCE_EXHAUSTED, err.msg);
+        return;
+    }
+    service->handle(service->arg, call);
+}
+
+int sl_connection_call(struct sl_connection *connection, const struct sl_wire_request *request,
+                       struct sl_error *err)
+{
+    struct sl_rpc_call *call = new_call(connection, request);
+    if (!call)
+        return sl_error_oom(err);
+    connection->request_until = 0;
+    dispatch(call, request);
+    return 0;
+}
+
+static void forget(struct sl_rpc_call *call)
+{
+    atomic_store(&call->is_abandoned, true);
+    call->connection->n_calls--;
+    call->connection = NULL;
+}
+
+void sl_calls_abandon(struct sl_connection *connection, const uint32_t *stream)
+{
+    struct sl_rpc_call *call;
+    LIST_FOREACH(call, &connection->server->calls, all)
+    if (call->connection == connection && (!stream || call->stream == *stream))
+        forget(call);
+}
+
+void sl_connection_abandon(struct sl_connection *connection, uint32_t stream)
+{
+    sl_calls_abandon(connection, &stream);
+}
+
+void sl_calls_expire(struct sl_rpc_server *server, int64_t now)
+{
+    struct sl_rpc_call *call;
+    LIST_FOREACH(call, &server->calls, all)
+    {
+        struct sl_connection *connection = call->connection;
+        if (!connection || !call->deadline)
+            continue;
+        if (call->deadline > now) {
+            sl_server_wake_at(server, call->deadline);
+            continue;
+        }
+        forget(call);
+        sl_connection_answer(connection, call->stream, SL_RPC_DEADLINE_EXCEEDED,
+                             sl_span_of("there was no answer in time"));
+    }
+}
+
+void sl_calls_deliver(struct sl_rpc_server *server)
+{
+    STAILQ_HEAD(, sl_rpc_call) answered = STAILQ_HEAD_INITIALIZER(answered);
+    pthread_mutex_lock(&server->lock);
+    STAILQ_CONCAT(&answered, &server->answered);
+    pthread_mutex_unlock(&server->lock);
+    struct sl_rpc_call *call;
+    while ((call = STAILQ_FIRST(&answered))) {
+        STAILQ_REMOVE_HEAD(&answered, answered);
+        if (call->connection)
+            sl_connection_answer(call->connection, call->stream, call->status,
+                                 sl_bytes_span(&call->answer));
+        sl_call_free(call);
+    }
+}
+
+void sl_calls_end(struct sl_rpc_server *server)
+{
+    struct sl_rpc_call *call;
+    pthread_mutex_lock(&server->lock);
+    while ((call = STAILQ_FIRST(&server->answered))) {
+        STAILQ_REMOVE_HEAD(&server->answered, answered);
+        sl_call_free(call);
+    }
+    server->is_over = true;
+    pthread_mutex_unlock(&server->lock);
+}
+
+/* ---- answering: any thread ---- */
+
+const char *sl_rpc_call_service(const struct sl_rpc_call *call)
+{
+    return call->service->name;
+}
+
+const char *sl_rpc_call_method(const struct sl_rpc_call *call)
+{
+    return call->method;
+}
+
+struct sl_span sl_rpc_call_request(const struct sl_rpc_call *call)
+{
+    return sl_bytes_span(&call->request);
+}
+
+const char *sl_rpc_call_metadata(const struct sl_rpc_call *call, const char *name)
+{
+    for (size_t i = 0; i < call->n_metadata; i++)
+        if (strcasecmp(call->metadata[i].name, name) == 0)
+            return call->metadata[i].value;
+    return NULL;
+}
+
+int64_t sl_rpc_call_deadline(const struct sl_rpc_call *call)
+{
+    return call->deadline;
+}
+
+bool sl_rpc_call_is_abandoned(const struct sl_rpc_call *call)
+{
+    return atomic_load(&call->is_abandoned) || (call->deadline && sl_rpc_now() >= call->deadline);
+}
+
+static void hand_over(struct sl_rpc_call *call, enum sl_rpc_status status, struct sl_span message)
+{
+    struct sl_rpc_server *server = call->server;
+    static const uint64_t one = 1;
+    call->status = status;
+    if (sl_bytes_append(&call->answer, message, SL_RPC_MESSAGE_MAX, NULL) < 0) {
+        call->status = SL_RPC_RESOURCE_EXHAUSTED;
+        sl_bytes_wipe(&call->answer);
+    }
+    atomic_fetch_sub(&server->n_calls, 1);
+    pthread_mutex_lock(&server->lock);
+    if (server->is_over) {
+        sl_call_free(call);
+    } else {
+        bool is_first = STAILQ_EMPTY(&server->answered);
+        STAILQ_INSERT_TAIL(&server->answered, call, answered);
+        if (is_first)
+            (void)!write(server->wake_fd, &one, sizeof(one));
+    }
+    pthread_mutex_unlock(&server->lock);
+}
+
+void sl_rpc_call_answer(struct sl_rpc_call *call, struct sl_span message)
+{
+    hand_over(call, SL_RPC_OK, message);
+}
+
+void sl_rpc_call_refuse(struct sl_rpc_call *call, enum sl_rpc_status status, const char *message)
+{
+    hand_over(call, status == SL_RPC_OK ? SL_RPC_UNKNOWN : status,
+              sl_span_of(message ? message : ""));
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "clock.h"
+#include "server.h"
+
+#include "sluice/core/log.h"
+
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum { READ_SIZE = 64 * 1024 }; /* bytes that one peer may say before another is heard */
+
+static void watch(struct sl_connection *c)
+{
+    bool is_blocked = c->out.len > 0;
+    /* Who does not read his answers is not asked for more. */
+    uint32_t events = is_blocked ? EPOLLOUT : c->is_ending ? 0 : EPOLLIN;
+    struct epoll_event event = {.events = events, .data.ptr = c};
+    if (c->fd < 0 || events == c->events)
+        return;
+    if (epoll_ctl(c->server->epoll_fd, EPOLL_CTL_MOD, c->fd, &event) < 0)
+        sl_connection_close(c);
+    else
+        c->events = events;
+}
+
+void sl_connection_open(struct sl_rpc_server *server, const struct sl_wire_ops *wire, int fd)
+{
+    struct sl_error err = {0};
+    struct sl_connection *c = calloc(1, sizeof(*c));
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+    if (c)
+        c->server = server;
+    if (c && wire->open(c, &c->wire, &err) == 0 &&
+        epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0) {
+        c->watch = SL_WATCH_CONNECTION;
+        c->fd = fd;
+        c->events = EPOLLIN;
+        c->idle_since = sl_rpc_now();
+        LIST_INSERT_HEAD(&server->connections, c, all);
+        server->n_connections++;
+        return;
+    }
+    sl_log(SL_LOG_DEBUG, "rpc: a connection is dropped: %s", c ? err.msg : "out of memory");
+    if (c && c->wire)
+        c->wire->ops->close(c->wire);
+    free(c);
+    close(fd);
+}
+
+void sl_connection_close(struct sl_connection *c)
+{
+    if (c->fd < 0)
+        return;
+    /* close() alone would not do: a child between fork and exec may hold the socket for a while. */
+    (void)epoll_ctl(c->server->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
+    close(c->fd);
+    c->fd = -1;
+    sl_calls_abandon(c, NULL);
+    c->wire->ops->close(c->wire);
+    c->wire = NULL;
+    c->server->n_connections--;
+    sl_server_wake_at(c->server, 0);
+}
+
+void sl_connection_free(struct sl_connection *c)
+{
+    LIST_REMOVE(c, all);
+    free(c);
+}
+
+static void fail(struct sl_connection *c, const struct sl_error *err)
+{
+    sl_log(SL_LOG_DEBUG, "rpc: a %s connection is closed: %s", c->wire->ops->name, err->msg);
+    sl_connection_close(c);
+}
+
+static size_t pending(const struct sl_connection *c)
+{
+    const struct sl_wire_ops *ops = c->wire->ops;
+    return ops->pending ? ops->pending(c->wire) : c->out.len;
+}
+
+static void note_sent(struct sl_connection *c, size_t n)
+{
+    c->out = (struct sl_span){c->out.data + n, c->out.len - n};
+    c->stall_until = 0;
+}
+
+/* Also what the wire holds back, because its peer gives it no room, is waited for. */
+static void note_blocked(struct sl_connection *c)
+{
+    if (c->out.len == 0 && pending(c) == 0)
+        c->stall_until = 0;
+    else if (c->stall_until == 0)
+        c->stall_until = sl_rpc_now() + c->server->limits.stall_ms;
+    if (c->stall_until)
+        sl_server_wake_at(c->server, c->stall_until);
+}
+
+/* False once the connection is closed. */
+static bool send_output(struct sl_connection *c)
+{
+    struct sl_error err = {0};
+    for (;;) {
+        if (c->out.len == 0 && c->wire->ops->output(c->wire, &c->out, &err) < 0) {
+            fail(c, &err);
+            return false;
+        }
+        if (c->out.len == 0)
+            break;
+        ssize_t n = send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno != EAGAIN) {
+            sl_connection_close(c);
+            return false;
+        }
+        if (n < 0)
+            break;
+        note_sent(c, (size_t)n);
+    }
+    note_blocked(c);
+    return true;
+}
+
+/* What follows everything that may have changed the output. */
+static void go_on(struct sl_connection *c)
+{
+    if (!send_output(c))
+        return;
+    watch(c);
+    if (c->fd >= 0)
+        sl_connection_check(c, sl_rpc_now());
+}
+
+static void note_progress(struct sl_connection *c)
+{
+    const struct sl_wire_ops *ops = c->wire->ops;
+    if (!ops->is_partial || !ops->is_partial(c->wire)) {
+        c->request_until = 0;
+    } else if (!c->request_until) {
+        c->request_until = sl_rpc_now() + c->server->limits.request_ms;
+        sl_server_wake_at(c->server, c->request_until);
+    }
+}
+
+static void receive(struct sl_connection *c)
+{
+    uint8_t bytes[READ_SIZE];
+    struct sl_error err = {0};
+    ssize_t n = recv(c->fd, bytes, sizeof(bytes), 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        sl_connection_close(c);
+        return;
+    }
+    c->idle_since = sl_rpc_now();
+    if (c->wire->ops->input(c->wire, (struct sl_span){bytes, (size_t)n}, &err) < 0) {
+        sl_log(SL_LOG_DEBUG, "rpc: a %s connection ends: %s", c->wire->ops->name, err.msg);
+        c->is_ending = true;
+    }
+    sl_wipe(bytes, (size_t)n);
+    note_progress(c);
+    go_on(c);
+}
+
+void sl_connection_handle(struct sl_connection *c, uint32_t events)
+{
+    if (c->fd < 0)
+        return;
+    if (events & EPOLLIN)
+        receive(c);
+    else if (events & (EPOLLHUP | EPOLLERR))
+        sl_connection_close(c);
+    else if (events & EPOLLOUT)
+        go_on(c);
+}
+
+void sl_connection_answer(struct sl_connection *c, uint32_t stream, enum sl_rpc_status status,
+                          struct sl_span message)
+{
+    struct sl_error err = {0};
+    if (c->fd < 0)
+        return;
+    c->idle_since = sl_rpc_now();
+    if (c->wire->ops->answer(c->wire, stream, status, message, &err) < 0) {
+        fail(c, &err);
+        return;
+    }
+    go_on(c);
+}
+
+void sl_connection_check(struct sl_connection *c, int64_t now)
+{
+    if (c->fd < 0)
+        return;
+    bool is_late =
+        (c->request_until && now >= c->request_until) || (c->stall_until && now >= c->stall_until);
+    bool is_greedy = pending(c) > c->server->limits.unread_bytes;
+    bool is_through =
+        c->out.len == 0 && (c->is_ending || (c->n_calls == 0 && c->wire->ops->is_idle(c->wire)));
+    if (is_late || is_greedy || is_through) {
+        sl_log(SL_LOG_DEBUG, "rpc: a %s connection is closed: %s", c->wire->ops->name,
+               is_through  ? "it has come to its end"
+               : is_greedy ? "its peer does not read its answers"
+                           : "its peer is too slow");
+        sl_connection_close(c);
+        return;
+    }
+    if (c->request_until)
+        sl_server_wake_at(c->server, c->request_until);
+    if (c->stall_until)
+        sl_server_wake_at(c->server, c->stall_until);
+}
+
+void sl_connection_shut(struct sl_connection *c)
+{
+    if (c->fd < 0)
+        return;
+    if (c->wire->ops->shut)
+        c->wire->ops->shut(c->wire);
+    go_on(c);
+}

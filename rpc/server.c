@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The thread that serves: what it sleeps for, and in which order things happen when it wakes. */
+#include "server.h"
+
+#include "clock.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+    CONNECTIONS_DEFAULT = 256,
+    CALLS_DEFAULT = 1024,
+    CALL_BYTES_MAX = 64 * 1024 * 1024,  /* of requests in flight, together */
+    UNREAD_BYTES_MAX = 8 * 1024 * 1024, /* of answers that a peer does not read */
+    REQUEST_MS_MAX = 10000,             /* for all bytes of a request */
+    STALL_MS_MAX = 30000,               /* until a peer takes some of its answers */
+    ACCEPT_PAUSE_MS = 200,              /* when there are no descriptors left */
+    EVENTS = 64,                        /* looked at before answers are */
+};
+
+static int watch(struct sl_rpc_server *server, int fd, void *tag, struct sl_error *err)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = tag};
+    if (epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+        return sl_error_system(err, errno, "cannot watch a socket");
+    return 0;
+}
+
+static int open_fds(struct sl_rpc_server *server, struct sl_error *err)
+{
+    server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    server->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (server->epoll_fd < 0 || server->wake_fd < 0)
+        return sl_error_system(err, errno, "cannot make the descriptors of a server");
+    return watch(server, server->wake_fd, &server->watch, err);
+}
+
+int sl_rpc_server_new(const struct sl_rpc_server_options *options, struct sl_rpc_server **ret,
+                      struct sl_error *err)
+{
+    SL_AUTO(sl_rpc_server) server = calloc(1, sizeof(*server));
+    if (!server)
+        return sl_error_oom(err);
+    server->services = options->services;
+    server->allow_any_address = options->allow_any_address;
+    server->limits = (struct sl_server_limits){
+        .connections = options->max_connections ? options->max_connections : CONNECTIONS_DEFAULT,
+        .calls = options->max_calls ? options->max_calls : CALLS_DEFAULT,
+        .call_bytes = CALL_BYTES_MAX,
+        .unread_bytes = UNREAD_BYTES_MAX,
+        .request_ms = REQUEST_MS_MAX,
+        .stall_ms = STALL_MS_MAX,
+    };
+    server->watch = SL_WATCH_WAKE;
+    server->wake_at = INT64_MAX;
+    LIST_INIT(&server->connections);
+    LIST_INIT(&server->calls);
+    STAILQ_INIT(&server->answered);
+    pthread_mutex_init(&server->lock, NULL);
+    int r = open_fds(server, err);
+    if (r == 0)
+        *ret = sl_steal(&server);
+    return r;
+}
+
+int sl_rpc_server_listen(struct sl_rpc_server *server, const char *address, char **ret_address,
+                         struct sl_error *err)
+{
+    struct sl_server_listener *place = &server->listeners[server->n_listeners];
+    struct sl_listener listener;
+    if (server->n_listeners == SL_SERVER_LISTENERS)
+        return sl_error_set(err, SL_E_LIMIT, E2BIG, "%s: a server listens on at most %d addresses",
+                            address, SL_SERVER_LISTENERS);
+    int r = sl_listener_open(address, server->allow_any_address, &listener, err);
+    if (r < 0)
+        return r;
+    SL_AUTO_FREE char *real = sl_listener_address(&listener);
+    r = real ? watch(server, listener.fd, place, err) : sl_error_oom(err);
+    if (r < 0) {
+        sl_listener_close(&listener);
+        return r;
+    }
+    *place = (struct sl_server_listener){SL_WATCH_LISTENER, listener};
+    server->n_listeners++;
+    if (ret_address)
+        *ret_address = sl_steal(&real);
+    return 0;
+}
+
+void sl_server_wake_at(struct sl_rpc_server *server, int64_t time)
+{
+    if (time < server->wake_at)
+        server->wake_at = time;
+}
+
+/* ---- accepting ---- */
+
+static void watch_listeners(struct sl_rpc_server *server, uint32_t events)
+{
+    for (size_t i = 0; i < server->n_listeners; i++) {
+        struct epoll_event event = {.events = events, .data.ptr = &server->listeners[i]};
+        (void)epoll_ctl(server->epoll_fd, EPOLL_CTL_MOD, server->listeners[i].listener.fd, &event);
+    }
+}
+
+static void pause_accepting(struct sl_rpc_server *server)
+{
+    watch_listeners(server, 0);
+    server->accept_again_at = sl_rpc_now() + ACCEPT_PAUSE_MS;
+    sl_server_wake_at(server, server->accept_again_at);
+}
+
+/* True when there is room for one more: whoever asks nothing goes first, longest silence first. */
+static bool make_room(struct sl_rpc_server *server)
+{
+    struct sl_connection *c, *oldest = NULL;
+    if (server->n_connections < server->limits.connections)
+        return true;
+    LIST_FOREACH(c, &server->connections, all)
+    if (c->fd >= 0 && c->n_calls == 0 && (!oldest || c->idle_since <= oldest->idle_since))
+        oldest = c;
+    if (oldest)
+        sl_connection_close(oldest);
+    return oldest != NULL;
+}
+
+static void accept_one(struct sl_rpc_server *server, const struct sl_listener *listener)
+{
+    int fd = sl_listener_accept(listener);
+    if (fd >= 0 && make_room(server))
+        sl_connection_open(server, listener->wire, fd);
+    else if (fd >= 0)
+        close(fd);
+    else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM)
+        pause_accepting(server);
+}
+
+/* ---- the thread ---- */
+
+static void handle(struct sl_rpc_server *server, const struct epoll_event *event)
+{
+    enum sl_watch watch = *(enum sl_watch *)event->data.ptr;
+    uint64_t count;
+    if (watch == SL_WATCH_WAKE)
+        (void)!read(server->wake_fd, &count, sizeof(count));
+    else if (watch == SL_WATCH_LISTENER)
+        accept_one(server, &((struct sl_server_listener *)event->data.ptr)->listener);
+    else
+        sl_connection_handle(event->data.ptr, event->events);
+}
+
+static void close_listeners(struct sl_rpc_server *server)
+{
+    for (size_t i = 0; i < server->n_listeners; i++) {
+        struct sl_listener *listener = &server->listeners[i].listener;
+        (void)epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, listener->fd, NULL);
+        sl_listener_close(listener);
+    }
+    server->n_listeners = 0;
+}
+
+static int64_t drain_until(struct sl_rpc_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    int64_t until = server->drain_until;
+    pthread_mutex_unlock(&server->lock);
+    return until;
+}
+
+/* False when the thread has come to its end. */
+static bool is_wanted(struct sl_rpc_server *server)
+{
+    int64_t until = drain_until(server);
+    struct sl_connection *c;
+    if (!until)
+        return true;
+    if (!server->is_draining) {
+        server->is_draining = true;
+        close_listeners(server);
+        LIST_FOREACH(c, &server->connections, all)
+        sl_connection_shut(c);
+    }
+    sl_server_wake_at(server, until);
+    return server->n_connections > 0 && sl_rpc_now() < until;
+}
+
+/* Also gives up the memory of closed connections: no event at hand speaks of them any more. */
+static void check_times(struct sl_rpc_server *server)
+{
+    int64_t now = sl_rpc_now();
+    if (now < server->wake_at)
+        return;
+    server->wake_at = INT64_MAX;
+    sl_calls_expire(server, now);
+    for (struct sl_connection *c = LIST_FIRST(&server->connections), *next; c; c = next) {
+        next = LIST_NEXT(c, all);
+        if (c->fd < 0)
+            sl_connection_free(c);
+        else
+            sl_connection_check(c, now);
+    }
+    if (server->accept_again_at && now >= server->accept_again_at) {
+        server->accept_again_at = 0;
+        watch_listeners(server, EPOLLIN);
+    }
+    if (server->accept_again_at)
+        sl_server_wake_at(server, server->accept_again_at);
+}
+
+static void *serve(void *arg)
+{
+    struct sl_rpc_server *server = arg;
+    struct sl_connection *c;
+    struct epoll_event events[EVENTS];
+    while (is_wanted(server)) {
+        int timeout = server->wake_at == INT64_MAX ? -1 : sl_rpc_remaining_ms(server->wake_at);
+        int n = epoll_wait(server->epoll_fd, events, EVENTS, timeout);
+        for (int i = 0; i < n; i++)
+            handle(server, &events[i]);
+        sl_calls_deliver(server);
+        check_times(server);
+    }
+    close_listeners(server);
+    LIST_FOREACH(c, &server->connections, all)
+    sl_connection_close(c);
+    sl_calls_end(server);
+    return NULL;
+}
+
+int sl_rpc_server_start(struct sl_rpc_server *server, struct sl_error *err)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int r = pthread_create(&server->thread, NULL, serve, server);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (r != 0)
+        return sl_error_system(err, r, "cannot start the server's thread");
+    server->is_started = true;
+    return 0;
+}
+
+void sl_rpc_server_stop(struct sl_rpc_server *server, int drain_ms)
+{
+    static const uint64_t one = 1;
+    if (!server->is_started) {
+        close_listeners(server);
+        return;
+    }
+    pthread_mutex_lock(&server->lock);
+    server->drain_until = sl_rpc_now() + drain_ms;
+    pthread_mutex_unlock(&server->lock);
+    (void)!write(server->wake_fd, &one, sizeof(one));
+    pthread_join(server->thread, NULL);
+    server->is_started = false;
+}
+
+struct sl_rpc_server *sl_rpc_server_free(struct sl_rpc_server *server)
+{
+    if (!server)
+        return NULL;
+    int saved = errno;
+    sl_rpc_server_stop(server, /* drain_ms= */ 0);
+    /* An answer may have been on its way out of the lock. */
+    pthread_mutex_lock(&server->lock);
+    pthread_mutex_unlock(&server->lock);
+    while (!LIST_EMPTY(&server->connections))
+        sl_connection_free(LIST_FIRST(&server->connections));
+    while (!LIST_EMPTY(&server->calls))
+        sl_call_free(LIST_FIRST(&server->calls));
+    if (server->epoll_fd >= 0)
+        close(server->epoll_fd);
+    if (server->wake_fd >= 0)
+        close(server->wake_fd);
+    pthread_mutex_destroy(&server->lock);
+    free(server);
+    errno = saved;
+    return NULL;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the server: what server.c, connection.c and call.c share. Everything belongs to the
+ * server's thread but what the lock guards.
+ */
+#pragma once
+
+#include "connection.h"
+#include "listener.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+enum {
+    SL_SERVER_LISTENERS = 8,
+};
+
+/* What peers may cost us. */
+struct sl_server_limits {
+    unsigned connections;
+    unsigned calls;      /* in flight over all connections */
+    size_t call_bytes;   /* of requests in flight over all connections */
+    size_t unread_bytes; /* of answers that one peer leaves unread */
+    int request_ms;      /* from the first byte of a request to its last */
+    int stall_ms;        /* without taking any of the bytes that wait for it */
+};
+
+struct sl_rpc_call {
+    LIST_ENTRY(sl_rpc_call) all;
+    STAILQ_ENTRY(sl_rpc_call) answered;
+    struct sl_rpc_server *server;
+    struct sl_connection *connection; /* NULL: nobody waits any more */
+    uint32_t stream;
+    const struct sl_rpc_service *service;
+    const char *method;
+    struct sl_bytes request;
+    struct sl_pair *metadata;
+    size_t n_metadata;
+    int64_t deadline; /* 0: none */
+    atomic_bool is_abandoned;
+    enum sl_rpc_status status;
+    struct sl_bytes answer; /* or the text of the refusal */
+};
+
+/* What an event is about; embedded first. */
+enum sl_watch { SL_WATCH_WAKE, SL_WATCH_LISTENER, SL_WATCH_CONNECTION };
+
+struct sl_connection {
+    enum sl_watch watch;
+    LIST_ENTRY(sl_connection) all;
+    struct sl_rpc_server *server;
+    struct sl_wire *wire;
+    int fd; /* -1: closed, and freed when the events at hand are through */
+    uint32_t events;
+    struct sl_span out; /* lent by the wire */
+    bool is_ending;     /* reads no more, closes when all is sent */
+    unsigned n_calls;
+    int64_t idle_since;
+    int64_t request_until; /* when the request that has begun must be complete; 0: none has */
+    int64_t stall_until;   /* when some of the output must be taken; 0: there is none */
+};
+
+struct sl_server_listener {
+    enum sl_watch watch;
+    struct sl_listener listener;
+};
+
+struct sl_rpc_server {
+    const struct sl_rpc_service *services;
+    bool allow_any_address;
+    struct sl_server_limits limits;
+    struct sl_server_listener listeners[SL_SERVER_LISTENERS];
+    size_t n_listeners;
+    int epoll_fd, wake_fd;
+    enum sl_watch watch; /* of wake_fd */
+    pthread_t thread;
+    bool is_started;
+    LIST_HEAD(, sl_connection) connections;
+    unsigned n_connections;
+    LIST_HEAD(, sl_rpc_call) calls;
+    atomic_uint n_calls; /* that were not answered */
+    size_t call_bytes;
+    int64_t wake_at;         /* the next limit of time to look at; INT64_MAX: none */
+    int64_t accept_again_at; /* when listeners are looked at again; 0: they are */
+    bool is_draining;
+
+    pthread_mutex_t lock;
+    STAILQ_HEAD(, sl_rpc_call) answered;
+    int64_t drain_until; /* 0: go on */
+    bool is_over;        /* the thread has ended */
+};
+
+/* ---- server.c ---- */
+
+/* The thread looks again at its limits of time at that time, or earlier. */
+void sl_server_wake_at(struct sl_rpc_server *server, int64_t time);
+
+/* ---- connection.c ---- */
+
+/* Takes the fd. */
+void sl_connection_open(struct sl_rpc_server *server, const struct sl_wire_ops *wire, int fd);
+void sl_connection_handle(struct sl_connection *connection, uint32_t events);
+/* Hands an answer to the wire and sends what can be sent. */
+void sl_connection_answer(struct sl_connection *connection, uint32_t stream,
+                          enum sl_rpc_status status, struct sl_span message);
+/* Closes the connection if a limit of time has passed or it has come to its end. */
+void sl_connection_check(struct sl_connection *connection, int64_t now);
+/* No more requests. */
+void sl_connection_shut(struct sl_connection *connection);
+void sl_connection_close(struct sl_connection *connection);
+/* Of a closed connection. */
+void sl_connection_free(struct sl_connection *connection);
+
+/* ---- call.c ---- */
+
+/* Nobody waits for the calls of connection any more; with stream, for this one. */
+void sl_calls_abandon(struct sl_connection *connection, const uint32_t *stream);
+/* Sends what was answered meanwhile. */
+void sl_calls_deliver(struct sl_rpc_server *server);
+/* Refuses what has run out of time. */
+void sl_calls_expire(struct sl_rpc_server *server, int64_t now);
+/* The thread's last deed: from now on answers only free their calls. */
+void sl_calls_end(struct sl_rpc_server *server);
+void sl_call_free(struct sl_rpc_call *call);
