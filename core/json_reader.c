@@ -5,6 +5,8 @@
 
 #include <yajl/yajl_parse.h>
 
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,42 +107,102 @@ static int check_text(struct sl_span text, struct sl_error *err)
                         "not valid JSON at byte %zu: a character that is not allowed", at);
 }
 
-/* yajl decodes strings with escapes in memory of its own. */
+/* ---- memory for yajl ---- */
 
-static void *reader_malloc(void *ctx, size_t size)
+/* yajl decodes strings with escapes in memory of its own, and does not bear to be refused any. So
+ * it gets a share that fits the text beforehand, which is wiped as a whole. */
+struct arena {
+    uint8_t *memory;
+    size_t size, used;
+};
+
+struct block {
+    size_t size; /* of what follows */
+    alignas(max_align_t) uint8_t data[];
+};
+
+enum {
+    ARENA_BASE = 16 * 1024, /* its handle, lexer, stack of states, smallest buffers, messages */
+    ARENA_FACTOR = 8,       /* a token decoded and one cut short, each in a buffer that doubles */
+};
+
+static int arena_open(struct arena *a, size_t text_size, struct sl_error *err)
 {
-    (void)ctx;
-    return malloc(size);
+    a->size = ARENA_BASE + ARENA_FACTOR * text_size;
+    a->memory = malloc(a->size);
+    return a->memory ? 0 : sl_error_oom(err);
 }
 
-static void *reader_realloc(void *ctx, void *p, size_t size)
+static void arena_close(struct arena *a)
 {
-    (void)ctx;
-    return sl_wiping_realloc(p, size);
+    sl_wipe(a->memory, a->used);
+    free(a->memory);
 }
 
-static void reader_free(void *ctx, void *p)
+static bool arena_owns(const struct arena *a, const void *p)
 {
-    (void)ctx;
-    sl_wiping_free(p);
+    return (uintptr_t)p - (uintptr_t)a->memory < a->size;
 }
 
-static int read_document(struct reader *rd, struct sl_span text)
+static void *arena_malloc(void *ctx, size_t size)
 {
-    int r = check_text(text, rd->err);
-    if (r < 0)
-        return r;
-    yajl_alloc_funcs memory = {reader_malloc, reader_realloc, reader_free, NULL};
+    struct arena *a = ctx;
+    const size_t unit = alignof(max_align_t);
+    size_t need = sizeof(struct block) + (size + unit - 1) / unit * unit;
+    if (size > a->size || need > a->size - a->used)
+        return malloc(size);
+    struct block *block = (struct block *)(a->memory + a->used);
+    a->used += need;
+    block->size = size;
+    return block->data;
+}
+
+static void arena_free(void *ctx, void *p)
+{
+    if (!arena_owns(ctx, p))
+        sl_wiping_free(p);
+}
+
+static void *arena_realloc(void *ctx, void *p, size_t size)
+{
+    if (p && !arena_owns(ctx, p))
+        return sl_wiping_realloc(p, size);
+    void *moved = arena_malloc(ctx, size);
+    if (!moved || !p)
+        return moved;
+    size_t old = ((struct block *)((uint8_t *)p - offsetof(struct block, data)))->size;
+    memcpy(moved, p, old < size ? old : size);
+    return moved;
+}
+
+/* ---- the document ---- */
+
+static int parse(struct reader *rd, struct sl_span text, struct arena *arena)
+{
+    yajl_alloc_funcs memory = {arena_malloc, arena_realloc, arena_free, arena};
     yajl_handle h = yajl_alloc(&callbacks, &memory, rd);
     if (!h)
         return sl_error_oom(rd->err);
     yajl_status s = yajl_parse(h, text.data, text.len);
     if (s == yajl_status_ok)
         s = yajl_complete_parse(h);
-    r = rd->r;
+    int r = rd->r;
     if (r == 0 && (s != yajl_status_ok || !rd->builder.n_nodes))
         r = syntax_error(h, rd->err);
     yajl_free(h);
+    return r;
+}
+
+static int read_document(struct reader *rd, struct sl_span text)
+{
+    struct arena arena = {0};
+    int r = check_text(text, rd->err);
+    if (r == 0)
+        r = arena_open(&arena, text.len, rd->err);
+    if (r < 0)
+        return r;
+    r = parse(rd, text, &arena);
+    arena_close(&arena);
     return r;
 }
 
