@@ -173,6 +173,9 @@ static int curl_failed(const struct transfer *t, CURLcode code, struct sl_error 
     if (code == CURLE_HTTP2 || code == CURLE_UNSUPPORTED_PROTOCOL ||
         code == CURLE_WEIRD_SERVER_REPLY)
         advice = "; does the server speak gRPC, and without TLS?";
+    if (code ==
+        CURLE_HTTP2_STREAM) /* libcurl may miss a refusal that came before the request left */
+        advice = "; does the server offer this method?";
     return sl_error_set(err, SL_E_NETWORK, errnum_of(code), "%s%s",
                         t->curl_text[0] ? t->curl_text : curl_easy_strerror(code), advice);
 }
