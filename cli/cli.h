@@ -14,8 +14,13 @@ enum verb_bits {
     VERB_RM = 1 << 5,
     VERB_GC = 1 << 6,
     VERB_VERSION = 1 << 7,
+    VERB_ENCRYPT = 1 << 8,
+    VERB_DECRYPT = 1 << 9,
+    VERB_KEYS = 1 << 10,
 
-    VERB_REMOTE = VERB_PULL | VERB_INSPECT,
+    VERB_CONVERT = VERB_ENCRYPT | VERB_DECRYPT,
+    VERB_REMOTE = VERB_PULL | VERB_INSPECT | VERB_CONVERT | VERB_KEYS,
+    VERB_OPEN = VERB_PULL | VERB_CONVERT, /* those that may need keys */
     VERB_STORE = VERB_PULL | VERB_IMAGES | VERB_MOUNT | VERB_UNMOUNT | VERB_RM | VERB_GC,
     VERB_ALL = ~0,
 };
@@ -25,8 +30,14 @@ struct cli_options {
     const char *root;
     struct sl_registry_options registry;
     struct sl_platform platform;
+    struct sl_registry_options source_registry, destination_registry; /* beside registry */
+    struct sl_key_options keys;   /* its lists are the following */
     const char **decryption_keys; /* NULL-terminated, owned */
-    const char *kbc, *offline_keys;
+    const char **encryption_keys; /* NULL-terminated, owned */
+    int *encrypt_layers;          /* owned */
+    size_t n_encrypt_layers;
+    const char *encryption_policy, *repository;
+    unsigned number;
     bool insecure_policy, verify_first, stats, raw, config, read_only, force, dry_run;
     bool json, quiet, debug, help;
     unsigned jobs;
@@ -42,6 +53,8 @@ struct cli_verb {
     int min_args, max_args;
     const char *summary;
     int (*run)(const struct cli_options *options, struct sl_error *err);
+    /* What the table of options cannot say of the command line; or NULL. */
+    int (*check)(const struct cli_options *options, struct sl_error *err);
 };
 
 /* The table, ended by a NULL name. */
@@ -54,12 +67,20 @@ int verb_mount(const struct cli_options *o, struct sl_error *err);
 int verb_unmount(const struct cli_options *o, struct sl_error *err);
 int verb_rm(const struct cli_options *o, struct sl_error *err);
 int verb_gc(const struct cli_options *o, struct sl_error *err);
+int verb_encrypt(const struct cli_options *o, struct sl_error *err);
+int verb_encrypt_check(const struct cli_options *o, struct sl_error *err);
+int verb_decrypt(const struct cli_options *o, struct sl_error *err);
+int verb_keys(const struct cli_options *o, struct sl_error *err);
+int verb_keys_check(const struct cli_options *o, struct sl_error *err);
 int verb_version(const struct cli_options *o, struct sl_error *err);
 
 /* options.c: argv without the program and the verb. -EINVAL on a usage error. */
 SL_MUST_CHECK int cli_options_parse(const struct cli_verb *verb, int argc, char **argv,
                                     struct cli_options *ret, struct sl_error *err);
 void cli_options_done(struct cli_options *o);
+/* The options of both sides, with those of one side in front. */
+struct sl_registry_options cli_registry_for(const struct cli_options *o,
+                                            const struct sl_registry_options *side);
 /* help.c */
 void cli_print_help(void);
 void cli_print_verb_help(const struct cli_verb *verb);

@@ -9,14 +9,15 @@ _sluice() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} options=
     COMPREPLY=()
     case $prev in
-    --root | --cert-dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
-    --authfile | --registries-conf | --decryption-key | --offline-keys)
+    --root | --cert-dir | --src-cert-dir | --dest-cert-dir | --pgp-home) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+    --authfile | --src-authfile | --dest-authfile | --registries-conf | --decryption-key | \
+        --offline-keys | --offline-resources | --key-provider-config | --encryption-policy)
         COMPREPLY=($(compgen -f -- "$cur")); return ;;
     esac
 TXT
 printf '    if [ "$COMP_CWORD" -eq 1 ]; then\n        COMPREPLY=($(compgen -W "%s --help" -- "$cur"))\n        return\n    fi\n    case ${COMP_WORDS[1]} in\n' "$(echo $verbs)"
 for verb in $verbs; do
-    printf '    %s) options="%s" ;;\n' "$verb" "$(echo $("$1" "$verb" --help | sed -n 's/^  \(--[a-z-]*\).*/\1/p'))"
+    printf '    %s) options="%s" ;;\n' "$verb" "$(echo $("$1" "$verb" --help | sed -n 's/^  \(--[a-z0-9-]*\).*/\1/p'))"
 done
 cat <<'TXT'
     esac

@@ -69,28 +69,56 @@ static int parse_size(const char *name, const char *text, size_t *ret, struct sl
     return 0;
 }
 
-static int add_key(struct cli_options *o, const char *spec, struct sl_error *err)
+static int parse_layer(const char *text, int *ret, struct sl_error *err)
+{
+    enum { LAYER_MAX = 100000 }; /* far above what an image can have */
+    char *end;
+    errno = 0;
+    long v = strtol(text, &end, 10);
+    if (errno || *end || end == text || v < -LAYER_MAX || v > LAYER_MAX)
+        return sl_error_set(err, SL_E_FORMAT, EINVAL,
+                            "--encrypt-layer: '%s' is not the number of a layer", text);
+    *ret = (int)v;
+    return 0;
+}
+
+static int add_layer(struct cli_options *o, const char *text, struct sl_error *err)
+{
+    int layer;
+    int r = parse_layer(text, &layer, err);
+    if (r < 0)
+        return r;
+    int *longer = realloc(o->encrypt_layers, (o->n_encrypt_layers + 1) * sizeof(*longer));
+    if (!longer)
+        return sl_error_oom(err);
+    longer[o->n_encrypt_layers++] = layer;
+    o->encrypt_layers = longer;
+    return 0;
+}
+
+static int add_key(const char ***list, const char *spec, struct sl_error *err)
 {
     size_t n = 0;
-    while (o->decryption_keys && o->decryption_keys[n])
+    while (*list && (*list)[n])
         n++;
-    const char **longer = realloc(o->decryption_keys, (n + 2) * sizeof(*longer));
+    const char **longer = realloc(*list, (n + 2) * sizeof(*longer));
     if (!longer)
         return sl_error_oom(err);
     longer[n] = spec;
     longer[n + 1] = NULL;
-    o->decryption_keys = longer;
+    *list = longer;
     return 0;
 }
 
-static int set_tls_verify(struct cli_options *o, const char *arg, struct sl_error *err)
+static int set_tls_verify(const char *name, struct sl_registry_options *registry, const char *arg,
+                          struct sl_error *err)
 {
     bool verify = false;
-    int r = parse_bool("tls-verify", arg, &verify, err);
+    int r = parse_bool(name, arg, &verify, err);
     if (r < 0)
         return r;
-    o->registry.insecure = !verify;
-    o->registry.force_secure = verify;
+    registry->insecure = !verify;
+    registry->force_secure = verify;
     return 0;
 }
 
@@ -110,8 +138,21 @@ static bool set_simple(struct cli_options *o, enum option_id id, char *arg)
         [OPT_OVERRIDE_ARCH] = {.text = &o->platform.architecture},
         [OPT_OVERRIDE_OS] = {.text = &o->platform.os},
         [OPT_OVERRIDE_VARIANT] = {.text = &o->platform.variant},
-        [OPT_KBC] = {.word = &o->kbc},
-        [OPT_OFFLINE_KEYS] = {.word = &o->offline_keys},
+        [OPT_SRC_AUTHFILE] = {.word = &o->source_registry.authfile},
+        [OPT_SRC_CREDS] = {.word = &o->source_registry.creds},
+        [OPT_SRC_CERT_DIR] = {.word = &o->source_registry.cert_dir},
+        [OPT_DEST_AUTHFILE] = {.word = &o->destination_registry.authfile},
+        [OPT_DEST_CREDS] = {.word = &o->destination_registry.creds},
+        [OPT_DEST_CERT_DIR] = {.word = &o->destination_registry.cert_dir},
+        [OPT_KBC] = {.word = &o->keys.kbc},
+        [OPT_OFFLINE_KEYS] = {.word = &o->keys.offline_keys},
+        [OPT_OFFLINE_RESOURCES] = {.word = &o->keys.offline_resources},
+        [OPT_KEY_PROVIDER_CONFIG] = {.word = &o->keys.key_providers},
+        [OPT_PGP_HOME] = {.word = &o->keys.pgp_home},
+        [OPT_UNSAFE_SAMPLE_KEY] = {.flag = &o->keys.unsafe_sample_key},
+        [OPT_ALLOW_A256CTR] = {.flag = &o->keys.allow_a256ctr},
+        [OPT_ENCRYPTION_POLICY] = {.word = &o->encryption_policy},
+        [OPT_REPOSITORY] = {.word = &o->repository},
         [OPT_INSECURE_POLICY] = {.flag = &o->insecure_policy},
         [OPT_VERIFY_FIRST] = {.flag = &o->verify_first},
         [OPT_STATS] = {.flag = &o->stats},
@@ -142,9 +183,21 @@ static int set_option(struct cli_options *o, enum option_id id, char *arg, struc
         return 0;
     switch (id) {
     case OPT_TLS_VERIFY:
-        return set_tls_verify(o, arg, err);
+        return set_tls_verify("tls-verify", &o->registry, arg, err);
+    case OPT_SRC_TLS_VERIFY:
+        return set_tls_verify("src-tls-verify", &o->source_registry, arg, err);
+    case OPT_DEST_TLS_VERIFY:
+        return set_tls_verify("dest-tls-verify", &o->destination_registry, arg, err);
     case OPT_DECRYPTION_KEY:
-        return add_key(o, arg, err);
+        return add_key(&o->decryption_keys, arg, err);
+    case OPT_ENCRYPTION_KEY:
+        return add_key(&o->encryption_keys, arg, err);
+    case OPT_ENCRYPT_LAYER:
+        return add_layer(o, arg, err);
+    case OPT_KEY_TIMEOUT:
+        return parse_count("key-timeout", arg, 3600, &o->keys.timeout_s, err);
+    case OPT_NUMBER:
+        return parse_count("number", arg, 1000, &o->number, err);
     case OPT_JOBS:
         return parse_count("jobs", arg, 64, &o->jobs, err);
     default: /* OPT_MEMORY: the last of the table that is left */
@@ -183,12 +236,15 @@ static int parse_all(const struct cli_verb *verb, int argc, char **argv, struct 
     struct option longopts[N_OPTIONS + 1];
     fill_getopt(verb, longopts);
     optind = 1;
+    const char *letters = verb->bit == VERB_KEYS ? ":hqn:" : ":hq";
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread exists yet */
-    for (int c; (c = getopt_long(argc, argv, ":hq", longopts, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, letters, longopts, NULL)) != -1;) {
         if (c == 'h')
             c = 256 + OPT_HELP;
         if (c == 'q')
             c = 256 + OPT_QUIET;
+        if (c == 'n')
+            c = 256 + OPT_NUMBER;
         if (c < 256)
             return bad_option(verb, c, argv[optind - 1], err);
         int r = set_option(o, (enum option_id)(c - 256), optarg, err);
@@ -200,7 +256,7 @@ static int parse_all(const struct cli_verb *verb, int argc, char **argv, struct 
     if (!o->help && (o->n_args < verb->min_args || o->n_args > verb->max_args))
         return sl_error_set(err, SL_E_FORMAT, EINVAL, "usage: sluice %s [options] %s", verb->name,
                             verb->arguments);
-    return 0;
+    return o->help || !verb->check ? 0 : verb->check(o, err);
 }
 
 int cli_options_parse(const struct cli_verb *verb, int argc, char **argv, struct cli_options *ret,
@@ -212,12 +268,33 @@ int cli_options_parse(const struct cli_verb *verb, int argc, char **argv, struct
         cli_options_done(&o);
         return r;
     }
+    o.keys.decryption_keys = o.decryption_keys;
     *ret = o;
     return 0;
+}
+
+struct sl_registry_options cli_registry_for(const struct cli_options *o,
+                                            const struct sl_registry_options *side)
+{
+    struct sl_registry_options both = o->registry;
+    if (side->creds || side->authfile)
+        both.creds = side->creds;
+    if (side->authfile)
+        both.authfile = side->authfile;
+    if (side->cert_dir)
+        both.cert_dir = side->cert_dir;
+    if (side->insecure || side->force_secure) {
+        both.insecure = side->insecure;
+        both.force_secure = side->force_secure;
+    }
+    return both;
 }
 
 void cli_options_done(struct cli_options *o)
 {
     free(o->decryption_keys);
-    o->decryption_keys = NULL;
+    free(o->encryption_keys);
+    free(o->encrypt_layers);
+    o->decryption_keys = o->encryption_keys = NULL;
+    o->encrypt_layers = NULL;
 }

@@ -264,6 +264,11 @@ const char *sl_json_string(const struct sl_json *node)
     return sl_json_type(node) == SL_JSON_STRING ? node->text : NULL;
 }
 
+const char *sl_json_number(const struct sl_json *node)
+{
+    return sl_json_type(node) == SL_JSON_NUMBER ? node->text : NULL;
+}
+
 bool sl_json_int64(const struct sl_json *node, int64_t *ret)
 {
     if (sl_json_type(node) != SL_JSON_NUMBER)

@@ -139,6 +139,59 @@ void sl_json_close_array(struct sl_json_writer *w)
         note(w, yajl_gen_array_close(w->gen));
 }
 
+/* ---- what was read ---- */
+
+static void put_number(struct sl_json_writer *w, const char *name, const char *text)
+{
+    if (put_name(w, name))
+        note(w, yajl_gen_number(w->gen, text, strlen(text)));
+}
+
+static void put_null(struct sl_json_writer *w, const char *name)
+{
+    if (put_name(w, name))
+        note(w, yajl_gen_null(w->gen));
+}
+
+static void put_items(struct sl_json_writer *w, const struct sl_json *container)
+{
+    for (size_t i = 0; i < sl_json_count(container); i++)
+        sl_json_put_node(w, sl_json_name_at(container, i), sl_json_at(container, i));
+}
+
+/* Recursion is bounded by the reader's limit. */
+void sl_json_put_node(struct sl_json_writer *w, const char *name, const struct sl_json *node)
+{
+    bool truth = false;
+    switch (sl_json_type(node)) {
+    case SL_JSON_OBJECT:
+        sl_json_open_object(w, name);
+        put_items(w, node);
+        sl_json_close_object(w);
+        return;
+    case SL_JSON_ARRAY:
+        sl_json_open_array(w, name);
+        put_items(w, node);
+        sl_json_close_array(w);
+        return;
+    case SL_JSON_STRING:
+        sl_json_put_string(w, name, sl_json_string(node));
+        return;
+    case SL_JSON_NUMBER:
+        put_number(w, name, sl_json_number(node));
+        return;
+    case SL_JSON_BOOL:
+        (void)sl_json_bool(node, &truth);
+        sl_json_put_bool(w, name, truth);
+        return;
+    case SL_JSON_NULL:
+        put_null(w, name);
+        return;
+    }
+}
+
+/* ---- the end ---- */
+
 int sl_json_end(struct sl_json_writer *w, struct sl_bytes *ret, struct sl_error *err)
 {
     if (!w)

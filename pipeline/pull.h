@@ -22,7 +22,8 @@ struct layer {
 
     /* Of an encrypted layer. */
     struct sl_enc_annotations *annotations;
-    struct sl_layer_key *key; /* in locked memory */
+    struct sl_layer_key *key;             /* in locked memory */
+    struct sl_wrapped_key_info opened_by; /* what the report points to */
     uint8_t key_check[SL_KEY_CHECK_SIZE];
 
     /* While it runs: see pull_layer.c. */
@@ -49,7 +50,6 @@ struct pull {
     struct sl_image_source *source;
     struct sl_resolved_image *image;
     struct sl_gate *gate;
-    struct sl_key_ring *keys;
     struct layer *layers;
     size_t n_layers;
     pthread_mutex_t lock;
@@ -64,7 +64,8 @@ uint64_t sl_now_ns(void);
 /* "layer 3/7 sha256:0123456789ab: " before the message. */
 int sl_layer_error(const struct layer *layer, int r, struct sl_error *err);
 
-/* pull_keys.c: reads the annotations of all layers and unwraps their keys, in parallel. */
+/* pull_keys.c: reads the annotations of all layers, asks the encryption policy about them, and
+ * unwraps their keys, in parallel. */
 SL_MUST_CHECK int sl_pull_keys(struct pull *pull, struct sl_error *err);
 
 /* pull_layer.c: 1 when the store has the layer and the caller may have it; it is held then. */

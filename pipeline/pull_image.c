@@ -192,20 +192,51 @@ static void pull_close(struct pull *pull)
 
 /* ---- the report ---- */
 
-/* The caller's copy: one allocation with the layers behind it and the name behind them. */
+static size_t text_size(const char *text)
+{
+    return text ? strlen(text) + 1 : 0;
+}
+
+static size_t report_texts_size(const struct sl_pull_report *report)
+{
+    size_t size = text_size(report->name);
+    for (size_t i = 0; i < report->n_layers; i++) {
+        const struct sl_layer_report *l = &report->layers[i];
+        size += text_size(l->provider) + text_size(l->kid) + text_size(l->wrap_type);
+    }
+    return size;
+}
+
+/* Copies to *place, moves it behind the copy, and gives the copy. */
+static const char *place_text(char **place, const char *text)
+{
+    size_t size = text_size(text);
+    if (!text)
+        return NULL;
+    const char *copy = memcpy(*place, text, size);
+    *place += size;
+    return copy;
+}
+
+/* The caller's copy: one allocation with the layers behind it and all texts behind them. */
 static int copy_report(const struct pull *pull, struct sl_pull_report **ret, struct sl_error *err)
 {
     const struct sl_pull_report *from = &pull->report;
     size_t layers_size = from->n_layers * sizeof(*from->layers);
-    size_t name_size = strlen(from->name) + 1;
-    struct sl_pull_report *to = malloc(sizeof(*to) + layers_size + name_size);
+    struct sl_pull_report *to = malloc(sizeof(*to) + layers_size + report_texts_size(from));
     if (!to)
         return sl_error_oom(err);
     *to = *from;
     struct sl_layer_report *layers = (struct sl_layer_report *)(to + 1);
+    char *place = (char *)layers + layers_size;
     memcpy(layers, from->layers, layers_size);
+    for (size_t i = 0; i < from->n_layers; i++) {
+        layers[i].provider = place_text(&place, layers[i].provider);
+        layers[i].kid = place_text(&place, layers[i].kid);
+        layers[i].wrap_type = place_text(&place, layers[i].wrap_type);
+    }
     to->layers = layers;
-    to->name = memcpy((char *)layers + layers_size, from->name, name_size);
+    to->name = place_text(&place, from->name);
     to->peak_buffers_bytes = sl_buf_pool_peak(pull->engine->buffers) * SL_BUF_SIZE;
     *ret = to;
     return 0;
@@ -221,6 +252,8 @@ int sl_pull_image(struct sl_engine *engine, const struct sl_pull_options *option
                   struct sl_pull_report **ret, struct sl_error *err)
 {
     struct pull pull = {.engine = engine, .options = options, .event_fd = -1};
+    if (!engine->store)
+        return sl_error_set(err, SL_E_SYSTEM, EINVAL, "cannot pull: there is no store");
     int r = pull_open(&pull, err);
     if (r == 0)
         r = pull_or_drop(&pull, err);

@@ -1,41 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The keys of an image's encrypted layers. All are unwrapped as soon as the manifest is known,
- * side by side, because each may cost a round trip to a key broker.
+ * The keys of an image's encrypted layers, and whether the operator wants them encrypted at all.
+ * All are unwrapped as soon as the manifest is known, side by side, because each may cost a round
+ * trip to a key broker.
  */
 #include "pull.h"
 
+#include "key_access.h"
 #include "sluice/core/secret.h"
-#include "sluice/kbc.h"
+#include "sluice/encryption_policy.h"
 
 #include <stdlib.h>
-
-/* Where KEKs come from. The broker must live as long as the ring. */
-static int open_broker(const struct sl_pull_options *o, struct sl_key_ring *ring,
-                       struct sl_kbc **ret, struct sl_error *err)
-{
-    if (!o->keys.kbc)
-        return 0;
-    const struct sl_kbc_options options = {.selection = o->keys.kbc,
-                                           .offline_keys = o->keys.offline_keys,
-                                           .offline_resources = o->keys.offline_resources};
-    int r = sl_kbc_open(&options, ret, err);
-    if (r < 0)
-        return r;
-    sl_key_ring_set_kek_lookup(ring, sl_kbc_lookup_kek, *ret);
-    return 0;
-}
-
-static int fill_ring(const struct sl_pull_options *o, struct sl_key_ring *ring,
-                     struct sl_error *err)
-{
-    for (const char *const *spec = o->keys.decryption_keys; spec && *spec; spec++) {
-        int r = sl_key_ring_add_spec(ring, *spec, err);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
 
 /* ---- one layer ---- */
 
@@ -47,16 +22,30 @@ struct unwrap {
     struct sl_error error;
 };
 
-static int unwrap_layer(struct layer *l, const struct sl_key_ring *ring, struct sl_error *err)
+/* Which wrapped key it was, in the words of the image. */
+static int report_key(struct layer *l, const struct sl_unwrapped *how, struct sl_error *err)
 {
-    l->key = sl_secret_alloc(sizeof(*l->key));
-    if (!l->key)
-        return sl_error_oom(err);
-    int r = sl_key_ring_unwrap(ring, l->annotations, l->key, /* how= */ NULL, err);
+    int r = sl_enc_annotations_info(l->annotations, how->index, &l->opened_by, err);
     if (r < 0)
         return r;
     l->report->protocol = l->key->protocol;
-    return sl_layer_key_check(l->key, &l->blob->digest, l->key_check, err);
+    l->report->provider = l->opened_by.provider;
+    l->report->kid = *l->opened_by.kid ? l->opened_by.kid : NULL;
+    l->report->wrap_type = *l->opened_by.wrap_type ? l->opened_by.wrap_type : NULL;
+    return 0;
+}
+
+static int unwrap_layer(struct layer *l, const struct sl_key_ring *ring, struct sl_error *err)
+{
+    struct sl_unwrapped how = {0};
+    l->key = sl_secret_alloc(sizeof(*l->key));
+    if (!l->key)
+        return sl_error_oom(err);
+    int r = sl_key_ring_unwrap(ring, l->annotations, l->key, &how, err);
+    if (r < 0)
+        return r;
+    r = report_key(l, &how, err);
+    return r < 0 ? r : sl_layer_key_check(l->key, &l->blob->digest, l->key_check, err);
 }
 
 static void unwrap_run(struct sl_task *task)
@@ -111,25 +100,70 @@ static int unwrap_all(struct pull *pull, const struct sl_key_ring *ring, struct 
     return r;
 }
 
-int sl_pull_keys(struct pull *pull, struct sl_error *err)
+/* ---- the operator's word ---- */
+
+static int filter_key(void *arg, const struct sl_wrapped_key_info *info, struct sl_error *err)
 {
-    bool any = false;
+    const struct sl_wrapped_key_facts facts = {.protocol = info->protocol,
+                                               .provider = info->provider,
+                                               .kid = info->kid,
+                                               .wrap_type = info->wrap_type};
+    return sl_encryption_rule_check_key(arg, &facts, err);
+}
+
+static int check_layers(struct pull *pull, const struct sl_encryption_rule *rule,
+                        struct sl_error *err)
+{
+    for (size_t i = 0; i < pull->n_layers; i++) {
+        struct layer *l = &pull->layers[i];
+        int r = sl_encryption_rule_check_layer(rule, l->report->encrypted, err);
+        if (r < 0)
+            return sl_layer_error(l, r, err);
+    }
+    return 0;
+}
+
+/* The rule is the policy's, whose filter the ring then holds. */
+static int ask_policy(struct pull *pull, struct sl_key_ring *ring,
+                      struct sl_encryption_policy **ret, struct sl_error *err)
+{
+    if (!pull->options->encryption_policy)
+        return 0;
+    int r = sl_encryption_policy_open(pull->options->encryption_policy, ret, err);
+    if (r < 0)
+        return r;
+    const struct sl_encryption_rule *rule = sl_encryption_policy_find(*ret, pull->report.name);
+    /* The ring hands the rule back as it is: nobody writes through this pointer. */
+    sl_key_ring_set_filter(ring, filter_key, (void *)(uintptr_t)rule);
+    return check_layers(pull, rule, err);
+}
+
+/* ---- all of them ---- */
+
+static int read_all(struct pull *pull, bool *ret_any, struct sl_error *err)
+{
     for (size_t i = 0; i < pull->n_layers; i++) {
         int r = read_annotations(&pull->layers[i], err);
         if (r < 0)
             return r;
-        any |= pull->layers[i].annotations != NULL;
+        *ret_any |= pull->layers[i].annotations != NULL;
     }
-    /* The ring holds the broker's address: it is freed first. */
-    SL_AUTO(sl_kbc) broker = NULL;
-    SL_AUTO(sl_key_ring) ring = NULL;
-    int r = sl_key_ring_new(&ring, err);
+    return 0;
+}
+
+int sl_pull_keys(struct pull *pull, struct sl_error *err)
+{
+    /* The ring holds addresses of the policy: it is freed first. */
+    SL_AUTO(sl_encryption_policy) policy = NULL;
+    SL_AUTO_DONE(sl_key_access) access = {0};
+    bool any = false;
+    int r = read_all(pull, &any, err);
     if (r < 0)
         return r;
     /* Wrong options are told even when this image would not need them. */
-    r = fill_ring(pull->options, ring, err);
+    r = sl_key_access_open(&pull->options->keys, &access, err);
     if (r < 0)
         return r;
-    r = open_broker(pull->options, ring, &broker, err);
-    return r < 0 || !any ? r : unwrap_all(pull, ring, err);
+    r = ask_policy(pull, access.ring, &policy, err);
+    return r < 0 || !any ? r : unwrap_all(pull, access.ring, err);
 }

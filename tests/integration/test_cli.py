@@ -17,7 +17,8 @@ import make_image
 import registry as registries
 from counting_proxy import CountingProxy, DEADLINE
 
-VERBS = ("pull", "inspect", "images", "mount", "unmount", "rm", "gc", "version")
+VERBS = ("pull", "inspect", "encrypt", "decrypt", "keys", "images", "mount", "unmount", "rm", "gc",
+         "version")
 SCREEN_LINES, SCREEN_COLUMNS = 40, 100
 BUILD_CLI = os.path.join(os.path.dirname(os.path.dirname(SLUICE)), "cli")
 LAYER_BUFFERS = (8 + 12) * 256 * 1024  # bytes that one layer takes
@@ -102,7 +103,7 @@ class Completion(SluiceCase):
         for verb in VERBS:
             with self.subTest(verb=verb):
                 text = self.ok(verb, "--help")
-                options = re.findall(r"(?m)^  (--[a-z-]+)", text)
+                options = re.findall(r"(?m)^  (--[a-z0-9-]+)", text)
                 self.assertIn("--json", options)
                 self.assertEqual(self.complete(verb, "--"), options)
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the reader accepts and refuses is RFC 8259, and what its own header adds to it. */
 #include "sluice/core/json.h"
+#include "sluice/core/json_writer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -371,6 +372,36 @@ static void json_syntax_error_does_not_quote_the_text(void **state)
     assert_null(strstr(err.msg, "secret"));
 }
 
+/* ---- what was read is written again ---- */
+
+static void json_nodes_are_written_as_they_were_read(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"big\":18446744073709551617,\"e\":1.50e+3,\"o\":{\"b\":[true,"
+                               "false,null,{},[]],\"\":\"\"},"
+                               "\"s\":\"a\\\"\\\\\\n\\u0001\xc3\xa9/\"}\n";
+    SL_AUTO(sl_json_doc) doc = open_doc(text);
+    SL_AUTO(sl_json_writer) w = sl_json_writer_new(/* pretty= */ false);
+    SL_AUTO_DONE(sl_bytes) out = {0};
+    const struct sl_json *root = sl_json_root(doc);
+    for (size_t i = 0; i < sl_json_count(root); i++)
+        sl_json_put_node(w, sl_json_name_at(root, i), sl_json_at(root, i));
+    struct sl_error err = {0};
+    assert_int_equal(sl_json_end(w, &out, &err), 0);
+    assert_string_equal((const char *)out.data, text);
+}
+
+static void json_missing_node_is_written_as_null(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_json_writer) w = sl_json_writer_new(/* pretty= */ false);
+    SL_AUTO_DONE(sl_bytes) out = {0};
+    sl_json_put_node(w, "x", NULL);
+    sl_json_put_node(NULL, "x", NULL);
+    assert_int_equal(sl_json_end(w, &out, NULL), 0);
+    assert_string_equal((const char *)out.data, "{\"x\":null}\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,6 +424,8 @@ int main(void)
         cmocka_unit_test(json_accessors_accept_null_and_other_types),
         cmocka_unit_test(json_need_string_names_what_is_wrong),
         cmocka_unit_test(json_syntax_error_does_not_quote_the_text),
+        cmocka_unit_test(json_nodes_are_written_as_they_were_read),
+        cmocka_unit_test(json_missing_node_is_written_as_null),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

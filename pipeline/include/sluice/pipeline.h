@@ -80,6 +80,7 @@ struct sl_key_options {
     const char *key_providers; /* file; NULL: what OCICRYPT_KEYPROVIDER_CONFIG names */
     const char *pgp_home;      /* gnupg home directory; NULL: none for unwrapping */
     bool unsafe_sample_key;    /* sample_kbc and sample=true: a key that everybody knows */
+    bool allow_a256ctr;        /* packets that anybody on the way can change bit by bit */
     unsigned timeout_s;        /* for each request to a broker or provider; 0: 50 */
 };
 

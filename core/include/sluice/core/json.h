@@ -46,6 +46,8 @@ const struct sl_json *sl_json_at(const struct sl_json *node, size_t i);
 const char *sl_json_name_at(const struct sl_json *object, size_t i);
 /* NULL unless it is a string. */
 const char *sl_json_string(const struct sl_json *node);
+/* A number as it was written, or NULL. */
+const char *sl_json_number(const struct sl_json *node);
 /* False unless it is an integer that fits. */
 bool sl_json_int64(const struct sl_json *node, int64_t *ret);
 /* False unless it is a boolean. */

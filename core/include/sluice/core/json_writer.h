@@ -4,6 +4,7 @@
 #pragma once
 
 #include "sluice/core/digest.h"
+#include "sluice/core/json.h"
 
 struct sl_json_writer;
 /* Opens the outermost object. NULL when out of memory; every call accepts it. */
@@ -22,6 +23,9 @@ void sl_json_put_bool(struct sl_json_writer *w, const char *name, bool value);
 void sl_json_put_int(struct sl_json_writer *w, const char *name, int64_t value);
 /* With a precision of a millionth: for seconds. */
 void sl_json_put_decimal(struct sl_json_writer *w, const char *name, double value);
+/* What was read, with everything below it, numbers as they were written: for documents that are
+ * rewritten in part. NULL writes null. */
+void sl_json_put_node(struct sl_json_writer *w, const char *name, const struct sl_json *node);
 void sl_json_open_object(struct sl_json_writer *w, const char *name);
 void sl_json_close_object(struct sl_json_writer *w);
 void sl_json_open_array(struct sl_json_writer *w, const char *name);

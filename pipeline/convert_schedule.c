@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which layers move when: up to the caller's number at once, as memory allows. The first failure
+ * stops the others.
+ */
+#include "conversion.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+enum { JOBS_DEFAULT = 4, PROGRESS_INTERVAL_MS = 200 };
+
+struct schedule {
+    struct conversion *conversion;
+    unsigned jobs, n_running;
+    int result; /* the first failure */
+    struct sl_error *err;
+};
+
+static void note_failure(struct schedule *s, int r, const struct sl_error *err)
+{
+    if (s->result < 0)
+        return;
+    s->result = r;
+    if (s->err)
+        *s->err = *err;
+    for (size_t i = 0; i < s->conversion->n_layers; i++)
+        sl_convert_layer_stop(s->conversion->layers[i]);
+}
+
+/* False when there is no memory for more. */
+static bool start_one(struct schedule *s, struct convert_layer *l)
+{
+    struct sl_error err = {0};
+    int r = sl_convert_layer_start(l, &err);
+    if (r == 0)
+        s->n_running++;
+    if (r == -EAGAIN && s->n_running > 0)
+        return false;
+    /* Nobody else uses memory now: if it is short, it is too short for any layer. */
+    if (r == -EAGAIN)
+        r = sl_error_set(&err, SL_E_LIMIT, ENOMEM, "the memory limit is too small for one layer");
+    if (r < 0)
+        note_failure(s, r, &err);
+    return true;
+}
+
+static void start_some(struct schedule *s)
+{
+    struct conversion *c = s->conversion;
+    for (size_t i = 0; i < c->n_layers && s->n_running < s->jobs && s->result == 0; i++)
+        if (c->layers[i]->state == CONVERT_WAITING && !start_one(s, c->layers[i]))
+            return;
+}
+
+static bool is_any_waiting(const struct conversion *c)
+{
+    for (size_t i = 0; i < c->n_layers; i++)
+        if (c->layers[i]->state == CONVERT_WAITING)
+            return true;
+    return false;
+}
+
+static void wait_for_event(struct schedule *s)
+{
+    struct conversion *c = s->conversion;
+    struct pollfd fds[] = {
+        {.fd = c->event_fd, .events = POLLIN},
+        /* Once it has failed, only the end of what still runs is of interest. */
+        {.fd = s->result < 0 ? -1 : c->engine->cancel_fd, .events = POLLIN},
+    };
+    int n = poll(fds, 2, c->options->progress ? PROGRESS_INTERVAL_MS : -1);
+    uint64_t count;
+    if (n > 0 && fds[0].revents && read(c->event_fd, &count, sizeof(count)) < 0)
+        return;
+    if (n > 0 && fds[1].revents) {
+        struct sl_error err;
+        note_failure(s, sl_engine_cancelled_error(&err), &err);
+    }
+    sl_convert_progress(c, /* now= */ false);
+}
+
+static bool is_running(const struct convert_layer *l)
+{
+    return l->state == CONVERT_MOVING || l->state == CONVERT_WRAPPING || l->state == CONVERT_NAMING;
+}
+
+static bool is_through(struct convert_layer *l)
+{
+    pthread_mutex_lock(&l->conversion->lock);
+    bool through = l->through;
+    pthread_mutex_unlock(&l->conversion->lock);
+    return through;
+}
+
+static void step_some(struct schedule *s)
+{
+    for (size_t i = 0; i < s->conversion->n_layers; i++) {
+        struct convert_layer *l = s->conversion->layers[i];
+        if (!is_running(l) || !is_through(l))
+            continue;
+        struct sl_error err = {0};
+        int r = sl_convert_layer_next(l, &err);
+        if (r <= 0)
+            s->n_running--;
+        if (r < 0)
+            note_failure(s, r, &err);
+    }
+}
+
+int sl_convert_layers(struct conversion *c, struct sl_error *err)
+{
+    struct schedule s = {
+        .conversion = c, .err = err, .jobs = c->options->jobs ? c->options->jobs : JOBS_DEFAULT};
+    for (;;) {
+        if (s.result == 0)
+            start_some(&s);
+        if (s.n_running == 0 && (s.result < 0 || !is_any_waiting(c)))
+            return s.result;
+        if (s.n_running > 0)
+            wait_for_event(&s);
+        step_some(&s);
+    }
+}
+
+/* ---- progress ---- */
+
+static void collect(struct conversion *c)
+{
+    for (size_t i = 0; i < c->n_layers; i++) {
+        struct convert_layer *l = c->layers[i];
+        struct sl_blob_stream *stream = atomic_load(&l->stream);
+        if (stream)
+            l->report.done = sl_blob_stream_bytes(stream);
+        c->layer_reports[i] = l->report;
+    }
+    c->report.seconds = (double)(sl_now_ns() - c->started_ns) / 1e9;
+}
+
+void sl_convert_progress(struct conversion *c, bool now)
+{
+    uint64_t t = sl_now_ns();
+    if (!now && t - c->reported_ns < PROGRESS_INTERVAL_MS * UINT64_C(1000000))
+        return;
+    c->reported_ns = t;
+    collect(c);
+    if (c->options->progress)
+        c->options->progress(c->options->progress_arg, &c->report);
+}

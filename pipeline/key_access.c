@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Puts together whom an image's keys can come from. The broker and the providers know no wire and
+ * the wires know no keys; they meet here.
+ */
+#include "key_access.h"
+
+#include "sluice/key_wrap.h"
+#include "sluice/rpc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TIMEOUT_DEFAULT_S = 50 };
+
+/* ---- the wires to providers ---- */
+
+static const char provider_service[] = "keyprovider.KeyProviderService";
+
+struct wire {
+    const struct sl_provider *provider;
+    struct sl_rpc_client *client;
+};
+
+struct sl_provider_wires {
+    struct wire *wires;
+    size_t n;
+};
+
+static struct sl_rpc_client *find_client(const struct sl_provider_wires *wires,
+                                         const struct sl_provider *provider)
+{
+    for (size_t i = 0; i < wires->n; i++)
+        if (wires->wires[i].provider == provider)
+            return wires->wires[i].client;
+    return NULL;
+}
+
+static int call_packed(struct sl_rpc_client *client, bool unwrap, struct sl_span message,
+                       int deadline_ms, struct sl_bytes *ret, struct sl_error *err)
+{
+    struct sl_bytes answer = {0};
+    int r = sl_rpc_call(client, provider_service, unwrap ? "UnWrapKey" : "WrapKey", message,
+                        deadline_ms, &answer, /* ret_status= */ NULL, err);
+    if (r >= 0)
+        r = sl_rpc_bytes_message_unpack(sl_bytes_span(&answer), ret, err);
+    sl_bytes_wipe(&answer);
+    return r;
+}
+
+/* Has the type of sl_provider_call_fn; arg is the wires. */
+static int call_provider(void *arg, const struct sl_provider *provider, bool unwrap,
+                         struct sl_span request, int deadline_ms, struct sl_bytes *ret,
+                         struct sl_error *err)
+{
+    struct sl_bytes message = {0};
+    struct sl_rpc_client *client = find_client(arg, provider);
+    if (!client)
+        return sl_error_set(err, SL_E_AUTH, ENOENT, "key provider '%.100s' has no wire",
+                            provider->name);
+    int r = sl_rpc_bytes_message_pack(request, &message, err);
+    if (r >= 0)
+        r = call_packed(client, unwrap, sl_bytes_span(&message), deadline_ms, ret, err);
+    sl_bytes_wipe(&message);
+    return r;
+}
+
+static int wire_open(const struct sl_provider *p, struct wire *ret, struct sl_error *err)
+{
+    const struct sl_rpc_tls tls = {.enabled = p->tls.enabled,
+                                   .root_ca_file = p->tls.root_ca_file,
+                                   .cert_file = p->tls.cert_file,
+                                   .key_file = p->tls.key_file,
+                                   .server_name = p->tls.server_name,
+                                   .insecure_skip_verify = p->tls.insecure_skip_verify};
+    bool is_grpc = p->transport == SL_PROVIDER_GRPC;
+    int r = sl_rpc_client_new(is_grpc ? SL_RPC_GRPC : SL_RPC_TTRPC, p->target,
+                              is_grpc ? &tls : NULL, &ret->client, err);
+    if (r < 0)
+        return sl_error_wrap(err, r, "key provider '%.100s'", p->name);
+    ret->provider = p;
+    return 0;
+}
+
+static struct sl_provider_wires *wires_close(struct sl_provider_wires *w)
+{
+    for (size_t i = 0; w && i < w->n; i++)
+        (void)sl_rpc_client_free(w->wires[i].client);
+    if (w)
+        free(w->wires);
+    free(w);
+    return NULL;
+}
+
+SL_DEFINE_AUTO(sl_provider_wires, wires_close)
+
+static size_t count_providers(const struct sl_providers *providers)
+{
+    size_t n = 0;
+    while (sl_providers_at(providers, n))
+        n++;
+    return n;
+}
+
+/* Contacts nobody: connections are opened by the first call. */
+static int wires_open(const struct sl_providers *providers, struct sl_provider_wires **ret,
+                      struct sl_error *err)
+{
+    SL_AUTO(sl_provider_wires) w = calloc(1, sizeof(*w));
+    if (!w)
+        return sl_error_oom(err);
+    w->wires = calloc(count_providers(providers) + 1, sizeof(*w->wires));
+    if (!w->wires)
+        return sl_error_oom(err);
+    const struct sl_provider *p;
+    for (size_t i = 0; (p = sl_providers_at(providers, i)); i++) {
+        if (p->transport == SL_PROVIDER_CMD)
+            continue;
+        int r = wire_open(p, &w->wires[w->n], err);
+        if (r < 0)
+            return r;
+        w->n++;
+    }
+    *ret = sl_steal(&w);
+    return 0;
+}
+
+/* ---- the parts ---- */
+
+static int open_providers(const struct sl_key_options *o, struct sl_key_access *access,
+                          struct sl_error *err)
+{
+    unsigned timeout_s = o->timeout_s ? o->timeout_s : TIMEOUT_DEFAULT_S;
+    int r = sl_providers_open(o->key_providers, &access->providers, err);
+    if (r < 0)
+        return r;
+    r = wires_open(access->providers, &access->wires, err);
+    if (r < 0)
+        return r;
+    sl_providers_set_call(access->providers, call_provider, access->wires, (int)timeout_s * 1000);
+    sl_key_ring_set_provider(access->ring, sl_providers_unwrap, access->providers);
+    return 0;
+}
+
+/* The broker that was named; or that of "provider:attestation-agent:NAME::URI", as other guests
+ * are told theirs, unless a real provider goes by this name. */
+static const char *broker_selection(const struct sl_key_options *o,
+                                    const struct sl_key_access *access)
+{
+    static const char agent[] = "attestation-agent";
+    if (o->kbc || sl_providers_find(access->providers, agent))
+        return o->kbc;
+    const char *params = sl_key_ring_provider(access->ring, agent);
+    return params && strstr(params, "::") ? params : NULL;
+}
+
+static int open_broker(const struct sl_key_options *o, struct sl_key_access *access,
+                       struct sl_error *err)
+{
+    const struct sl_kbc_options options = {.selection = broker_selection(o, access),
+                                           .offline_keys = o->offline_keys,
+                                           .offline_resources = o->offline_resources,
+                                           .sample_kek =
+                                               o->unsafe_sample_key ? sl_sample_kek : NULL};
+    if (!options.selection)
+        return 0;
+    int r = sl_kbc_open(&options, &access->kbc, err);
+    if (r < 0)
+        return r;
+    sl_key_ring_set_kek_lookup(access->ring, sl_kbc_lookup_kek, access->kbc);
+    return 0;
+}
+
+static int fill_ring(const struct sl_key_options *o, struct sl_key_ring *ring, struct sl_error *err)
+{
+    sl_key_ring_allow_a256ctr(ring, o->allow_a256ctr);
+    if (o->pgp_home) {
+        int r = sl_key_ring_set_pgp_home(ring, o->pgp_home, err);
+        if (r < 0)
+            return r;
+    }
+    for (const char *const *spec = o->decryption_keys; spec && *spec; spec++) {
+        int r = sl_key_ring_add_spec(ring, *spec, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int open_all(const struct sl_key_options *o, struct sl_key_access *access,
+                    struct sl_error *err)
+{
+    int r = sl_key_ring_new(&access->ring, err);
+    if (r >= 0)
+        r = fill_ring(o, access->ring, err);
+    if (r >= 0)
+        r = open_providers(o, access, err);
+    return r < 0 ? r : open_broker(o, access, err);
+}
+
+int sl_key_access_open(const struct sl_key_options *options, struct sl_key_access *ret,
+                       struct sl_error *err)
+{
+    SL_AUTO_DONE(sl_key_access) access = {0};
+    int r = open_all(options, &access, err);
+    if (r < 0)
+        return r;
+    *ret = access;
+    access = (struct sl_key_access){0};
+    return 0;
+}
+
+/* Whoever holds the address of another goes first. */
+void sl_key_access_done(struct sl_key_access *access)
+{
+    access->ring = sl_key_ring_free(access->ring);
+    access->kbc = sl_kbc_close(access->kbc);
+    access->providers = sl_providers_close(access->providers);
+    access->wires = wires_close(access->wires);
+}
