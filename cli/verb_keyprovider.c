@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli.h"
+#include "sluice/key_provider_service.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+/* One address a line, so that a script can read where a port of 0 has led. */
+static void print_addresses(void *arg, const char *const *addresses)
+{
+    (void)arg;
+    for (; *addresses; addresses++)
+        puts(*addresses);
+    (void)fflush(stdout);
+}
+
+/* Before any other thread starts, so that all inherit the mask. */
+static void block_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGHUP);
+    (void)pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
+int verb_keyprovider(const struct cli_options *o, struct sl_error *err)
+{
+    const struct sl_key_service_options options = {
+        .listen = o->listen,
+        .allow_any_address = o->listen_anywhere,
+        .keys = o->keys,
+        .allow_a256ctr = o->allow_a256ctr,
+        .ready = print_addresses,
+    };
+    SL_AUTO(sl_key_service) service = NULL;
+    sigset_t signals;
+    block_signals(&signals);
+    int r = sl_key_service_start(&options, &service, err);
+    if (r < 0)
+        return r;
+    int sig;
+    (void)sigwait(&signals, &sig);
+    return 0;
+}
