@@ -17,10 +17,12 @@ enum verb_bits {
     VERB_ENCRYPT = 1 << 8,
     VERB_DECRYPT = 1 << 9,
     VERB_KEYS = 1 << 10,
+    VERB_KEYPROVIDER = 1 << 11,
 
     VERB_CONVERT = VERB_ENCRYPT | VERB_DECRYPT,
     VERB_REMOTE = VERB_PULL | VERB_INSPECT | VERB_CONVERT | VERB_KEYS,
-    VERB_OPEN = VERB_PULL | VERB_CONVERT, /* those that may need keys */
+    VERB_OPEN = VERB_PULL | VERB_CONVERT,       /* those that may need keys */
+    VERB_BROKER = VERB_OPEN | VERB_KEYPROVIDER, /* those that ask a key broker */
     VERB_STORE = VERB_PULL | VERB_IMAGES | VERB_MOUNT | VERB_UNMOUNT | VERB_RM | VERB_GC,
     VERB_ALL = ~0,
 };
@@ -34,12 +36,13 @@ struct cli_options {
     struct sl_key_options keys;   /* its lists are the following */
     const char **decryption_keys; /* NULL-terminated, owned */
     const char **encryption_keys; /* NULL-terminated, owned */
+    const char **listen;          /* NULL-terminated, owned */
     int *encrypt_layers;          /* owned */
     size_t n_encrypt_layers;
     const char *encryption_policy, *repository;
     unsigned number;
     bool insecure_policy, verify_first, stats, raw, config, read_only, force, dry_run;
-    bool json, quiet, debug, help;
+    bool listen_anywhere, json, quiet, debug, help;
     unsigned jobs;
     size_t memory;
     char *const *args; /* positional, NULL-terminated */
@@ -70,6 +73,8 @@ int verb_gc(const struct cli_options *o, struct sl_error *err);
 int verb_encrypt(const struct cli_options *o, struct sl_error *err);
 int verb_encrypt_check(const struct cli_options *o, struct sl_error *err);
 int verb_decrypt(const struct cli_options *o, struct sl_error *err);
+int verb_keyprovider(const struct cli_options *o, struct sl_error *err);
+int verb_keyprovider_check(const struct cli_options *o, struct sl_error *err);
 int verb_keys(const struct cli_options *o, struct sl_error *err);
 int verb_keys_check(const struct cli_options *o, struct sl_error *err);
 int verb_version(const struct cli_options *o, struct sl_error *err);

@@ -96,7 +96,7 @@ static int add_layer(struct cli_options *o, const char *text, struct sl_error *e
     return 0;
 }
 
-static int add_key(const char ***list, const char *spec, struct sl_error *err)
+static int add_word(const char ***list, const char *word, struct sl_error *err)
 {
     size_t n = 0;
     while (*list && (*list)[n])
@@ -104,7 +104,7 @@ static int add_key(const char ***list, const char *spec, struct sl_error *err)
     const char **longer = realloc(*list, (n + 2) * sizeof(*longer));
     if (!longer)
         return sl_error_oom(err);
-    longer[n] = spec;
+    longer[n] = word;
     longer[n + 1] = NULL;
     *list = longer;
     return 0;
@@ -152,6 +152,7 @@ static bool set_simple(struct cli_options *o, enum option_id id, char *arg)
         [OPT_UNSAFE_SAMPLE_KEY] = {.flag = &o->keys.unsafe_sample_key},
         [OPT_ALLOW_A256CTR] = {.flag = &o->keys.allow_a256ctr},
         [OPT_ENCRYPTION_POLICY] = {.word = &o->encryption_policy},
+        [OPT_LISTEN_ANYWHERE] = {.flag = &o->listen_anywhere},
         [OPT_REPOSITORY] = {.word = &o->repository},
         [OPT_INSECURE_POLICY] = {.flag = &o->insecure_policy},
         [OPT_VERIFY_FIRST] = {.flag = &o->verify_first},
@@ -189,9 +190,11 @@ static int set_option(struct cli_options *o, enum option_id id, char *arg, struc
     case OPT_DEST_TLS_VERIFY:
         return set_tls_verify("dest-tls-verify", &o->destination_registry, arg, err);
     case OPT_DECRYPTION_KEY:
-        return add_key(&o->decryption_keys, arg, err);
+        return add_word(&o->decryption_keys, arg, err);
     case OPT_ENCRYPTION_KEY:
-        return add_key(&o->encryption_keys, arg, err);
+        return add_word(&o->encryption_keys, arg, err);
+    case OPT_LISTEN:
+        return add_word(&o->listen, arg, err);
     case OPT_ENCRYPT_LAYER:
         return add_layer(o, arg, err);
     case OPT_KEY_TIMEOUT:
@@ -294,7 +297,8 @@ void cli_options_done(struct cli_options *o)
 {
     free(o->decryption_keys);
     free(o->encryption_keys);
+    free(o->listen);
     free(o->encrypt_layers);
-    o->decryption_keys = o->encryption_keys = NULL;
+    o->decryption_keys = o->encryption_keys = o->listen = NULL;
     o->encrypt_layers = NULL;
 }

@@ -24,13 +24,19 @@ static void block_signals(sigset_t *signals)
     (void)pthread_sigmask(SIG_BLOCK, signals, NULL);
 }
 
+int verb_keyprovider_check(const struct cli_options *o, struct sl_error *err)
+{
+    return o->listen ? 0
+                     : sl_error_set(err, SL_E_FORMAT, EINVAL,
+                                    "nothing to listen on: --listen grpc://127.0.0.1:PORT");
+}
+
 int verb_keyprovider(const struct cli_options *o, struct sl_error *err)
 {
     const struct sl_key_service_options options = {
         .listen = o->listen,
         .allow_any_address = o->listen_anywhere,
         .keys = o->keys,
-        .allow_a256ctr = o->allow_a256ctr,
         .ready = print_addresses,
     };
     SL_AUTO(sl_key_service) service = NULL;

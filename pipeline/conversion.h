@@ -4,7 +4,7 @@
 #pragma once
 
 #include "engine.h"
-#include "key_access.h"
+#include "sluice/key_access.h"
 #include "sluice/convert.h"
 #include "sluice/image_sink.h"
 #include "sluice/key_wrap.h"

@@ -3,7 +3,7 @@
  * Puts together whom an image's keys can come from. The broker and the providers know no wire and
  * the wires know no keys; they meet here.
  */
-#include "key_access.h"
+#include "sluice/key_access.h"
 
 #include "sluice/key_wrap.h"
 #include "sluice/rpc.h"

@@ -6,7 +6,7 @@
  */
 #include "pull.h"
 
-#include "key_access.h"
+#include "sluice/key_access.h"
 #include "sluice/core/secret.h"
 #include "sluice/encryption_policy.h"
 

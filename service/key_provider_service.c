@@ -2,9 +2,9 @@
 #include "sluice/key_provider_service.h"
 
 #include "call_queue.h"
-#include "key_access.h"
 #include "key_provider_answers.h"
 #include "sluice/core/log.h"
+#include "sluice/key_access.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -75,11 +75,10 @@ static int open_keys(struct sl_key_service *s, const struct sl_key_service_optio
     int r = sl_key_access_open(&keys, &s->keys, err);
     if (r < 0)
         return r;
-    sl_key_ring_allow_a256ctr(s->keys.ring, o->allow_a256ctr);
     s->answers = (struct sl_key_answers){.ring = s->keys.ring,
                                          .kbc = s->keys.kbc,
                                          .allow_sample = keys.unsafe_sample_key,
-                                         .allow_a256ctr = o->allow_a256ctr};
+                                         .allow_a256ctr = keys.allow_a256ctr};
     return 0;
 }
 

@@ -11,7 +11,6 @@ struct sl_key_service_options {
     const char *const *listen;  /* addresses of rpc.h, NULL-terminated */
     bool allow_any_address;     /* else loopback and unix sockets only */
     struct sl_key_options keys; /* kbc NULL: offline_fs_kbc::null */
-    bool allow_a256ctr;
     /* Called once all addresses are listened on, with the real ones. */
     void (*ready)(void *arg, const char *const *addresses);
     void *ready_arg;
