@@ -4,9 +4,9 @@
 #pragma once
 
 #include "engine.h"
-#include "sluice/key_access.h"
 #include "sluice/convert.h"
 #include "sluice/image_sink.h"
+#include "sluice/key_access.h"
 #include "sluice/key_wrap.h"
 
 #include "sluice/core/json_writer.h"

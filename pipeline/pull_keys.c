@@ -6,9 +6,9 @@
  */
 #include "pull.h"
 
-#include "sluice/key_access.h"
 #include "sluice/core/secret.h"
 #include "sluice/encryption_policy.h"
+#include "sluice/key_access.h"
 
 #include <stdlib.h>
 

@@ -105,7 +105,8 @@ static int listen_on_all(struct sl_key_service *s, const char *const *addresses,
             return sl_error_set(err, SL_E_LIMIT, E2BIG, "more than %d addresses", ADDRESSES_MAX);
         int r = sl_rpc_server_listen(s->server, addresses[n], &s->addresses[n], err);
         if (r < 0)
-            return r;
+            return sl_error_wrap(err, r,
+                                 r == -EPERM ? "--listen without --listen-anywhere" : "--listen");
     }
     return n ? 0 : sl_error_set(err, SL_E_FORMAT, EINVAL, "no address to listen on (--listen)");
 }

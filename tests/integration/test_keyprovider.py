@@ -99,16 +99,16 @@ class GrpcClient:
 
 class TtrpcClient:
     def __init__(self, path):
-        self.client = ttrpc.Client(path)
+        self.client = ttrpc.Client("unix://" + path)
 
     def call(self, method, message, service=SERVICE):
-        status, text, payload = self.client.call(service, method, message)
-        if status:
-            raise Refused(status, text)
-        return payload
+        try:
+            return self.client.call(service, method, message)
+        except ttrpc.Refused as problem:
+            raise Refused(problem.code, problem.text) from None
 
     def close(self):
-        self.client.close()
+        self.client.connection.close()
 
 
 class ProviderCase(sluice_case.SluiceCase):
