@@ -39,6 +39,19 @@ def put_json(layout, value):
     return {"digest": "sha256:" + digest, "size": len(data)}
 
 
+def put_longer(layout, blob, more):
+    """In pieces: the peak memory of whatever this process starts begins with its own."""
+    part = layout / "part"
+    with open(blob, "rb") as source, open(part, "wb") as target:
+        shutil.copyfileobj(source, target)
+        target.write(more)
+    with open(part, "rb") as f:
+        digest = hashlib.file_digest(f, "sha256").hexdigest()
+    size = part.stat().st_size
+    part.rename(blob_path(layout, digest))
+    return {"digest": "sha256:" + digest, "size": size}
+
+
 def make_gigabyte(layout, many):
     """The layers of the image "many", and parts of them again under other digests, until their
     sizes add up: each copy has one empty gzip member more."""
@@ -52,10 +65,8 @@ def make_gigabyte(layout, many):
         for layer, diff_id in sources:
             if sum(entry["size"] for entry in layers) >= GIGABYTE:
                 break
-            data = blob_path(layout, layer["digest"]).read_bytes() + EMPTY_MEMBER * copy
-            digest = hashlib.sha256(data).hexdigest()
-            blob_path(layout, digest).write_bytes(data)
-            layers.append({"mediaType": layer["mediaType"], "digest": "sha256:" + digest, "size": len(data)})
+            layers.append({"mediaType": layer["mediaType"],
+                           **put_longer(layout, blob_path(layout, layer["digest"]), EMPTY_MEMBER * copy)})
             diff_ids.append(diff_id)
     config["rootfs"]["diff_ids"] = diff_ids
     manifest["layers"] = layers
@@ -86,6 +97,7 @@ class Place:
 
     def __init__(self, options, work, port):
         self.options, self.work, self.port = options, work, port
+        self.kept = None
 
     def layout(self, image):
         layout = self.work / image
@@ -109,19 +121,26 @@ class Place:
     def target(self, route):
         return f"oci:{self.work}/out:enc" if route == "oci" else f"docker://127.0.0.1:{self.port}/out:enc"
 
-    def clean(self, data):
+    def clean(self):
+        """What the last run wrote; the registry keeps every blob it ever had."""
         shutil.rmtree(self.work / "out", ignore_errors=True)
-        shutil.rmtree(data / "docker/registry/v2/repositories/out", ignore_errors=True)
+        data = self.work / "registry/docker/registry/v2"
+        shutil.rmtree(data / "repositories/out", ignore_errors=True)
+        blobs = set(data.glob("blobs/sha256/*/*"))
+        self.kept = self.kept or blobs
+        for blob in blobs - self.kept:
+            shutil.rmtree(blob)
 
 
-def run_series(options, place, image, route, pid, data):
+def run_series(options, place, image, route, pid):
     source, size = place.source(image, route), size_of(place.layout(image))
     runs = {tool: [] for tool in options.tools}
     for _ in range(options.runs):
         for tool, all_runs in runs.items():
-            place.clean(data)
+            place.clean()
             all_runs.append(pull.measure(TOOLS[tool](options, source, place.target(route)), pid))
-    place.clean(data)
+    place.clean()
+    place.kept = None
     return size, runs
 
 
@@ -135,14 +154,15 @@ def print_series(image, route, size, runs):
     def median(tool, what):
         return statistics.median(run[what] for run in runs[tool])
     print(f"\n{image} by {route}: {size / 1e6:.0f} MB compressed\n")
-    print("| Tool | wall s, median (min) | to sluice | CPU s | to sluice | peak MiB | MB/s |")
-    print("|---|---|---|---|---|---|---|")
+    print("| Tool | wall s, median (min) | to sluice | CPU s | to sluice | peak MiB | MB/s | registry CPU s |")
+    print("|---|---|---|---|---|---|---|---|")
     for tool, all_runs in runs.items():
         wall, cpu = median(tool, "wall"), median(tool, "cpu")
         of = [f"{median(tool, what) / median('sluice', what):.2f}" if "sluice" in runs else "-"
               for what in ("wall", "cpu")]
         print(f"| {tool} | {wall:.2f} ({min(r['wall'] for r in all_runs):.2f}) | {of[0]} | {cpu:.2f} "
-              f"| {of[1]} | {median(tool, 'rss'):.0f} | {size / 1e6 / wall:.0f} |", flush=True)
+              f"| {of[1]} | {median(tool, 'rss'):.0f} | {size / 1e6 / wall:.0f} "
+              f"| {median(tool, 'registry'):.2f} |", flush=True)
 
 
 def parse_options():
@@ -172,7 +192,7 @@ def main():
                 place = Place(options, pathlib.Path(work), port)
                 for image in options.images:
                     for route in options.routes:
-                        size, runs = run_series(options, place, image, route, pid, data)
+                        size, runs = run_series(options, place, image, route, pid)
                         print_series(image, route, size, runs)
         finally:
             subprocess.run(["umount", "-l", work], check=False)
