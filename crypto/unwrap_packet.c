@@ -30,7 +30,9 @@ static int fetch_kek(const struct sl_key_ring *ring, const char *kid, uint8_t re
 {
     if (!ring->kek_lookup)
         return sl_error_set(err, SL_E_AUTH, ENOKEY,
-                            "kid %.100s: no key broker is configured (--kbc)", kid);
+                            "kid %.100s: no key broker is configured (--kbc), nor a key provider "
+                            "(OCICRYPT_KEYPROVIDER_CONFIG)",
+                            kid);
     int r = ring->kek_lookup(ring->kek_arg, kid, ret, err);
     return r < 0 ? sl_error_wrap(err, r, "kid %.100s", kid) : 0;
 }

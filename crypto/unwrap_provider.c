@@ -11,19 +11,14 @@
 int sl_unwrap_provider(const struct sl_key_ring *ring, const char *name, struct sl_span element,
                        struct sl_bytes *ret_plbco, struct sl_error *err)
 {
-    bool is_native = strcmp(name, SL_NATIVE_PROVIDER) == 0;
     if (ring->provider) {
         const char *params = sl_key_ring_provider(ring, name);
         int r = ring->provider(ring->provider_arg, name, params, element, ret_plbco, err);
         if (r != -ENOENT)
             return r;
     }
-    if (is_native && ring->kek_lookup)
+    if (strcmp(name, SL_NATIVE_PROVIDER) == 0)
         return sl_packet_unwrap(ring, element, ret_plbco, err);
-    if (is_native)
-        return sl_error_set(err, SL_E_AUTH, ENOKEY,
-                            "no key broker is configured (--kbc), nor a key provider of this name "
-                            "(OCICRYPT_KEYPROVIDER_CONFIG)");
     return sl_error_set(err, SL_E_AUTH, ENOKEY,
                         "key provider %.60s is not configured: set OCICRYPT_KEYPROVIDER_CONFIG",
                         name);

@@ -17,7 +17,7 @@ import make_image
 import registry as registries
 from counting_proxy import CountingProxy, DEADLINE
 
-VERBS = ("pull", "inspect", "encrypt", "decrypt", "keys", "images", "mount", "unmount", "rm", "gc",
+VERBS = ("pull", "inspect", "encrypt", "decrypt", "keys", "keyprovider", "images", "mount", "unmount", "rm", "gc",
          "version")
 SCREEN_LINES, SCREEN_COLUMNS = 40, 100
 BUILD_CLI = os.path.join(os.path.dirname(os.path.dirname(SLUICE)), "cli")

@@ -146,8 +146,8 @@ static void nothing_fits_gives_one_line_with_all_reasons(void **state)
     SL_AUTO(sl_key_ring) empty = make_ring((const char *[3]){0}, NULL, NULL);
     assert_fails(unwrap(empty, e, keys, 3, &key, &err), ENOKEY, err, SL_E_AUTH);
     assert_string_equal(err.msg,
-                        FAILED "provider.attestation-agent[0]: no key broker is "
-                               "configured (--kbc), nor a key provider of this name "
+                        FAILED "provider.attestation-agent[0]: kid kbs:///default/test-key/1: no "
+                               "key broker is configured (--kbc), nor a key provider "
                                "(OCICRYPT_KEYPROVIDER_CONFIG); jwe[0]: missing private key "
                                "needed for decryption (--decryption-key); pgp[0]: PGP message: "
                                "not an OpenPGP packet");
