@@ -23,7 +23,8 @@ enum state {
     IN_GNU_MAP, /* extension blocks behind a header of type 'S' */
     IN_PAX_MAP, /* the map in front of the data of a PAX 1.0 sparse file */
     IN_DATA,    /* file content */
-    IN_SKIP,    /* padding, and payloads nobody wants */
+    IN_PADDING, /* behind the data of an entry, which is complete */
+    IN_SKIP,    /* padding of other things, and payloads nobody wants */
     AT_END,     /* the end-of-archive mark was seen: only zeros may follow */
 };
 
@@ -304,7 +305,8 @@ static int close_entry(struct sl_tar_reader *reader, struct sl_error *err)
     if (r < 0)
         return blame_entry(reader, r, err);
     forget_meta(reader);
-    begin_skip(reader, reader->padding);
+    reader->remaining = reader->padding;
+    reader->state = reader->padding ? IN_PADDING : AT_HEADER;
     return 0;
 }
 
@@ -481,6 +483,17 @@ static int step_data(struct sl_tar_reader *reader, struct sl_span *in, struct sl
     return reader->remaining ? 0 : close_entry(reader, err);
 }
 
+static int step_padding(struct sl_tar_reader *reader, struct sl_span *in, struct sl_error *err)
+{
+    (void)err;
+    size_t n = reader->remaining < in->len ? (size_t)reader->remaining : in->len;
+    skip_forward(reader, in, n);
+    reader->remaining -= n;
+    if (!reader->remaining)
+        reader->state = AT_HEADER;
+    return 0;
+}
+
 static int step_skip(struct sl_tar_reader *reader, struct sl_span *in, struct sl_error *err)
 {
     (void)err;
@@ -507,8 +520,8 @@ int sl_tar_reader_push(struct sl_tar_reader *reader, struct sl_span bytes, struc
 {
     static int (*const steps[])(struct sl_tar_reader *, struct sl_span *, struct sl_error *) = {
         [AT_HEADER] = step_header,   [IN_META] = step_meta, [IN_GNU_MAP] = step_gnu_map,
-        [IN_PAX_MAP] = step_pax_map, [IN_DATA] = step_data, [IN_SKIP] = step_skip,
-        [AT_END] = step_end,
+        [IN_PAX_MAP] = step_pax_map, [IN_DATA] = step_data, [IN_PADDING] = step_padding,
+        [IN_SKIP] = step_skip,       [AT_END] = step_end,
     };
     while (bytes.len) {
         int r = steps[reader->state](reader, &bytes, err);
@@ -518,10 +531,12 @@ int sl_tar_reader_push(struct sl_tar_reader *reader, struct sl_span bytes, struc
     return 0;
 }
 
+/* Some writers (umoci insert) pad neither their last entry nor their archive, and no reader minds:
+ * nothing that was promised is missing. */
 int sl_tar_reader_finish(struct sl_tar_reader *reader, struct sl_error *err)
 {
     bool between = reader->state == AT_HEADER && !reader->block_len && !reader->meta_size;
-    if (!between && reader->state != AT_END)
+    if (!between && reader->state != IN_PADDING && reader->state != AT_END)
         return sl_error_set(err, SL_E_FORMAT, EINVAL,
                             "the archive ends in the middle of an entry, after %" PRIu64 " bytes",
                             reader->offset);
