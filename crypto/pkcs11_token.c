@@ -323,11 +323,10 @@ int sl_pkcs11_read_public(const struct sl_pkcs11_key *key, EVP_PKEY **ret, struc
 
 static CK_RV start_oaep(const struct session *session, CK_OBJECT_HANDLE object, bool is_sha1)
 {
-    CK_RSA_PKCS_OAEP_PARAMS params = {
-        .hash_alg = is_sha1 ? CKM_SHA_1 : CKM_SHA256,
-        .mgf = is_sha1 ? CKG_MGF1_SHA1 : CKG_MGF1_SHA256,
-        .source = CKZ_DATA_SPECIFIED,
-    };
+    /* By position: hash, mask, source of the label; p11-kit 0.25 has renamed the members. */
+    CK_RSA_PKCS_OAEP_PARAMS params = {is_sha1 ? CKM_SHA_1 : CKM_SHA256,
+                                      is_sha1 ? CKG_MGF1_SHA1 : CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED,
+                                      NULL, 0};
     CK_MECHANISM mechanism = {CKM_RSA_PKCS_OAEP, &params, sizeof(params)};
     return session->module->C_DecryptInit(session->handle, &mechanism, object);
 }
