@@ -3,6 +3,7 @@
  * What follows "provider:attestation-agent:" when an image is encrypted. CoCo's key provider
  * passes over names it does not know and lets the last of two win; here a typing mistake is told.
  */
+#include "aes_seal.h"
 #include "wrap_packet.h"
 
 #include "sluice/core/resource_uri.h"
@@ -99,9 +100,25 @@ static int read_piece(struct sl_packet_params *params, char *piece, unsigned *se
                         strlen(piece) <= NAME_SHOWN_MAX ? piece : "(too long to show)");
 }
 
+/* A key without a name gets one, as from CoCo's provider: a random UUID (RFC 9562, version 4). */
+static int make_kid(char **ret, struct sl_error *err)
+{
+    uint8_t id[16];
+    char hex[2 * sizeof(id) + 1];
+    int r = sl_random_iv(id, sizeof(id), err);
+    if (r < 0)
+        return r;
+    id[6] = (uint8_t)((id[6] & 0x0f) | 0x40);
+    id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
+    sl_hex_format((struct sl_span){id, sizeof(id)}, hex);
+    *ret = sl_strf("kbs:///default/image-kek/%.8s-%.4s-%.4s-%.4s-%s", hex, hex + 8, hex + 12,
+                   hex + 16, hex + 20);
+    return *ret ? 0 : sl_error_oom(err);
+}
+
 static int check_together(const struct sl_packet_params *params, struct sl_error *err)
 {
-    if (!params->is_sample && !params->kid)
+    if (!params->is_sample && !params->kid && !params->keypath)
         return sl_error_set(err, SL_E_FORMAT, EINVAL,
                             "keyid is missing: keyid=kbs:///REPO/TYPE/TAG");
     if (params->is_sample && (params->keypath || params->kid || params->is_ctr))
@@ -130,6 +147,8 @@ int sl_packet_params_parse(const char *text, struct sl_packet_params *ret, struc
     }
     if (r == 0)
         r = check_together(&params, err);
+    if (r == 0 && !params.is_sample && !params.kid)
+        r = make_kid(&params.kid, err);
     if (r < 0)
         return sl_error_wrap(err, r, "key provider parameters");
     *ret = params;

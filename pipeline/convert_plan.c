@@ -23,7 +23,8 @@ static const struct sl_key_options *keys_of(const struct conversion *c)
 static bool has_decryption_keys(const struct conversion *c)
 {
     const struct sl_key_options *k = keys_of(c);
-    return (k->decryption_keys && k->decryption_keys[0]) || k->kbc;
+    return (k->decryption_keys && k->decryption_keys[0]) || k->kbc || k->pgp_home ||
+           sl_providers_at(c->keys.providers, 0);
 }
 
 static int plan_encryption(const struct conversion *c, const struct sl_descriptor *blob,

@@ -116,7 +116,7 @@ static void params_with_mistakes_are_refused(void **state)
     } cases[] = {
         {"", "a part is not NAME=VALUE", EINVAL},
         {"Enabled", "a part is not NAME=VALUE", EINVAL},
-        {"keypath=/k", "keyid is missing", EINVAL},
+        {"algorithm=A256GCM", "keyid is missing", EINVAL},
         {"keyid=/a/b/c::", "a part is not NAME=VALUE", EINVAL},
         {"keyid=/a/b/c::::sample=false", "a part is not NAME=VALUE", EINVAL},
         {"keyid=/a/b/c::kepath=/k", "unknown name kepath", EINVAL},

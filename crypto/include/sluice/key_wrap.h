@@ -77,8 +77,8 @@ enum { SL_KEK_SIZE = 32 };
  * are an error here: a typing mistake must not become another key. */
 struct sl_packet_params {
     char *keypath; /* NULL: the KEK is looked up by its kid */
-    char *kid;     /* canonical kbs:/// URI; NULL only with sample */
-    bool is_ctr;   /* algorithm=A256CTR */
+    char *kid;   /* canonical kbs:/// URI, random beside a keypath unless given; NULL with sample */
+    bool is_ctr; /* algorithm=A256CTR */
     bool is_sample;
 };
 SL_MUST_CHECK int sl_packet_params_parse(const char *text, struct sl_packet_params *ret,
