@@ -29,7 +29,7 @@ static void blob_is_written_as_others_write_it(void **state)
     blob.recipients[1] = (struct sl_pkcs11_recipient){{(uint8_t *)"\4", 1, 1}, "sha1"};
     SL_AUTO_DONE(sl_bytes) text = {0};
     assert_ok(sl_pkcs11_blob_write(&blob, &text, NULL));
-    assert_string_equal(text.data,
+    assert_string_equal((const char *)text.data,
                         "{\"version\":0,\"recipients\":[{\"version\":0,\"blob\":\"AQID\",\"hash\":"
                         "\"sha256\"},{\"version\":0,\"blob\":\"BA==\",\"hash\":\"sha1\"}]}\n");
 }

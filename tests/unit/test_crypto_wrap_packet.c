@@ -3,6 +3,7 @@
 
 #include "key_vectors.h"
 
+#include <regex.h>
 #include <unistd.h>
 
 #define L1_PLBCO VECTOR("ocicrypt_l1_plbco.json")
@@ -107,6 +108,24 @@ static void params_are_read_and_kids_become_canonical(void **state)
     }
 }
 
+static void keypath_without_keyid_gets_a_random_one(void **state)
+{
+    (void)state;
+    regex_t uuid;
+    SL_AUTO_DONE(sl_packet_params) a = {0};
+    SL_AUTO_DONE(sl_packet_params) b = {0};
+    assert_ok(sl_packet_params_parse("keypath=/k", &a, NULL));
+    assert_ok(sl_packet_params_parse("keypath=/k", &b, NULL));
+    assert_int_equal(regcomp(&uuid,
+                             "^kbs:///default/image-kek/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-"
+                             "[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
+                             REG_EXTENDED | REG_NOSUB),
+                     0);
+    assert_int_equal(regexec(&uuid, a.kid, 0, NULL, 0), 0);
+    assert_string_not_equal(a.kid, b.kid);
+    regfree(&uuid);
+}
+
 static void params_with_mistakes_are_refused(void **state)
 {
     (void)state;
@@ -205,6 +224,7 @@ int main(void)
         cmocka_unit_test(raw_published_outputs_are_met),
         cmocka_unit_test(packet_opens_again_and_each_has_its_own_iv),
         cmocka_unit_test(params_are_read_and_kids_become_canonical),
+        cmocka_unit_test(keypath_without_keyid_gets_a_random_one),
         cmocka_unit_test(params_with_mistakes_are_refused),
         cmocka_unit_test(kek_comes_from_file_or_lookup_or_not_at_all),
     };

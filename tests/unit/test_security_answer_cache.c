@@ -50,7 +50,7 @@ static void assert_yes(struct sl_answer_cache *cache, const char *question, stru
     struct sl_error err = {0};
     SL_AUTO_DONE(sl_bytes) answer = {0};
     assert_done(get(cache, question, o, &answer, &err));
-    assert_string_equal(answer.data, "yes");
+    assert_string_equal((const char *)answer.data, "yes");
 }
 
 static void answer_is_asked_once_and_kept(void **state)
@@ -155,7 +155,7 @@ static void many_threads_make_one_request(void **state)
     ask_from_many_threads(cache, &o, askers);
     for (int i = 0; i < THREADS; i++) {
         assert_int_equal(askers[i].result, 0);
-        assert_string_equal(askers[i].answer.data, "yes");
+        assert_string_equal((const char *)askers[i].answer.data, "yes");
         sl_bytes_wipe(&askers[i].answer);
     }
     assert_int_equal(o.asked, 1);

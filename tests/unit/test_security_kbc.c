@@ -45,7 +45,7 @@ static void assert_resource(struct sl_kbc *kbc, const char *uri, const char *tex
     struct sl_error err = {0};
     SL_AUTO_DONE(sl_bytes) got = {0};
     assert_done(sl_kbc_get_resource(kbc, uri, &got, &err));
-    assert_string_equal(got.data, text);
+    assert_string_equal((const char *)got.data, text);
 }
 
 static void assert_no_resource(struct sl_kbc *kbc, const char *uri, const char *message)

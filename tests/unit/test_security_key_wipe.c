@@ -147,7 +147,7 @@ static int ask_provider(void *arg, struct sl_error *err)
     if (r == 0)
         r = sl_providers_wrap(providers, "kp", "p", sl_bytes_span(&plbco), &element, err);
     if (r == 0)
-        assert_string_equal(plbco.data, PLAIN);
+        assert_string_equal((const char *)plbco.data, PLAIN);
     sl_bytes_wipe(&plbco);
     sl_bytes_done(&element);
     return r;

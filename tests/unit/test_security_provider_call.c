@@ -38,7 +38,7 @@ static void assert_file(const struct scratch_dir *dir, const char *name, const c
     SL_AUTO_DONE(sl_bytes) text = {0};
     struct sl_error err = {0};
     assert_done(sl_read_file(-1, path, 1 << 20, &text, &err));
-    assert_string_equal(text.data, want);
+    assert_string_equal((const char *)text.data, want);
 }
 
 /* ---- commands ---- */
@@ -53,7 +53,7 @@ static void cmd_gets_the_request_and_its_answer_is_kept(void **state)
     for (int i = 0; i < 3; i++) {
         SL_AUTO_DONE(sl_bytes) plbco = {0};
         assert_done(unwrap(providers, &plbco, &err));
-        assert_string_equal(plbco.data, "plbco");
+        assert_string_equal((const char *)plbco.data, "plbco");
     }
     assert_file(&dir, "calls", "x\n");
     assert_file(
@@ -92,7 +92,7 @@ static void cmd_wraps_afresh_each_time(void **state)
     for (int i = 0; i < 2; i++) {
         SL_AUTO_DONE(sl_bytes) element = {0};
         assert_done(sl_providers_wrap(providers, "kp", "a=b", sl_span_of("plbco"), &element, &err));
-        assert_string_equal(element.data, "wr");
+        assert_string_equal((const char *)element.data, "wr");
     }
     assert_file(&dir, "calls", "x\nx\n");
     assert_file(&dir, "request",
@@ -214,7 +214,7 @@ static void wire_is_called_with_the_provider_and_the_deadline(void **state)
         struct sl_bytes element = {0};
         struct sl_error err = {0};
         assert_done(unwrap(providers, &plbco, &err));
-        assert_string_equal(plbco.data, "plbco");
+        assert_string_equal((const char *)plbco.data, "plbco");
         assert_int_equal((int)w.transport, i);
         assert_int_equal(w.deadline_ms, 1234);
         assert_true(w.is_unwrap);
@@ -269,7 +269,7 @@ static void wire_is_asked_once_by_many_threads(void **state)
     for (int i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_join(askers[i].thread, NULL), 0);
         assert_int_equal(askers[i].result, 0);
-        assert_string_equal(askers[i].plbco.data, "plbco");
+        assert_string_equal((const char *)askers[i].plbco.data, "plbco");
         sl_bytes_wipe(&askers[i].plbco);
     }
     assert_int_equal(w.called, 1);

@@ -69,13 +69,14 @@ static void request_without_params_has_empty_maps(void **state)
     struct sl_span payload = sl_span_of("x");
     assert_done(sl_provider_request_write(SL_PROVIDER_WRAP, "a\"b", NULL, payload, &wrap, &err));
     assert_done(sl_provider_request_write(SL_PROVIDER_UNWRAP, "a", NULL, payload, &unwrap, &err));
-    assert_string_equal(wrap.data,
+    assert_string_equal((const char *)wrap.data,
                         "{\"op\":\"keywrap\",\"keywrapparams\":{\"ec\":{\"Parameters\":{},"
                         "\"DecryptConfig\":{\"Parameters\":{}}},\"optsdata\":\"eA==\"},"
                         "\"keyunwrapparams\":{\"dc\":null,\"annotation\":null}}");
     assert_string_equal(
-        unwrap.data, "{\"op\":\"keyunwrap\",\"keywrapparams\":{\"ec\":null,\"optsdata\":null},"
-                     "\"keyunwrapparams\":{\"dc\":{\"Parameters\":{}},\"annotation\":\"eA==\"}}");
+        (const char *)unwrap.data,
+        "{\"op\":\"keyunwrap\",\"keywrapparams\":{\"ec\":null,\"optsdata\":null},"
+        "\"keyunwrapparams\":{\"dc\":{\"Parameters\":{}},\"annotation\":\"eA==\"}}");
 }
 
 static void request_name_is_quoted(void **state)
@@ -118,7 +119,7 @@ static void answer_with_other_members_is_read(void **state)
         struct sl_error err = {0};
         SL_AUTO_DONE(sl_bytes) b = {0};
         assert_done(sl_provider_answer_parse(SL_PROVIDER_WRAP, sl_span_of(answers[i]), &b, &err));
-        assert_string_equal(b.data, "xy");
+        assert_string_equal((const char *)b.data, "xy");
     }
 }
 
@@ -232,8 +233,10 @@ static void answer_written_is_an_array_of_numbers(void **state)
     struct sl_span span = {bytes, sizeof(bytes)};
     assert_done(sl_provider_answer_write(SL_PROVIDER_WRAP, span, &wrap, &err));
     assert_done(sl_provider_answer_write(SL_PROVIDER_UNWRAP, span, &unwrap, &err));
-    assert_string_equal(wrap.data, "{\"keywrapresults\":{\"annotation\":[123,0,255]}}");
-    assert_string_equal(unwrap.data, "{\"keyunwrapresults\":{\"optsdata\":[123,0,255]}}");
+    assert_string_equal((const char *)wrap.data,
+                        "{\"keywrapresults\":{\"annotation\":[123,0,255]}}");
+    assert_string_equal((const char *)unwrap.data,
+                        "{\"keyunwrapresults\":{\"optsdata\":[123,0,255]}}");
 }
 
 static void request_of_skopeo_is_read(void **state)
@@ -274,7 +277,7 @@ static void request_with_absent_or_null_members_is_read(void **state)
         SL_AUTO_DONE(sl_provider_request) request = {0};
         assert_done(
             sl_provider_request_parse(sl_span_of(requests[i]), SL_PROVIDER_UNWRAP, &request, &err));
-        assert_string_equal(request.payload.data, "x");
+        assert_string_equal((const char *)request.payload.data, "x");
         assert_int_equal(request.n_params, 0);
     }
 }
