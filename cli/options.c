@@ -84,7 +84,7 @@ static int parse_layer(const char *text, int *ret, struct sl_error *err)
 
 static int add_layer(struct cli_options *o, const char *text, struct sl_error *err)
 {
-    int layer;
+    int layer = 0;
     int r = parse_layer(text, &layer, err);
     if (r < 0)
         return r;
