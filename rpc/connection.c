@@ -56,9 +56,9 @@ void sl_connection_close(struct sl_connection *c)
     (void)epoll_ctl(c->server->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
     close(c->fd);
     c->fd = -1;
+    struct sl_wire *wire = sl_steal(&c->wire);
     sl_calls_abandon(c, NULL);
-    c->wire->ops->close(c->wire);
-    c->wire = NULL;
+    wire->ops->close(wire);
     c->server->n_connections--;
     sl_server_wake_at(c->server, 0);
 }
