@@ -147,7 +147,7 @@ class EncryptCase(sluice_case.SluiceCase):
 class RoundTrips(EncryptCase):
     def setUp(self):
         super().setUp()
-        self.name = "team/" + os.path.basename(self.folder)
+        self.name = "team/" + self.id().rpartition(".")[2]
 
     def test_between_layouts_and_registries(self):
         _, before = root_of(self.mixed)
@@ -383,7 +383,7 @@ class Failures(EncryptCase):
 
     def setUp(self):
         super().setUp()
-        self.name = f"fail/{os.path.basename(self.folder)}:1"
+        self.name = "fail/" + self.id().rpartition(".")[2] + ":1"
         self.proxy = push_proxy.PushProxy(self.registry.host)
         self.proxy.__enter__()
         self.addCleanup(self.proxy.__exit__)
