@@ -412,6 +412,12 @@ class Failures(EncryptCase):
         self.expect_refused(EXIT_NETWORK, "501", run=self.failing(*self.recipient("one")))
         self.assert_no_image()
 
+    def test_retry_counts_at_the_destination_too(self):
+        self.proxy.on("PUT", "/manifests/1", status=503)
+        self.expect_refused(EXIT_NETWORK, "503",
+                            run=self.failing("--retry", 1, *self.recipient("one")))
+        self.assertEqual(self.proxy.count("PUT", "/manifests/1"), 1)
+
     def test_upload_is_refused(self):
         self.proxy.on("POST", "/blobs/uploads/", status=403)
         self.expect_refused(EXIT_NETWORK, run=self.failing(*self.recipient("one")))
