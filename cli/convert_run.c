@@ -66,11 +66,7 @@ int convert_run(const struct cli_options *o, convert_fn *convert, struct sl_erro
     const struct sl_engine_options options = {.storeless = true,
                                               .memory = o->memory,
                                               .registry = cli_registry_for(o, &o->source_registry)};
-    signal_watch_block(&signals);
-    int r = sl_engine_new(&options, &engine, err);
-    if (r < 0)
-        return r;
-    r = signal_watch_start(&signals, engine, err);
+    int r = signal_watch_start(&signals, &options, &engine, err);
     if (r < 0)
         return r;
     r = convert_with(o, convert, engine, &report, err);

@@ -84,7 +84,7 @@ static int parse_layer(const char *text, int *ret, struct sl_error *err)
 
 static int add_layer(struct cli_options *o, const char *text, struct sl_error *err)
 {
-    int layer;
+    int layer = 0;
     int r = parse_layer(text, &layer, err);
     if (r < 0)
         return r;
@@ -199,6 +199,8 @@ static int set_option(struct cli_options *o, enum option_id id, char *arg, struc
         return add_layer(o, arg, err);
     case OPT_KEY_TIMEOUT:
         return parse_count("key-timeout", arg, 3600, &o->keys.timeout_s, err);
+    case OPT_RETRY:
+        return parse_count("retry", arg, 100, &o->registry.max_attempts, err);
     case OPT_NUMBER:
         return parse_count("number", arg, 1000, &o->number, err);
     case OPT_JOBS:

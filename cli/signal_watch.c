@@ -10,21 +10,30 @@ static void *watch(void *arg)
     return NULL;
 }
 
-void signal_watch_block(struct signal_watch *w)
+void signals_block(sigset_t *ret)
 {
-    sigemptyset(&w->signals);
-    sigaddset(&w->signals, SIGINT);
-    sigaddset(&w->signals, SIGTERM);
-    sigaddset(&w->signals, SIGHUP);
-    sigaddset(&w->signals, SIGUSR1); /* our own: the run is over */
-    (void)pthread_sigmask(SIG_BLOCK, &w->signals, NULL);
+    sigemptyset(ret);
+    sigaddset(ret, SIGINT);
+    sigaddset(ret, SIGTERM);
+    sigaddset(ret, SIGHUP);
+    sigaddset(ret, SIGUSR1); /* our own: the run is over */
+    (void)pthread_sigmask(SIG_BLOCK, ret, NULL);
 }
 
-int signal_watch_start(struct signal_watch *w, struct sl_engine *engine, struct sl_error *err)
+int signal_watch_start(struct signal_watch *w, const struct sl_engine_options *options,
+                       struct sl_engine **ret, struct sl_error *err)
 {
+    SL_AUTO(sl_engine) engine = NULL;
+    signals_block(&w->signals);
+    int r = sl_engine_new(options, &engine, err);
+    if (r < 0)
+        return r;
     w->engine = engine;
-    int r = pthread_create(&w->thread, NULL, watch, w);
-    return r ? sl_error_system(err, r, "start a thread") : 0;
+    r = pthread_create(&w->thread, NULL, watch, w);
+    if (r)
+        return sl_error_system(err, r, "start a thread");
+    *ret = sl_steal(&engine);
+    return 0;
 }
 
 void signal_watch_stop(struct signal_watch *w)

@@ -13,9 +13,11 @@ struct signal_watch {
     struct sl_engine *engine;
 };
 
-/* Before any other thread starts, so that all inherit the mask. */
-void signal_watch_block(struct signal_watch *w);
-/* From here to the stop, a signal cancels the engine. */
-SL_MUST_CHECK int signal_watch_start(struct signal_watch *w, struct sl_engine *engine,
-                                     struct sl_error *err);
+/* Blocks the signals that ask for an end, and lists them. Before any other thread starts, so that
+ * all inherit the mask. */
+void signals_block(sigset_t *ret);
+/* An engine that a signal cancels, from here to the stop. */
+SL_MUST_CHECK int signal_watch_start(struct signal_watch *w,
+                                     const struct sl_engine_options *options,
+                                     struct sl_engine **ret, struct sl_error *err);
 void signal_watch_stop(struct signal_watch *w);

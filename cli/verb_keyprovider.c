@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli.h"
+#include "signal_watch.h"
 #include "sluice/key_provider_service.h"
 
-#include <signal.h>
 #include <stdio.h>
 
 /* One address a line, so that a script can read where a port of 0 has led. */
@@ -12,16 +12,6 @@ static void print_addresses(void *arg, const char *const *addresses)
     for (; *addresses; addresses++)
         puts(*addresses);
     (void)fflush(stdout);
-}
-
-/* Before any other thread starts, so that all inherit the mask. */
-static void block_signals(sigset_t *signals)
-{
-    sigemptyset(signals);
-    sigaddset(signals, SIGINT);
-    sigaddset(signals, SIGTERM);
-    sigaddset(signals, SIGHUP);
-    (void)pthread_sigmask(SIG_BLOCK, signals, NULL);
 }
 
 int verb_keyprovider_check(const struct cli_options *o, struct sl_error *err)
@@ -41,7 +31,7 @@ int verb_keyprovider(const struct cli_options *o, struct sl_error *err)
     };
     SL_AUTO(sl_key_service) service = NULL;
     sigset_t signals;
-    block_signals(&signals);
+    signals_block(&signals);
     int r = sl_key_service_start(&options, &service, err);
     if (r < 0)
         return r;

@@ -45,11 +45,7 @@ int verb_pull(const struct cli_options *o, struct sl_error *err)
     SL_AUTO(sl_pull_report) report = NULL;
     const struct sl_engine_options options = {
         .root = o->root, .memory = o->memory, .registry = o->registry};
-    signal_watch_block(&signals);
-    int r = sl_engine_new(&options, &engine, err);
-    if (r < 0)
-        return r;
-    r = signal_watch_start(&signals, engine, err);
+    int r = signal_watch_start(&signals, &options, &engine, err);
     if (r < 0)
         return r;
     r = pull(o, engine, &report, err);

@@ -18,8 +18,11 @@ if(SL_SANITIZE)
 else()
   target_compile_options(sl_flags INTERFACE
     $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE>)
-  target_link_options(sl_flags INTERFACE $<$<CONFIG:Release>:-pie -Wl,-z,relro,-z,now>)
+  target_link_options(sl_flags INTERFACE $<$<CONFIG:Release>:-pie -Wl,-z,relro>)
 endif()
+# All builds: what binds a function at its first call saves the registers, keys among them, on the
+# stack.
+target_link_options(sl_flags INTERFACE -Wl,-z,now)
 if(SL_FUZZ)
   target_compile_options(sl_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()

@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sluice/core/stage.h"
 
-#include <time.h>
+#include "sluice/core/clock.h"
 
 /* Time spent in stages further down on this thread since the current stage was entered: a stage
  * pushes into the next one, and must not be charged for it. */
 static _Thread_local uint64_t nested_ns;
-
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
-}
 
 struct clock {
     uint64_t start, outer_nested;
@@ -20,14 +13,14 @@ struct clock {
 
 static struct clock clock_start(void)
 {
-    struct clock c = {.start = now_ns(), .outer_nested = nested_ns};
+    struct clock c = {.start = sl_clock_ns(), .outer_nested = nested_ns};
     nested_ns = 0;
     return c;
 }
 
 static void clock_charge(struct clock c, struct sl_stage *stage)
 {
-    uint64_t total = now_ns() - c.start;
+    uint64_t total = sl_clock_ns() - c.start;
     stage->stats.nanoseconds += total - nested_ns;
     nested_ns = c.outer_nested + total;
 }

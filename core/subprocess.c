@@ -3,6 +3,8 @@
  * end, not that of its output, is the end of the run: a child of its own may hold that open. */
 #include "sluice/core/subprocess.h"
 
+#include "sluice/core/clock.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -11,7 +13,6 @@
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { PART_SIZE = 4096 };
@@ -32,13 +33,6 @@ struct run {
     struct sl_subprocess_result result;
     int64_t ends; /* CLOCK_MONOTONIC, milliseconds */
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void close_fd(int *fd)
 {
@@ -248,8 +242,8 @@ static int take_rest(struct sink sink, struct sl_error *err)
 static int wait_any(struct run *run, struct pollfd *fds, nfds_t n, struct sl_error *err)
 {
     for (;;) {
-        int64_t left = run->ends - now_ms();
-        int ready = left > 0 ? poll(fds, n, (int)left) : 0;
+        int left = sl_clock_remaining_ms(run->ends);
+        int ready = left ? poll(fds, n, left) : 0;
         if (ready > 0)
             return 0;
         if (ready == 0)
@@ -318,7 +312,7 @@ int sl_subprocess_run(const struct sl_subprocess *process, struct sl_subprocess_
            .out = -1,
            .errors = -1,
            .input = process->input,
-           .ends = now_ms() + process->deadline_ms};
+           .ends = sl_clock_ms() + process->deadline_ms};
     int r = run_to_end(&run, err);
     if (r < 0)
         return sl_error_wrap(err, r, "%s", process->argv[0]);

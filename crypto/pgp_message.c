@@ -143,7 +143,7 @@ int sl_pgp_message_parse(struct sl_span message, struct sl_pgp_message *ret, str
                             MESSAGE_MAX);
     int r = 0;
     while (r == 0) {
-        struct packet packet;
+        struct packet packet = {0};
         r = take_packet(&message, &packet, err);
         if (r == 0)
             r = judge(&packet, &found, err);

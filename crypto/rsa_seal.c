@@ -13,8 +13,7 @@ static int rsa_failed(struct sl_error *err)
                         "small");
 }
 
-static int encrypt(EVP_PKEY_CTX *ctx, struct sl_span text, struct sl_bytes *ret,
-                   struct sl_error *err)
+static int seal(EVP_PKEY_CTX *ctx, struct sl_span text, struct sl_bytes *ret, struct sl_error *err)
 {
     size_t len = 0;
     if (EVP_PKEY_encrypt(ctx, NULL, &len, text.data, text.len) != 1)
@@ -46,12 +45,12 @@ int sl_rsa_oaep_seal(EVP_PKEY *key, const char *digest, struct sl_span text, str
     if (!ctx || EVP_PKEY_CTX_set_rsa_oaep_md_name(ctx, digest, NULL) != 1 ||
         EVP_PKEY_CTX_set_rsa_mgf1_md_name(ctx, digest, NULL) != 1)
         return rsa_failed(err);
-    return encrypt(ctx, text, ret, err);
+    return seal(ctx, text, ret, err);
 }
 
 int sl_rsa_pkcs1_seal(EVP_PKEY *key, struct sl_span text, struct sl_bytes *ret,
                       struct sl_error *err)
 {
     SL_AUTO(evp_pkey_ctx_st) ctx = start(key, RSA_PKCS1_PADDING);
-    return ctx ? encrypt(ctx, text, ret, err) : rsa_failed(err);
+    return ctx ? seal(ctx, text, ret, err) : rsa_failed(err);
 }

@@ -3,7 +3,7 @@
  * called sl_encrypt_image() or sl_decrypt_image(). */
 #pragma once
 
-#include "engine.h"
+#include "schedule.h"
 #include "sluice/convert.h"
 #include "sluice/image_sink.h"
 #include "sluice/key_access.h"
@@ -101,8 +101,6 @@ struct conversion {
     struct sl_convert_layer_report *layer_reports;
     uint64_t started_ns, reported_ns;
 };
-
-uint64_t sl_now_ns(void);
 
 /* convert_index.c: fetches the image, or every image of an index. */
 SL_MUST_CHECK int sl_convert_fetch(struct conversion *c, struct sl_error *err);

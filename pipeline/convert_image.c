@@ -191,7 +191,7 @@ static int conversion_open(struct conversion *c, struct sl_error *err)
 {
     pthread_mutex_init(&c->lock, NULL);
     pthread_mutex_init(&c->upload_lock, NULL);
-    c->started_ns = sl_now_ns();
+    c->started_ns = sl_clock_ns();
     c->event_fd = eventfd(0, EFD_CLOEXEC);
     return c->event_fd < 0 ? sl_error_system(err, errno, "eventfd") : 0;
 }

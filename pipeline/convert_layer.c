@@ -252,7 +252,7 @@ static int start_or_skip(struct convert_layer *l, struct sl_error *err)
         return r;
     l->through = false;
     l->upload_result = 0;
-    l->started_ns = sl_now_ns();
+    l->started_ns = sl_clock_ns();
     return layer_start(l, err);
 }
 
@@ -354,7 +354,7 @@ static int fail_or_wait(struct convert_layer *l, struct sl_error *err)
 static void layer_done(struct convert_layer *l)
 {
     l->report.done = l->report.size;
-    l->report.seconds = (double)(sl_now_ns() - l->started_ns) / 1e9;
+    l->report.seconds = (double)(sl_clock_ns() - l->started_ns) / 1e9;
     l->state = CONVERT_DONE;
     layer_release(l);
 }

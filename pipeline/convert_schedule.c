@@ -5,11 +5,6 @@
  */
 #include "conversion.h"
 
-#include <poll.h>
-#include <unistd.h>
-
-enum { JOBS_DEFAULT = 4, PROGRESS_INTERVAL_MS = 200 };
-
 struct schedule {
     struct conversion *conversion;
     unsigned jobs, n_running;
@@ -37,9 +32,8 @@ static bool start_one(struct schedule *s, struct convert_layer *l)
         s->n_running++;
     if (r == -EAGAIN && s->n_running > 0)
         return false;
-    /* Nobody else uses memory now: if it is short, it is too short for any layer. */
     if (r == -EAGAIN)
-        r = sl_error_set(&err, SL_E_LIMIT, ENOMEM, "the memory limit is too small for one layer");
+        r = sl_schedule_no_memory(&err);
     if (r < 0)
         note_failure(s, r, &err);
     return true;
@@ -64,19 +58,11 @@ static bool is_any_waiting(const struct conversion *c)
 static void wait_for_event(struct schedule *s)
 {
     struct conversion *c = s->conversion;
-    struct pollfd fds[] = {
-        {.fd = c->event_fd, .events = POLLIN},
-        /* Once it has failed, only the end of what still runs is of interest. */
-        {.fd = s->result < 0 ? -1 : c->engine->cancel_fd, .events = POLLIN},
-    };
-    int n = poll(fds, 2, c->options->progress ? PROGRESS_INTERVAL_MS : -1);
-    uint64_t count;
-    if (n > 0 && fds[0].revents && read(c->event_fd, &count, sizeof(count)) < 0)
-        return;
-    if (n > 0 && fds[1].revents) {
-        struct sl_error err;
-        note_failure(s, sl_engine_cancelled_error(&err), &err);
-    }
+    struct sl_error err = {0};
+    int r =
+        sl_schedule_wait(c->engine, c->event_fd, s->result < 0, c->options->progress != NULL, &err);
+    if (r < 0)
+        note_failure(s, r, &err);
     sl_convert_progress(c, /* now= */ false);
 }
 
@@ -111,7 +97,7 @@ static void step_some(struct schedule *s)
 int sl_convert_layers(struct conversion *c, struct sl_error *err)
 {
     struct schedule s = {
-        .conversion = c, .err = err, .jobs = c->options->jobs ? c->options->jobs : JOBS_DEFAULT};
+        .conversion = c, .err = err, .jobs = c->options->jobs ? c->options->jobs : SL_JOBS_DEFAULT};
     for (;;) {
         if (s.result == 0)
             start_some(&s);
@@ -134,15 +120,13 @@ static void collect(struct conversion *c)
             l->report.done = sl_blob_stream_bytes(stream);
         c->layer_reports[i] = l->report;
     }
-    c->report.seconds = (double)(sl_now_ns() - c->started_ns) / 1e9;
+    c->report.seconds = (double)(sl_clock_ns() - c->started_ns) / 1e9;
 }
 
 void sl_convert_progress(struct conversion *c, bool now)
 {
-    uint64_t t = sl_now_ns();
-    if (!now && t - c->reported_ns < PROGRESS_INTERVAL_MS * UINT64_C(1000000))
+    if (!sl_progress_is_due(&c->reported_ns, now))
         return;
-    c->reported_ns = t;
     collect(c);
     if (c->options->progress)
         c->options->progress(c->options->progress_arg, &c->report);

@@ -5,12 +5,6 @@
  */
 #include "pull.h"
 
-#include <poll.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-enum { JOBS_DEFAULT = 4 };
-
 struct schedule {
     struct pull *pull;
     unsigned jobs, n_running;
@@ -86,29 +80,21 @@ static void wait_for_others(struct schedule *s, struct layer *l)
         r = start_locked(s, l, &err);
     else
         r = sl_layer_error(l, r, &err);
-    /* Nobody else uses memory now: if it is short, it is too short for any layer. */
     if (r == -EAGAIN)
-        r = sl_error_set(&err, SL_E_LIMIT, ENOMEM, "the memory limit is too small for one layer");
+        r = sl_schedule_no_memory(&err);
     if (r < 0)
         note_failure(s, r, &err);
 }
 
 static void wait_for_event(struct schedule *s)
 {
-    struct pollfd fds[] = {
-        {.fd = s->pull->event_fd, .events = POLLIN},
-        /* Once it has failed, only the end of what still runs is of interest. */
-        {.fd = s->result < 0 ? -1 : s->pull->engine->cancel_fd, .events = POLLIN},
-    };
-    int n = poll(fds, 2, sl_pull_progress_timeout(s->pull));
-    uint64_t count;
-    if (n > 0 && fds[0].revents && read(s->pull->event_fd, &count, sizeof(count)) < 0)
-        return;
-    if (n > 0 && fds[1].revents) {
-        struct sl_error err;
-        note_failure(s, sl_engine_cancelled_error(&err), &err);
-    }
-    sl_pull_progress(s->pull, /* now= */ false);
+    struct pull *pull = s->pull;
+    struct sl_error err = {0};
+    int r = sl_schedule_wait(pull->engine, pull->event_fd, s->result < 0,
+                             pull->options->progress != NULL, &err);
+    if (r < 0)
+        note_failure(s, r, &err);
+    sl_pull_progress(pull, /* now= */ false);
 }
 
 static bool is_through(struct layer *l)
@@ -138,8 +124,9 @@ static void end_some(struct schedule *s)
 
 int sl_pull_layers(struct pull *pull, struct sl_error *err)
 {
-    struct schedule s = {
-        .pull = pull, .err = err, .jobs = pull->options->jobs ? pull->options->jobs : JOBS_DEFAULT};
+    struct schedule s = {.pull = pull,
+                         .err = err,
+                         .jobs = pull->options->jobs ? pull->options->jobs : SL_JOBS_DEFAULT};
     for (;;) {
         if (s.result == 0)
             start_some(&s);

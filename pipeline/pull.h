@@ -4,7 +4,7 @@
 #pragma once
 
 #include "commit_gate.h"
-#include "engine.h"
+#include "schedule.h"
 #include "sluice/key_unwrap.h"
 #include "spool.h"
 
@@ -59,8 +59,6 @@ struct pull {
     uint64_t started_ns, reported_ns;
 };
 
-uint64_t sl_now_ns(void);
-
 /* "layer 3/7 sha256:0123456789ab: " before the message. */
 int sl_layer_error(const struct layer *layer, int r, struct sl_error *err);
 
@@ -83,5 +81,3 @@ SL_MUST_CHECK int sl_pull_layers(struct pull *pull, struct sl_error *err);
 
 /* progress.c: calls the caller's progress function when it is time, or now. */
 void sl_pull_progress(struct pull *pull, bool now);
-/* Milliseconds until it is time, -1 for never. */
-int sl_pull_progress_timeout(const struct pull *pull);

@@ -131,7 +131,7 @@ static int pull_image(struct pull *pull, struct sl_error *err)
 static int pull_open(struct pull *pull, struct sl_error *err)
 {
     pthread_mutex_init(&pull->lock, NULL);
-    pull->started_ns = sl_now_ns();
+    pull->started_ns = sl_clock_ns();
     pull->event_fd = eventfd(0, EFD_CLOEXEC);
     return pull->event_fd < 0 ? sl_error_system(err, errno, "eventfd") : 0;
 }

@@ -11,7 +11,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -91,7 +90,7 @@ static void on_through(void *arg, int r, const struct sl_error *err)
     const uint64_t one = 1;
     l->result = r;
     l->error = *err;
-    l->report->seconds = (double)(sl_now_ns() - l->started_ns) / 1e9;
+    l->report->seconds = (double)(sl_clock_ns() - l->started_ns) / 1e9;
     /* Once the lock is free again the layer belongs to the pulling thread. */
     pthread_mutex_lock(&pull->lock);
     l->through = true;
@@ -188,7 +187,7 @@ static int start_unpacking(struct layer *l, struct sl_error *err)
 
 int sl_layer_start(struct layer *l, struct sl_error *err)
 {
-    l->started_ns = sl_now_ns();
+    l->started_ns = sl_clock_ns();
     l->report->state = SL_LAYER_RUNNING;
     int r = layer_start(l, err);
     if (r == 0)
@@ -295,11 +294,4 @@ int sl_layer_error(const struct layer *l, int r, struct sl_error *err)
         r = sl_error_wrap(err, r, "the store %s is full (try sluice gc, or another --root)",
                           sl_store_root(l->pull->engine->store));
     return r;
-}
-
-uint64_t sl_now_ns(void)
-{
-    struct timespec ts;
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
 }

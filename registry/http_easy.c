@@ -4,6 +4,8 @@
 #include "http_url.h"
 #include "retry.h"
 
+#include "sluice/core/curl_errno.h"
+
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,26 +258,6 @@ int sl_http_easy_send(struct sl_fetch *f, struct sl_error *err)
 
 /* --- errors --- */
 
-static int errnum_of(int curl_code)
-{
-    switch (curl_code) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-        return EHOSTUNREACH;
-    case CURLE_COULDNT_CONNECT:
-        return ECONNREFUSED;
-    case CURLE_OPERATION_TIMEDOUT:
-        return ETIMEDOUT;
-    case CURLE_PARTIAL_FILE:
-    case CURLE_GOT_NOTHING:
-    case CURLE_SEND_ERROR:
-    case CURLE_RECV_ERROR:
-        return ECONNRESET;
-    default:
-        return EPROTO;
-    }
-}
-
 /* What OpenSSL makes of "HTTP/1.0 400 Bad Request" in place of a TLS record. */
 static bool is_plain_answer(const struct sl_fetch *f, int curl_code)
 {
@@ -321,6 +303,6 @@ int sl_http_easy_error(const struct sl_fetch *f, int curl_code, struct sl_error 
         advice = "; if the server wants a client certificate, give one with --cert-dir";
     else if (curl_code == CURLE_UNSUPPORTED_PROTOCOL || curl_code == CURLE_WEIRD_SERVER_REPLY)
         advice = "; the server does not speak HTTP";
-    return sl_error_set(err, SL_E_NETWORK, errnum_of(curl_code), "%s%s", curl_message(f, curl_code),
-                        advice);
+    return sl_error_set(err, SL_E_NETWORK, sl_curl_errno((CURLcode)curl_code), "%s%s",
+                        curl_message(f, curl_code), advice);
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http_loop.h"
 
+#include "sluice/core/clock.h"
+
 #include <curl/curl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum {
     IDLE_MS = 60 * 60 * 1000, /* when no timer is armed; any number would do */
@@ -25,13 +26,6 @@ struct sl_http_loop {
     struct sl_http_timer *timers;  /* soonest first; loop thread */
     struct sl_http_watch *watches; /* loop thread */
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec ts;
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 bool sl_http_loop_is_current_thread(const struct sl_http_loop *loop)
 {
@@ -141,7 +135,7 @@ void sl_http_loop_disarm(struct sl_http_loop *loop, struct sl_http_timer *timer)
 void sl_http_loop_arm(struct sl_http_loop *loop, struct sl_http_timer *timer, uint64_t delay_ms)
 {
     sl_http_loop_disarm(loop, timer);
-    timer->due_ms = now_ms() + delay_ms;
+    timer->due_ms = (uint64_t)sl_clock_ms() + delay_ms;
     struct sl_http_timer **p = &loop->timers;
     while (*p && (*p)->due_ms <= timer->due_ms)
         p = &(*p)->next;
@@ -153,7 +147,7 @@ void sl_http_loop_arm(struct sl_http_loop *loop, struct sl_http_timer *timer, ui
 /* Fires what is due; answers for how long the loop may sleep. */
 static int fire_timers(struct sl_http_loop *loop)
 {
-    uint64_t now = now_ms();
+    uint64_t now = (uint64_t)sl_clock_ms();
     while (loop->timers && loop->timers->due_ms <= now) {
         struct sl_http_timer *timer = loop->timers;
         sl_http_loop_disarm(loop, timer);

@@ -275,8 +275,8 @@ int sl_oci_layout_sink_open(const char *dir, const char *tag, struct sl_sink **r
     if (!sink)
         return sl_error_oom(err);
     sink->base.ops = &layout_ops;
-    sink->fd = sink->blobs_fd = -1;
     pthread_mutex_init(&sink->lock, NULL);
+    sink->fd = sink->blobs_fd = -1;
     sink->dir = strdup(dir);
     sink->tag = tag ? strdup(tag) : NULL;
     if (!sink->dir || (tag && !sink->tag)) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A call: made by a wire on the server's thread, answered by anybody, delivered by the server's
  * thread. Whoever answers touches nothing of the call but its answer and the queue. */
-#include "clock.h"
 #include "server.h"
+
+#include "sluice/core/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,7 +79,7 @@ static void set_deadline(struct sl_rpc_call *call, int64_t timeout_ns)
 {
     if (timeout_ns <= 0)
         return;
-    call->deadline = sl_rpc_now() + timeout_ns / 1000000 + 1;
+    call->deadline = sl_clock_ms() + timeout_ns / 1000000 + 1;
     sl_server_wake_at(call->server, call->deadline);
 }
 
@@ -285,7 +286,7 @@ int64_t sl_rpc_call_deadline(const struct sl_rpc_call *call)
 
 bool sl_rpc_call_is_abandoned(const struct sl_rpc_call *call)
 {
-    return atomic_load(&call->is_abandoned) || (call->deadline && sl_rpc_now() >= call->deadline);
+    return atomic_load(&call->is_abandoned) || (call->deadline && sl_clock_ms() >= call->deadline);
 }
 
 static void hand_over(struct sl_rpc_call *call, enum sl_rpc_status status, struct sl_span message)

@@ -58,7 +58,7 @@ int sl_rpc_call(struct sl_rpc_client *client, const char *service, const char *m
         .service = service,
         .method = method,
         .request = request,
-        .deadline = sl_rpc_now() + deadline_ms,
+        .deadline = sl_clock_ms() + deadline_ms,
     };
     struct sl_client_reply reply = {0};
     if (request.len > SL_RPC_MESSAGE_MAX)

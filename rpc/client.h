@@ -5,8 +5,9 @@
  */
 #pragma once
 
-#include "clock.h"
 #include "sluice/rpc.h"
+
+#include "sluice/core/clock.h"
 
 /* Embedded first in the protocol's own struct. */
 struct sl_client_wire {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "clock.h"
 #include "server.h"
 
+#include "sluice/core/clock.h"
 #include "sluice/core/log.h"
 
 #include <stdlib.h>
@@ -36,7 +36,7 @@ void sl_connection_open(struct sl_rpc_server *server, const struct sl_wire_ops *
         c->watch = SL_WATCH_CONNECTION;
         c->fd = fd;
         c->events = EPOLLIN;
-        c->idle_since = sl_rpc_now();
+        c->idle_since = sl_clock_ms();
         LIST_INSERT_HEAD(&server->connections, c, all);
         server->n_connections++;
         return;
@@ -56,9 +56,9 @@ void sl_connection_close(struct sl_connection *c)
     (void)epoll_ctl(c->server->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
     close(c->fd);
     c->fd = -1;
+    struct sl_wire *wire = sl_steal(&c->wire);
     sl_calls_abandon(c, NULL);
-    c->wire->ops->close(c->wire);
-    c->wire = NULL;
+    wire->ops->close(wire);
     c->server->n_connections--;
     sl_server_wake_at(c->server, 0);
 }
@@ -93,7 +93,7 @@ static void note_blocked(struct sl_connection *c)
     if (c->out.len == 0 && pending(c) == 0)
         c->stall_until = 0;
     else if (c->stall_until == 0)
-        c->stall_until = sl_rpc_now() + c->server->limits.stall_ms;
+        c->stall_until = sl_clock_ms() + c->server->limits.stall_ms;
     if (c->stall_until)
         sl_server_wake_at(c->server, c->stall_until);
 }
@@ -131,7 +131,7 @@ static void go_on(struct sl_connection *c)
         return;
     watch(c);
     if (c->fd >= 0)
-        sl_connection_check(c, sl_rpc_now());
+        sl_connection_check(c, sl_clock_ms());
 }
 
 static void note_progress(struct sl_connection *c)
@@ -140,7 +140,7 @@ static void note_progress(struct sl_connection *c)
     if (!ops->is_partial || !ops->is_partial(c->wire)) {
         c->request_until = 0;
     } else if (!c->request_until) {
-        c->request_until = sl_rpc_now() + c->server->limits.request_ms;
+        c->request_until = sl_clock_ms() + c->server->limits.request_ms;
         sl_server_wake_at(c->server, c->request_until);
     }
 }
@@ -156,7 +156,7 @@ static void receive(struct sl_connection *c)
         sl_connection_close(c);
         return;
     }
-    c->idle_since = sl_rpc_now();
+    c->idle_since = sl_clock_ms();
     if (c->wire->ops->input(c->wire, (struct sl_span){bytes, (size_t)n}, &err) < 0) {
         sl_log(SL_LOG_DEBUG, "rpc: a %s connection ends: %s", c->wire->ops->name, err.msg);
         c->is_ending = true;
@@ -184,7 +184,7 @@ void sl_connection_answer(struct sl_connection *c, uint32_t stream, enum sl_rpc_
     struct sl_error err = {0};
     if (c->fd < 0)
         return;
-    c->idle_since = sl_rpc_now();
+    c->idle_since = sl_clock_ms();
     if (c->wire->ops->answer(c->wire, stream, status, message, &err) < 0) {
         fail(c, &err);
         return;

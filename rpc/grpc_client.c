@@ -7,6 +7,8 @@
 #include "grpc_answer.h"
 #include "grpc_target.h"
 
+#include "sluice/core/curl_errno.h"
+
 #include <curl/curl.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -142,27 +144,6 @@ static void set_bodies(struct transfer *t)
 
 /* --- errors --- */
 
-static int errnum_of(CURLcode code)
-{
-    switch (code) {
-    case CURLE_OUT_OF_MEMORY:
-        return ENOMEM;
-    case CURLE_COULDNT_RESOLVE_HOST:
-        return EHOSTUNREACH;
-    case CURLE_COULDNT_CONNECT:
-        return ECONNREFUSED;
-    case CURLE_OPERATION_TIMEDOUT:
-        return ETIMEDOUT;
-    case CURLE_PARTIAL_FILE:
-    case CURLE_GOT_NOTHING:
-    case CURLE_SEND_ERROR:
-    case CURLE_RECV_ERROR:
-        return ECONNRESET;
-    default:
-        return EPROTO;
-    }
-}
-
 static int curl_failed(const struct transfer *t, CURLcode code, struct sl_error *err)
 {
     const char *advice = "";
@@ -176,7 +157,7 @@ static int curl_failed(const struct transfer *t, CURLcode code, struct sl_error 
     if (code ==
         CURLE_HTTP2_STREAM) /* libcurl may miss a refusal that came before the request left */
         advice = "; does the server offer this method?";
-    return sl_error_set(err, SL_E_NETWORK, errnum_of(code), "%s%s",
+    return sl_error_set(err, SL_E_NETWORK, sl_curl_errno(code), "%s%s",
                         t->curl_text[0] ? t->curl_text : curl_easy_strerror(code), advice);
 }
 
@@ -242,7 +223,7 @@ static int call(struct sl_client_wire *wire, const struct sl_client_question *qu
                 struct sl_client_reply *ret, struct sl_error *err)
 {
     struct grpc_client *client = (struct grpc_client *)wire;
-    int timeout_ms = sl_rpc_remaining_ms(question->deadline);
+    int timeout_ms = sl_clock_remaining_ms(question->deadline);
     if (timeout_ms <= 0) /* libcurl would take it for none */
         return sl_error_set(err, SL_E_NETWORK, ETIMEDOUT, "no time is left to ask");
     struct transfer t = {.easy = take_handle(client)};

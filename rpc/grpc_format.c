@@ -163,7 +163,8 @@ static size_t unescape(struct sl_span text, char *out)
         const uint8_t *p = text.data + i;
         bool is_escape =
             *p == '%' && text.len - i > 2 && hex_value(p[1]) >= 0 && hex_value(p[2]) >= 0;
-        out[len++] = is_escape ? (char)(hex_value(p[1]) << 4 | hex_value(p[2])) : (char)*p;
+        int byte = is_escape ? hex_value(p[1]) << 4 | hex_value(p[2]) : *p;
+        out[len++] = (char)(uint8_t)byte;
         i += is_escape ? 2 : 0;
     }
     return len;
@@ -232,7 +233,7 @@ int sl_grpc_status_parse(struct sl_span text, enum sl_rpc_status *ret)
 int sl_grpc_timeout_parse(struct sl_span text, int64_t *ret_ns)
 {
     static const struct {
-        char unit;
+        uint8_t unit;
         int64_t ns;
     } units[] = {{'H', 3600000000000}, {'M', 60000000000}, {'S', 1000000000},
                  {'m', 1000000},       {'u', 1000},        {'n', 1}};

@@ -2,7 +2,6 @@
 #include "listener.h"
 
 #include <fcntl.h>
-#include <libgen.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -39,6 +38,18 @@ static const struct scheme *find_scheme(const char *address)
     return NULL;
 }
 
+/* As dirname(3), which need not be safe beside other threads. */
+static const char *folder_of(char *path)
+{
+    char *slash = strrchr(path, '/');
+    if (!slash)
+        return ".";
+    if (slash == path)
+        return "/";
+    *slash = '\0';
+    return path;
+}
+
 /* Who can write to the folder could put a socket of his own in the place of ours. */
 static int open_folder(const char *path, struct sl_error *err)
 {
@@ -46,7 +57,7 @@ static int open_folder(const char *path, struct sl_error *err)
     struct stat st;
     if (!copy)
         return sl_error_oom(err);
-    const char *folder = dirname(copy);
+    const char *folder = folder_of(copy);
     SL_AUTO_FD fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0)
         return sl_error_system(err, errno, "cannot open %s, the folder of the socket", folder);

@@ -2,7 +2,7 @@
 /* The thread that serves: what it sleeps for, and in which order things happen when it wakes. */
 #include "server.h"
 
-#include "clock.h"
+#include "sluice/core/clock.h"
 
 #include <limits.h>
 #include <signal.h>
@@ -110,7 +110,7 @@ static void watch_listeners(struct sl_rpc_server *server, uint32_t events)
 static void pause_accepting(struct sl_rpc_server *server)
 {
     watch_listeners(server, 0);
-    server->accept_again_at = sl_rpc_now() + ACCEPT_PAUSE_MS;
+    server->accept_again_at = sl_clock_ms() + ACCEPT_PAUSE_MS;
     sl_server_wake_at(server, server->accept_again_at);
 }
 
@@ -185,13 +185,13 @@ static bool is_wanted(struct sl_rpc_server *server)
         sl_connection_shut(c);
     }
     sl_server_wake_at(server, until);
-    return server->n_connections > 0 && sl_rpc_now() < until;
+    return server->n_connections > 0 && sl_clock_ms() < until;
 }
 
 /* Also gives up the memory of closed connections: no event at hand speaks of them any more. */
 static void check_times(struct sl_rpc_server *server)
 {
-    int64_t now = sl_rpc_now();
+    int64_t now = sl_clock_ms();
     if (now < server->wake_at)
         return;
     server->wake_at = INT64_MAX;
@@ -217,7 +217,7 @@ static void *serve(void *arg)
     struct sl_connection *c;
     struct epoll_event events[EVENTS];
     while (is_wanted(server)) {
-        int timeout = server->wake_at == INT64_MAX ? -1 : sl_rpc_remaining_ms(server->wake_at);
+        int timeout = server->wake_at == INT64_MAX ? -1 : sl_clock_remaining_ms(server->wake_at);
         int n = epoll_wait(server->epoll_fd, events, EVENTS, timeout);
         for (int i = 0; i < n; i++)
             handle(server, &events[i]);
@@ -252,7 +252,7 @@ void sl_rpc_server_stop(struct sl_rpc_server *server, int drain_ms)
         return;
     }
     pthread_mutex_lock(&server->lock);
-    server->drain_until = sl_rpc_now() + drain_ms;
+    server->drain_until = sl_clock_ms() + drain_ms;
     pthread_mutex_unlock(&server->lock);
     (void)!write(server->wake_fd, &one, sizeof(one));
     pthread_join(server->thread, NULL);

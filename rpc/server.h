@@ -68,14 +68,15 @@ struct sl_server_listener {
 
 struct sl_rpc_server {
     const struct sl_rpc_service *services;
-    bool allow_any_address;
     struct sl_server_limits limits;
     struct sl_server_listener listeners[SL_SERVER_LISTENERS];
     size_t n_listeners;
     int epoll_fd, wake_fd;
     enum sl_watch watch; /* of wake_fd */
-    pthread_t thread;
+    bool allow_any_address;
     bool is_started;
+    bool is_draining;
+    pthread_t thread;
     LIST_HEAD(, sl_connection) connections;
     unsigned n_connections;
     LIST_HEAD(, sl_rpc_call) calls;
@@ -83,7 +84,6 @@ struct sl_rpc_server {
     size_t call_bytes;
     int64_t wake_at;         /* the next limit of time to look at; INT64_MAX: none */
     int64_t accept_again_at; /* when listeners are looked at again; 0: they are */
-    bool is_draining;
 
     pthread_mutex_t lock;
     STAILQ_HEAD(, sl_rpc_call) answered;

@@ -3,8 +3,9 @@
  * calls that go side by side have connections of their own. */
 #include "address.h"
 #include "client.h"
-#include "clock.h"
 #include "ttrpc_answer.h"
+
+#include "sluice/core/clock.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -84,7 +85,7 @@ static int wait_for(int fd, short events, int64_t deadline, struct sl_error *err
 {
     struct pollfd p = {.fd = fd, .events = events};
     for (;;) {
-        int n = poll(&p, 1, sl_rpc_remaining_ms(deadline));
+        int n = poll(&p, 1, sl_clock_remaining_ms(deadline));
         if (n > 0)
             return 0;
         if (n == 0)
@@ -121,7 +122,7 @@ static int connect_to(int fd, const struct sl_address *address, int64_t deadline
             return finish_connect(fd, deadline, err);
         if (errno != EAGAIN && errno != EINTR)
             return fail(err, errno, "cannot connect");
-        int left = sl_rpc_remaining_ms(deadline);
+        int left = sl_clock_remaining_ms(deadline);
         if (left == 0)
             return sl_error_set(err, SL_E_NETWORK, ETIMEDOUT, "no connection in time");
         poll(NULL, 0, left < PAUSE_MS ? left : PAUSE_MS);
@@ -233,7 +234,7 @@ static int ask(struct link *link, const struct sl_client_question *question,
         .service = sl_span_of(question->service),
         .method = sl_span_of(question->method),
         .message = question->request,
-        .timeout_ns = (int64_t)sl_rpc_remaining_ms(question->deadline) * 1000000,
+        .timeout_ns = (int64_t)sl_clock_remaining_ms(question->deadline) * 1000000,
     };
     SL_AUTO_DONE(sl_ttrpc_reader) reader = {0};
     struct sl_bytes frame = {0};

@@ -147,7 +147,7 @@ class ClientCertificates(Case):
         folder = self.path("only-ca")
         os.mkdir(folder)
         shutil.copy(self.registry.ca, os.path.join(folder, "ca.crt"))
-        run = self.sluice("pull", "--insecure-policy", "--cert-dir", folder, self.ref)
+        run = self.sluice("pull", "--insecure-policy", "--retry", 1, "--cert-dir", folder, self.ref)
         # By TLS 1.3 the client has finished before the server looks: where the answer crosses our
         # request, its reset may come before its alert is read.
         said = self.refused(EXIT_NETWORK, run=run)
@@ -306,8 +306,8 @@ insecure = true
     def test_mirror_that_is_down_falls_back_to_the_primary(self):
         with CountingProxy(self.registry.host) as gone:
             host = gone.host
-        self.assertEqual(self.pull_by(self.mirrored(host), "registry.example/team/app:1"),
-                         self.digest)
+        self.assertEqual(self.pull_by(self.mirrored(host), "registry.example/team/app:1",
+                                      "--retry", 1), self.digest)
         self.assertTrue(self.primary.gets("/v2/team/app/manifests/1"))
 
     def test_location_rewrites_a_prefix(self):
@@ -396,7 +396,8 @@ insecure = true
     def test_registry_that_is_down_is_told(self):
         with CountingProxy(self.registry.host) as gone:
             host = gone.host
-        run = self.sluice("inspect", "--tls-verify=false", f"docker://{host}/team/app:1")
+        run = self.sluice("inspect", "--retry", 1, "--tls-verify=false",
+                          f"docker://{host}/team/app:1")
         self.refused(EXIT_NETWORK, host, run=run)
 
 

@@ -147,7 +147,7 @@ class EncryptCase(sluice_case.SluiceCase):
 class RoundTrips(EncryptCase):
     def setUp(self):
         super().setUp()
-        self.name = "team/" + os.path.basename(self.folder)
+        self.name = "team/" + self.id().rpartition(".")[2]
 
     def test_between_layouts_and_registries(self):
         _, before = root_of(self.mixed)
@@ -383,7 +383,7 @@ class Failures(EncryptCase):
 
     def setUp(self):
         super().setUp()
-        self.name = f"fail/{os.path.basename(self.folder)}:1"
+        self.name = "fail/" + self.id().rpartition(".")[2] + ":1"
         self.proxy = push_proxy.PushProxy(self.registry.host)
         self.proxy.__enter__()
         self.addCleanup(self.proxy.__exit__)
@@ -411,6 +411,12 @@ class Failures(EncryptCase):
         self.proxy.on("PUT", "/manifests/1", status=501)
         self.expect_refused(EXIT_NETWORK, "501", run=self.failing(*self.recipient("one")))
         self.assert_no_image()
+
+    def test_retry_counts_at_the_destination_too(self):
+        self.proxy.on("PUT", "/manifests/1", status=503)
+        self.expect_refused(EXIT_NETWORK, "503",
+                            run=self.failing("--retry", 1, *self.recipient("one")))
+        self.assertEqual(self.proxy.count("PUT", "/manifests/1"), 1)
 
     def test_upload_is_refused(self):
         self.proxy.on("POST", "/blobs/uploads/", status=403)

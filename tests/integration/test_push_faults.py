@@ -103,12 +103,15 @@ class PushFaults(HttpCase):
     def test_token_that_expires_between_requests_is_renewed(self):
         expired = {"times": 1, "status": 401,
                    "headers": {"WWW-Authenticate": 'Bearer realm="/token",scope="x"'}}
-        self.serve({"on": "^POST ", "after": 2, **expired},
-                   {"on": "^PUT .*/uploads/", **expired},
-                   {"on": "^PUT .*/manifests/new", **expired}, auth={"scheme": "bearer"})
-        self.expect_pushed(self.push())
-        self.assertEqual(self.count("PATCH", 202), 4)
-        self.assertGreaterEqual(len(self.requests("/token")), 3)
+        # One by one: a token that was renewed for one upload and is refused to the next one at
+        # once has not expired.
+        for on in {"on": "^POST ", "after": 2}, {"on": "^PUT .*/uploads/"}, \
+                {"on": "^PUT .*/manifests/new"}:
+            with self.subTest(on):
+                self.serve({**on, **expired}, auth={"scheme": "bearer"})
+                self.expect_pushed(self.push())
+                self.assertEqual(self.count("PATCH", 202), 4)
+                self.assertEqual(len(self.requests("/token")), 2)
 
     def test_token_is_asked_for_pushing_at_once(self):
         self.serve(auth={"scheme": "bearer"})

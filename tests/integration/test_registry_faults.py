@@ -4,6 +4,7 @@
 program's path is in SLUICE. (What the HTTP client does with each fault alone: test_http_*.py.)"""
 import gzip
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -87,9 +88,9 @@ class RegistryCase(PullCase):
 
 
 class Answers(RegistryCase):
-    def refuse(self, fault, code, *texts, secrets=()):
+    def refuse(self, fault, code, *texts, secrets=(), options=()):
         self.fresh()
-        run = self.pull_with(fault, options=("--jobs", "1"))
+        run = self.pull_with(fault, options=("--jobs", "1", *options))
         self.expect_refused(run, code, "127.0.0.1:", *texts, secrets=secrets)
 
     def test_manifest_is_refused(self):
@@ -130,6 +131,16 @@ class Answers(RegistryCase):
                 self.expect_image(self.pull_with({"on": MANIFESTS, "status": 429, "times": 1,
                                                   **how}))
                 self.assertGreater(time.monotonic() - start, 0.9)
+
+    def test_retry_says_how_often(self):
+        for tries in 1, 2:
+            with self.subTest(tries):
+                self.refuse({"on": MANIFESTS, "status": 503}, NETWORK, "HTTP 503",
+                            options=("--retry", str(tries)))
+                times = [r["time"] for r in self.log.requests("/manifests/")]
+                self.assertEqual(len(times), tries)
+                for earlier, later in itertools.pairwise(times):
+                    self.assertGreater(later - earlier, 0.45)
 
     def test_errors_that_pass(self):
         for what in {"status": 500}, {"nothing": True}:

@@ -62,7 +62,8 @@ struct layer_run {
     pthread_mutex_t lock;
     pthread_cond_t cond;
     struct waiting flowed, uploaded;
-    bool has_failed; /* events.failed was called */
+    struct waiting failed; /* done: events.failed was called */
+    bool is_flowing;       /* the flow can be failed */
 };
 
 static void end_waiting(struct layer_run *run, struct waiting *w, int r, const struct sl_error *err)
@@ -99,11 +100,26 @@ static void upload_done(void *arg, int r, const struct sl_error *err)
     end_waiting(run, &run->uploaded, r, err);
 }
 
+/* The upload may fail while its flow is being built: then let_upload_fail() passes it on. */
 static void upload_failed(void *arg, int r, const struct sl_error *err)
 {
     struct layer_run *run = arg;
-    run->has_failed = true;
-    sl_flow_fail(run->flow, r, err);
+    end_waiting(run, &run->failed, r, err);
+    pthread_mutex_lock(&run->lock);
+    bool is_flowing = run->is_flowing;
+    pthread_mutex_unlock(&run->lock);
+    if (is_flowing)
+        sl_flow_fail(run->flow, r, err);
+}
+
+static void let_upload_fail(struct layer_run *run)
+{
+    pthread_mutex_lock(&run->lock);
+    run->is_flowing = true;
+    bool has_failed = run->failed.is_done;
+    pthread_mutex_unlock(&run->lock);
+    if (has_failed)
+        sl_flow_fail(run->flow, run->failed.r, &run->failed.err);
 }
 
 static void stop_source(void *arg)
@@ -192,6 +208,7 @@ static int layer_start(struct layer_run *run, struct sl_error *err)
     pthread_mutex_unlock(&run->lock);
     if (r < 0)
         sl_flow_end(run->flow, r, err);
+    let_upload_fail(run);
     return 0;
 }
 

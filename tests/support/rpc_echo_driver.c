@@ -13,7 +13,7 @@
  */
 #include "server.h"
 
-#include "clock.h"
+#include "sluice/core/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,7 +115,7 @@ static void do_deadline(struct echo *echo, struct sl_rpc_call *call)
     char text[32];
     int64_t deadline = sl_rpc_call_deadline(call);
     (void)echo;
-    snprintf(text, sizeof(text), "%lld", deadline ? (long long)(deadline - sl_rpc_now()) : 0LL);
+    snprintf(text, sizeof(text), "%lld", deadline ? (long long)(deadline - sl_clock_ms()) : 0LL);
     sl_rpc_call_answer(call, sl_span_of(text));
 }
 

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schedule.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+enum { PROGRESS_INTERVAL_MS = 200 };
+
+int sl_schedule_wait(struct sl_engine *engine, int event_fd, bool has_failed, bool reports,
+                     struct sl_error *err)
+{
+    struct pollfd fds[] = {
+        {.fd = event_fd, .events = POLLIN},
+        {.fd = has_failed ? -1 : engine->cancel_fd, .events = POLLIN},
+    };
+    int n = poll(fds, 2, reports ? PROGRESS_INTERVAL_MS : -1);
+    uint64_t count;
+    if (n > 0 && fds[0].revents && read(event_fd, &count, sizeof(count)) < 0)
+        return 0;
+    return n > 0 && fds[1].revents ? sl_engine_cancelled_error(err) : 0;
+}
+
+int sl_schedule_no_memory(struct sl_error *err)
+{
+    return sl_error_set(err, SL_E_LIMIT, ENOMEM, "the memory limit is too small for one layer");
+}
+
+bool sl_progress_is_due(uint64_t *reported_ns, bool now)
+{
+    uint64_t t = sl_clock_ns();
+    if (!now && t - *reported_ns < PROGRESS_INTERVAL_MS * UINT64_C(1000000))
+        return false;
+    *reported_ns = t;
+    return true;
+}
