@@ -29,6 +29,7 @@ struct convert_layer {
     struct conversion *conversion;
     size_t number, of;                /* of the first image that has it, for messages */
     const struct sl_descriptor *blob; /* of that image */
+    const struct sl_digest *diff_id;  /* of that image's config; of a layer that is decrypted */
     struct sl_convert_layer_report report;
 
     /* Known before anything moves. */
@@ -42,7 +43,7 @@ struct convert_layer {
     enum convert_state state;
     unsigned attempts;
     uint64_t started_ns;
-    struct sl_buf_lane *lane;
+    struct sl_buf_lane *lane, *check_lane;
     struct sl_flow *flow;
     _Atomic(struct sl_blob_stream *) stream;
     struct sl_blob_upload *upload;
@@ -69,6 +70,7 @@ struct convert_document {
     /* Of a manifest. */
     struct sl_manifest *manifest;
     struct convert_layer **layers; /* one for each of the manifest's; borrowed */
+    struct sl_digest *diff_ids;    /* one for each; NULL where nothing is decrypted */
 
     /* Of an index. */
     struct convert_document **members; /* one for each of its entries; NULL: left out; borrowed */
@@ -114,10 +116,22 @@ SL_DEFINE_AUTO(convert_document, sl_convert_document_free)
 
 /* convert_plan.c: what is to be done with each layer. Nothing is asked and nothing moves. */
 SL_MUST_CHECK int sl_convert_plan(struct conversion *c, struct sl_error *err);
+/* By its media type, which is the only thing that may say so. */
+bool sl_convert_is_encrypted(const struct sl_descriptor *layer);
 /* Unwraps what has to be unwrapped, all side by side. */
 SL_MUST_CHECK int sl_convert_open_keys(struct conversion *c, struct sl_error *err);
 /* "layer 3/7 sha256:0123456789ab: " before the message. */
 int sl_convert_layer_error(const struct convert_layer *l, int r, struct sl_error *err);
+
+/* convert_check.c: passes a decrypted blob on as it is once it has seen it: unpacked it must have
+ * this digest. lane, of SL_CONVERT_CHECK_BUFFERS, must outlive the stage. */
+enum {
+    /* A copy too short to know its format by, the next copy, and one that is inflated into. */
+    SL_CONVERT_CHECK_BUFFERS = 3,
+};
+SL_MUST_CHECK int sl_convert_check_stage_new(const struct sl_digest *diff_id,
+                                             struct sl_buf_lane *lane, struct sl_stage **ret,
+                                             struct sl_error *err);
 
 /* convert_layer.c: 1 when nothing has to move; else starts the flow. -EAGAIN when there is no
  * memory for it now. */

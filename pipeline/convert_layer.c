@@ -41,6 +41,11 @@ static int make_decrypt(struct convert_layer *l, struct sl_stage **ret, struct s
                                 l->blob->size, ret, err);
 }
 
+static int make_check(struct convert_layer *l, struct sl_stage **ret, struct sl_error *err)
+{
+    return sl_convert_check_stage_new(l->diff_id, l->check_lane, ret, err);
+}
+
 static int make_summary(struct convert_layer *l, struct sl_stage **ret, struct sl_error *err)
 {
     return sl_stage_summary_new(&l->summary, ret, err);
@@ -53,7 +58,9 @@ static int make_upload(struct convert_layer *l, struct sl_stage **ret, struct sl
 
 typedef int make_stage_fn(struct convert_layer *l, struct sl_stage **ret, struct sl_error *err);
 
-/* Top to bottom. */
+/* Top to bottom. Who encrypts, or copies, vouches for nothing: the blob is the one that the
+ * manifest lists, and whether it unpacks to its diff_id is found out by whoever pulls it, as it
+ * would have been before. Who decrypts makes a blob that no manifest has listed. */
 static make_stage_fn *const encrypt_path[] = {
     make_blob_digest, /* the plain blob: size, digest */
     make_encrypt,     /* CTR in place; digest and MAC of what comes out */
@@ -62,9 +69,9 @@ static make_stage_fn *const encrypt_path[] = {
 };
 static make_stage_fn *const decrypt_path[] = {
     make_decrypt, /* the encrypted blob: size, digest, MAC; CTR in place */
-    make_summary, /* digest of what comes out */
-    make_upload,
-    NULL,
+    make_check,   /* what comes out, unpacked on the side: diff_id */
+    make_summary, /* its digest */
+    make_upload,  NULL,
 };
 static make_stage_fn *const copy_path[] = {make_blob_digest, make_upload, NULL};
 
@@ -168,6 +175,7 @@ static void layer_release(struct convert_layer *l)
     flow_release(l);
     l->upload = sl_blob_upload_close(l->upload);
     l->lane = sl_buf_lane_close(l->lane);
+    l->check_lane = sl_buf_lane_close(l->check_lane);
     if (l->report.action == SL_LAYER_ENCRYPTED)
         drop_key(l);
 }
@@ -256,9 +264,21 @@ static int start_or_skip(struct convert_layer *l, struct sl_error *err)
     return layer_start(l, err);
 }
 
+/* All or none. */
+static int open_lanes(struct convert_layer *l, struct sl_error *err)
+{
+    struct sl_buf_pool *pool = l->conversion->engine->buffers;
+    int r = sl_buf_lane_open(pool, LANE_BUFFERS, &l->lane, err);
+    if (r == 0 && l->report.action == SL_LAYER_DECRYPTED)
+        r = sl_buf_lane_open(pool, SL_CONVERT_CHECK_BUFFERS, &l->check_lane, err);
+    if (r < 0)
+        l->lane = sl_buf_lane_close(l->lane);
+    return r;
+}
+
 int sl_convert_layer_start(struct convert_layer *l, struct sl_error *err)
 {
-    int r = sl_buf_lane_open(l->conversion->engine->buffers, LANE_BUFFERS, &l->lane, err);
+    int r = open_lanes(l, err);
     if (r == -EAGAIN)
         return r;
     if (r == 0)

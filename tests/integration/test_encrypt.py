@@ -27,6 +27,18 @@ REASON = "Failed to decrypt the image layer, please ensure that the decryption k
          "and correct"
 
 
+# Its wrapped keys are the keys.
+OPEN_PROVIDER = """#!/usr/bin/python3
+import json, sys
+request = json.load(sys.stdin)
+if request["op"] == "keywrap":
+    answer = {"keywrapresults": {"annotation": request["keywrapparams"]["optsdata"]}}
+else:
+    answer = {"keyunwrapresults": {"optsdata": request["keyunwrapparams"]["annotation"]}}
+json.dump(answer, sys.stdout)
+"""
+
+
 def tar_of(name, data):
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
@@ -485,6 +497,120 @@ class Failures(EncryptCase):
                             run=self.sluice("decrypt", "--decryption-key", self.key("one"),
                                             self.layout("enc"), self.layout("dec")))
         self.assertFalse(os.path.exists(self.path("dec")))
+
+
+class Contents(EncryptCase):
+    """Ciphertext that the MAC finds good and that opens to something else."""
+    UNEQUAL = "unequal uncompressed digest "
+
+    def setUp(self):
+        super().setUp()
+        self.encrypt(self.source(), self.layout("enc"))
+        self.manifest = oci_images.read_manifest(self.path("enc"))
+
+    def put(self, name="enc"):
+        Documents.put_root(self.path(name), self.manifest, OCI + "manifest.v1+json")
+
+    def refuse(self, number, *texts):
+        of = len(self.manifest["layers"])
+        self.expect_refused(EXIT_INTEGRITY, f"layer {number}/{of} ", *texts,
+                            run=self.sluice("decrypt", "--decryption-key", self.key("one"),
+                                            self.layout("enc"), self.layout("dec")))
+        self.assertFalse(os.path.exists(self.path("dec")))
+
+    def test_another_nonce(self):
+        """From whoever gives the keys: here a provider that hides nothing, between two calls."""
+        config = self.provider()
+        self.encrypt(self.source(), self.layout("mine"), "--encryption-key", "provider:open",
+                     "--key-provider-config", config, names=())
+        for i in range(3):
+            with self.subTest(layer=i):
+                self.manifest = oci_images.read_manifest(self.path("mine"))
+                annotations = self.manifest["layers"][i]["annotations"]
+                private = json.loads(base64.b64decode(annotations[ENC + "keys.provider.open"]))
+                private["cipheroptions"]["nonce"] = base64.b64encode(bytes(16)).decode()
+                annotations[ENC + "keys.provider.open"] = base64.b64encode(
+                    json.dumps(private).encode()).decode()
+                shutil.copytree(self.path("mine"), self.path("bad"))
+                self.put("bad")
+                self.expect_refused(
+                    EXIT_INTEGRITY, f"layer {i + 1}/3 ", "diff_id: " + self.UNEQUAL,
+                    run=self.sluice("decrypt", "--key-provider-config", config,
+                                    self.layout("bad"), self.layout("dec")))
+                self.assertFalse(os.path.exists(self.path("dec")))
+                shutil.rmtree(self.path("bad"))
+
+    def provider(self):
+        program = self.write("provider.py", OPEN_PROVIDER)
+        os.chmod(program, 0o755)
+        return self.write("providers.json", json.dumps(
+            {"key-providers": {"open": {"cmd": {"path": program}}}}))
+
+    def test_another_images_layer(self):
+        """With everything that belongs to it."""
+        os.mkdir(self.path("other"))
+        self.make_image(self.path("other"), [tar_of("other", os.urandom(5000))] * 3)
+        self.encrypt(self.layout("other"), self.layout("other-enc"))
+        for i, layer in enumerate(oci_images.read_manifest(self.path("other-enc"))["layers"]):
+            with self.subTest(layer=i):
+                blob = oci_images.blob_path(self.path("other-enc"), layer["digest"])
+                oci_images.write_blob(self.path("enc"), blob)
+                mine, self.manifest["layers"][i] = self.manifest["layers"][i], layer
+                self.put()
+                self.refuse(i + 1, "diff_id: " + self.UNEQUAL)
+                self.manifest["layers"][i] = mine
+
+    def test_layers_that_changed_places(self):
+        layers = self.manifest["layers"]
+        layers[0], layers[2] = layers[2], layers[0]
+        self.put()
+        self.expect_refused(EXIT_INTEGRITY, self.UNEQUAL,
+                            run=self.sluice("decrypt", "--decryption-key", self.key("one"),
+                                            self.layout("enc"), self.layout("dec")))
+
+    def test_bytes_behind_the_stream(self):
+        """What does not unpack at all."""
+        os.mkdir(self.path("cut"))
+        self.make_image(self.path("cut"), self.tars)
+        manifest = oci_images.read_manifest(self.path("cut"))
+        with open(oci_images.blob_path(self.path("cut"), manifest["layers"][1]["digest"]), "rb") as file:
+            manifest["layers"][1].update(oci_images.write_blob(self.path("cut"), file.read()[:-9]))
+        Documents.put_root(self.path("cut"), manifest, OCI + "manifest.v1+json")
+        # Nobody who encrypts can be expected to notice.
+        self.encrypt(self.layout("cut"), self.layout("enc"), "--json")
+        self.refuse(2, "decompress: ")
+
+    def config(self, change):
+        """The image with another config."""
+        path = oci_images.blob_path(self.path("enc"), self.manifest["config"]["digest"])
+        with open(path, encoding="utf-8") as file:
+            config = json.load(file)
+        change(config["rootfs"]["diff_ids"])
+        self.manifest["config"].update(
+            oci_images.write_blob(self.path("enc"), json.dumps(config).encode()))
+        self.put()
+
+    def test_config_that_says_nothing(self):
+        self.config(lambda ids: ids.pop())
+        self.expect_refused(EXIT_INTEGRITY, "image config: 2 diff_ids for 3 layers",
+                            run=self.sluice("decrypt", "--decryption-key", self.key("one"),
+                                            self.layout("enc"), self.layout("dec")))
+        self.assertFalse(os.path.exists(self.path("dec")))
+
+    def test_one_blob_that_is_promised_twice(self):
+        """Both layers are the same; one of them cannot be right."""
+        self.manifest["layers"][1] = self.manifest["layers"][0]
+        self.put()
+        self.refuse(2, self.UNEQUAL)
+
+    def test_layers_of_few_bytes(self):
+        """Too few to tell a format by."""
+        tars = [b"", b"abc", b"x" * 7]
+        os.mkdir(self.path("tiny"))
+        oci_images.write_plain_image(self.path("tiny"), tars)
+        self.encrypt(self.layout("tiny"), self.layout("tiny-enc"))
+        self.decrypt(self.layout("tiny-enc"), self.layout("dec"))
+        self.assertEqual(facts(root_of(self.path("dec"))[1]), facts(root_of(self.path("tiny"))[1]))
 
 
 class Memory(EncryptCase):
