@@ -17,6 +17,7 @@ struct conversion;
 
 enum convert_state {
     CONVERT_WAITING,  /* for its turn, or for memory */
+    CONVERT_ASKING,   /* whether the destination has it */
     CONVERT_MOVING,   /* its flow runs */
     CONVERT_WRAPPING, /* its blob is known, its key is being wrapped */
     CONVERT_NAMING,   /* its upload is being committed */
@@ -41,6 +42,7 @@ struct convert_layer {
 
     /* While it moves: see convert_layer.c. */
     enum convert_state state;
+    bool is_missing; /* the destination was asked */
     unsigned attempts;
     uint64_t started_ns;
     struct sl_buf_lane *lane, *check_lane;
@@ -48,7 +50,7 @@ struct convert_layer {
     _Atomic(struct sl_blob_stream *) stream;
     struct sl_blob_upload *upload;
     struct sl_blob_summary summary;
-    struct sl_task wrap;
+    struct sl_task step; /* of asking and wrapping */
 
     /* Under the conversion's lock of uploads. */
     bool may_fail_flow; /* the flow has started, and is not through */
@@ -56,7 +58,7 @@ struct convert_layer {
     struct sl_error upload_error;
 
     /* Of the step under way; valid once through, which is under the conversion's lock. */
-    int result;
+    int result; /* of asking: 1 when the destination has it */
     struct sl_error error;
     bool through;
 };
@@ -133,10 +135,12 @@ SL_MUST_CHECK int sl_convert_check_stage_new(const struct sl_digest *diff_id,
                                              struct sl_buf_lane *lane, struct sl_stage **ret,
                                              struct sl_error *err);
 
-/* convert_layer.c: 1 when nothing has to move; else starts the flow. -EAGAIN when there is no
+/* convert_layer.c: asks the destination whether it has a blob that stays as it is, on a worker; a
+ * layer that waits again after that, and any other, starts its flow. -EAGAIN when there is no
  * memory for it now. */
 SL_MUST_CHECK int sl_convert_layer_start(struct convert_layer *l, struct sl_error *err);
-/* The layer's step is through: 1 when another one has begun, 0 when it was the last. */
+/* The layer's step is through: 1 when another one has begun, 0 when it was the last, or when the
+ * layer waits for its turn again. */
 SL_MUST_CHECK int sl_convert_layer_next(struct convert_layer *l, struct sl_error *err);
 /* Asks a moving layer to stop; it will be through soon. */
 void sl_convert_layer_stop(struct convert_layer *l);

@@ -244,22 +244,58 @@ static int layer_start(struct convert_layer *l, struct sl_error *err)
     return r < 0 ? r : start_stream(l, err);
 }
 
-/* A blob that stays as it is need not move when the destination has it. */
-static int is_there(struct convert_layer *l, struct sl_error *err)
+/* ---- steps of their own, on a worker: a registry and a key provider may take their time ---- */
+
+static struct convert_layer *layer_of(struct sl_task *step)
 {
-    if (l->report.action == SL_LAYER_ENCRYPTED || l->report.action == SL_LAYER_DECRYPTED)
-        return 0;
-    return sl_image_sink_has_blob(l->conversion->sink, l->conversion->source, l->blob, err);
+    return (struct convert_layer *)((char *)step - offsetof(struct convert_layer, step));
 }
 
-/* 1: nothing has to move. */
-static int start_or_skip(struct convert_layer *l, struct sl_error *err)
+static void start_step(struct convert_layer *l, enum convert_state state,
+                       void (*run)(struct sl_task *))
 {
-    int r = is_there(l, err);
-    if (r != 0)
-        return r;
+    l->state = state;
+    l->through = false;
+    sl_task_init(&l->step, l->conversion->engine->workers, run);
+    sl_task_wake(&l->step);
+}
+
+static void run_asking(struct sl_task *step)
+{
+    struct convert_layer *l = layer_of(step);
+    struct conversion *c = l->conversion;
+    struct sl_error err = {0};
+    int r = sl_image_sink_has_blob(c->sink, c->source, l->blob, &err);
+    announce(l, r, &err);
+}
+
+static int wrap_key(struct convert_layer *l, struct sl_error *err)
+{
+    struct sl_bytes plbco = {0};
+    int r = sl_plbco_write(l->key, &l->blob->digest, &plbco, err);
+    if (r >= 0)
+        r = sl_recipients_annotate(l->conversion->recipients, sl_bytes_span(&plbco),
+                                   l->summary.hmac, /* others= */ NULL, 0, &l->annotations, err);
+    sl_bytes_wipe(&plbco);
+    return r;
+}
+
+static void run_wrapping(struct sl_task *step)
+{
+    struct convert_layer *l = layer_of(step);
+    struct sl_error err = {0};
+    int r = wrap_key(l, &err);
+    announce(l, r, &err);
+}
+
+/* ---- the flow ---- */
+
+static int start_flow(struct convert_layer *l, struct sl_error *err)
+{
+    l->state = CONVERT_MOVING;
     l->through = false;
     l->upload_result = 0;
+    l->attempts++;
     l->started_ns = sl_now_ns();
     return layer_start(l, err);
 }
@@ -278,20 +314,21 @@ static int open_lanes(struct convert_layer *l, struct sl_error *err)
 
 int sl_convert_layer_start(struct convert_layer *l, struct sl_error *err)
 {
+    /* A blob that stays as it is need not move when the destination has it. */
+    if (path_of(l) == copy_path && !l->is_missing) {
+        start_step(l, CONVERT_ASKING, run_asking);
+        return 0;
+    }
     int r = open_lanes(l, err);
     if (r == -EAGAIN)
         return r;
     if (r == 0)
-        r = start_or_skip(l, err);
-    if (r == 0) {
-        l->attempts++;
-        l->state = CONVERT_MOVING;
+        r = start_flow(l, err);
+    if (r == 0)
         return 0;
-    }
     layer_release(l);
-    l->report.skipped = r > 0;
-    l->state = r > 0 ? CONVERT_DONE : CONVERT_FAILED;
-    return r < 0 ? sl_convert_layer_error(l, r, err) : r;
+    l->state = CONVERT_FAILED;
+    return sl_convert_layer_error(l, r, err);
 }
 
 void sl_convert_layer_stop(struct convert_layer *l)
@@ -302,36 +339,7 @@ void sl_convert_layer_stop(struct convert_layer *l)
         sl_flow_fail(l->flow, r, &err);
 }
 
-/* ---- the steps behind the flow ---- */
-
-static int wrap_key(struct convert_layer *l, struct sl_error *err)
-{
-    struct sl_bytes plbco = {0};
-    int r = sl_plbco_write(l->key, &l->blob->digest, &plbco, err);
-    if (r >= 0)
-        r = sl_recipients_annotate(l->conversion->recipients, sl_bytes_span(&plbco),
-                                   l->summary.hmac, /* others= */ NULL, 0, &l->annotations, err);
-    sl_bytes_wipe(&plbco);
-    return r;
-}
-
-static void run_wrap(struct sl_task *task)
-{
-    struct convert_layer *l =
-        (struct convert_layer *)((char *)task - offsetof(struct convert_layer, wrap));
-    struct sl_error err = {0};
-    int r = wrap_key(l, &err);
-    announce(l, r, &err);
-}
-
-/* On a worker: a key provider may take its time. */
-static void start_wrapping(struct convert_layer *l)
-{
-    l->state = CONVERT_WRAPPING;
-    l->through = false;
-    sl_task_init(&l->wrap, l->conversion->engine->workers, run_wrap);
-    sl_task_wake(&l->wrap);
-}
+/* ---- what comes next ---- */
 
 static void start_naming(struct convert_layer *l)
 {
@@ -379,18 +387,30 @@ static void layer_done(struct convert_layer *l)
     layer_release(l);
 }
 
+/* The layer gives up its turn even if it has to move: there may be no memory for it now. */
+static void end_asking(struct convert_layer *l)
+{
+    l->is_missing = l->result == 0;
+    l->report.skipped = !l->is_missing;
+    l->state = l->is_missing ? CONVERT_WAITING : CONVERT_DONE;
+}
+
 int sl_convert_layer_next(struct convert_layer *l, struct sl_error *err)
 {
-    if (l->state == CONVERT_WRAPPING)
-        sl_task_wait_idle(&l->wrap);
+    if (l->state == CONVERT_WRAPPING || l->state == CONVERT_ASKING)
+        sl_task_wait_idle(&l->step);
     if (l->result < 0)
         return fail_or_wait(l, err);
+    if (l->state == CONVERT_ASKING) {
+        end_asking(l);
+        return 0;
+    }
     if (l->state == CONVERT_NAMING) {
         layer_done(l);
         return 0;
     }
     if (l->state == CONVERT_MOVING && l->report.action == SL_LAYER_ENCRYPTED)
-        start_wrapping(l);
+        start_step(l, CONVERT_WRAPPING, run_wrapping);
     else
         start_naming(l);
     return 1;
