@@ -141,6 +141,9 @@ static int select_layers(const struct conversion *c, size_t n, bool *selected, s
     const struct sl_convert_options *o = c->options;
     for (size_t i = 0; !o->layers && i < n; i++)
         selected[i] = true;
+    if (o->layers && o->n_layers && n == 0)
+        return sl_error_set(err, SL_E_SYSTEM, EINVAL, "--encrypt-layer %d: the image has no layers",
+                            o->layers[0]);
     for (size_t i = 0; o->layers && i < o->n_layers; i++) {
         long long at = o->layers[i] < 0 ? (long long)n + o->layers[i] : o->layers[i];
         if (at < 0 || at >= (long long)n)

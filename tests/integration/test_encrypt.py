@@ -125,6 +125,10 @@ class EncryptCase(sluice_case.SluiceCase):
     def recipient(self, name):
         return "--encryption-key", "jwe:" + os.path.join(self.keys, name + ".pub")
 
+    def repository(self, kind):
+        """Of this test; repositories must not end with "_", folders may."""
+        return f"{kind}/{os.path.basename(self.folder).replace('_', '0')}"
+
     def layout(self, name, tag="latest"):
         return f"oci:{self.path(name)}:{tag}"
 
@@ -159,7 +163,7 @@ class EncryptCase(sluice_case.SluiceCase):
 class RoundTrips(EncryptCase):
     def setUp(self):
         super().setUp()
-        self.name = "team/" + os.path.basename(self.folder)
+        self.name = self.repository("team")
 
     def test_between_layouts_and_registries(self):
         _, before = root_of(self.mixed)
@@ -316,6 +320,53 @@ class Documents(EncryptCase):
                                 run=self.sluice(verb, *keys, self.layout("odd"),
                                                 self.layout("out")))
 
+    def test_image_without_layers(self):
+        os.mkdir(self.path("empty"))
+        oci_images.write_plain_image(self.path("empty"), [])
+        self.encrypt(self.layout("empty"), self.layout("enc"))
+        self.decrypt(self.layout("enc"), self.layout("dec"))
+        for name in "enc", "dec":
+            self.assertEqual(facts(root_of(self.path(name))[1]),
+                             facts(root_of(self.path("empty"))[1]))
+        self.expect_refused(EXIT_FAILED, "--encrypt-layer 0: the image has no layers",
+                            run=self.sluice("encrypt", *self.recipient("one"),
+                                            "--encrypt-layer=0", self.layout("empty"),
+                                            self.layout("none")))
+
+    def make_half_encrypted_index(self):
+        """Two images of the same layers; only the second one's are encrypted."""
+        layout, types = self.path("half"), OCI + "manifest.v1+json"
+        shutil.copytree(self.mixed, layout)
+        self.encrypt(self.source(), self.layout("other"))
+        shutil.copytree(self.path("other", "blobs"), os.path.join(layout, "blobs"),
+                        dirs_exist_ok=True)
+        members = [{"mediaType": types, "digest": root_of(path)[0], "size": os.path.getsize(
+                        oci_images.blob_path(path, root_of(path)[0]))}
+                   for path in (self.mixed, self.path("other"))]
+        self.put_root(layout, {"schemaVersion": 2, "mediaType": OCI + "index.v1+json",
+                               "manifests": members}, OCI + "index.v1+json")
+
+    def members(self, name):
+        return [document(self.path(name), m["digest"])
+                for m in root_of(self.path(name))[1]["manifests"]]
+
+    def test_images_that_share_layers_and_one_is_encrypted(self):
+        self.make_half_encrypted_index()
+        report = json.loads(self.decrypt(self.layout("half"), self.layout("dec"), "--json"))
+        self.assertEqual(sorted(l["action"] for l in report["layers"]),
+                         3 * ["copied"] + 3 * ["decrypted"])
+        for member in self.members("dec"):
+            self.assertEqual(facts(member), facts(root_of(self.mixed)[1]))
+        report = json.loads(self.encrypt(self.layout("half"), self.layout("enc"), "--json",
+                                         "--decryption-key", self.key("one"), names=("two",)))
+        self.assertEqual(sorted(l["action"] for l in report["layers"]),
+                         3 * ["encrypted"] + 3 * ["recipients added"])
+        plain, encrypted = self.members("enc")
+        self.assert_encrypted(root_of(self.mixed)[1], plain)
+        for was, is_ in zip(root_of(self.path("other"))[1]["layers"], encrypted["layers"],
+                            strict=True):
+            self.assertEqual(is_["digest"], was["digest"])
+
     def make_index(self):
         """amd64 and arm64 share a layer; arm64 in an index of its own; and an attestation."""
         layout = self.path("index")
@@ -365,6 +416,19 @@ class Documents(EncryptCase):
         self.assertEqual(facts(root_of(self.path("amd64"))[1]),
                          facts(document(self.path("index"), members["amd64"]["digest"])))
 
+    def test_shared_layer_that_is_chosen_in_one_image_only(self):
+        """The top layer of amd64 is the bottom one of arm64."""
+        members = self.make_index()
+        report = json.loads(self.encrypt(self.layout("index"), self.layout("enc"), "--json",
+                                         "--encrypt-layer=-1"))
+        self.assertEqual(sorted(l["action"] for l in report["layers"]),
+                         ["copied", "encrypted", "encrypted"])
+        amd64, inner = self.members("enc")
+        arm64 = document(self.path("enc"), inner["manifests"][0]["digest"])
+        for arch, after, which in ("amd64", amd64, {0}), ("arm64", arm64, {1}):
+            self.assert_encrypted(document(self.path("index"), members[arch]["digest"]), after,
+                                  which)
+
     def test_one_image_of_an_index(self):
         members = self.make_index()
         self.encrypt(self.layout("index"), self.layout("enc"), "--override-arch", "arm64")
@@ -395,7 +459,7 @@ class Failures(EncryptCase):
 
     def setUp(self):
         super().setUp()
-        self.name = f"fail/{os.path.basename(self.folder)}:1"
+        self.name = self.repository("fail") + ":1"
         self.proxy = push_proxy.PushProxy(self.registry.host)
         self.proxy.__enter__()
         self.addCleanup(self.proxy.__exit__)
@@ -497,6 +561,51 @@ class Failures(EncryptCase):
                             run=self.sluice("decrypt", "--decryption-key", self.key("one"),
                                             self.layout("enc"), self.layout("dec")))
         self.assertFalse(os.path.exists(self.path("dec")))
+
+
+class Existing(EncryptCase):
+    """What the destination has does not move."""
+
+    def setUp(self):
+        super().setUp()
+        self.name = self.repository("existing")
+        self.proxy = push_proxy.PushProxy(self.registry.host)
+        self.proxy.__enter__()
+        self.addCleanup(self.proxy.__exit__)
+
+    def test_registry_is_asked_side_by_side(self):
+        self.decrypt(self.source(), self.registry.ref(self.name + ":1"))
+        together = self.proxy.on("HEAD", "/blobs/", gather=2, times=2)
+        report = json.loads(self.decrypt(self.source(),
+                                         f"docker://{self.proxy.host}/{self.name}:2", "--json",
+                                         "--jobs", "2"))
+        self.assertFalse(together.gathering.broken)
+        self.assertEqual([l["skipped"] for l in report["layers"]], [True] * 3)
+        # Each layer once, and the config.
+        self.assertEqual((self.proxy.count("HEAD", "/blobs/"), self.proxy.count("POST")), (4, 0))
+
+    def test_some_are_there(self):
+        os.mkdir(self.path("part"))
+        self.make_image(self.path("part"), self.tars[:1])
+        self.decrypt(self.layout("part"), self.registry.ref(self.name + ":1"))
+        report = json.loads(self.decrypt(self.source(), self.registry.ref(self.name + ":2"),
+                                         "--json", "--jobs", "1"))
+        self.assertEqual([l["skipped"] for l in report["layers"]], [True, False, False])
+        run("skopeo", "copy", "--preserve-digests", "--src-tls-verify=false",
+            self.registry.ref(self.name + ":2"), self.layout("back"))
+        self.assertEqual(facts(root_of(self.path("back"))[1]), facts(root_of(self.mixed)[1]))
+
+    def test_layout(self):
+        self.decrypt(self.source(), self.layout("copy"))
+        report = json.loads(self.decrypt(self.source(), self.layout("copy", "again"), "--json"))
+        self.assertEqual([l["skipped"] for l in report["layers"]], [True] * 3)
+        self.assertEqual(root_of(self.path("copy"), "again"), root_of(self.mixed))
+
+    def test_registry_that_does_not_say(self):
+        self.proxy.on("HEAD", "/blobs/", status=403)
+        self.expect_refused(EXIT_NETWORK, "/3 sha256:", "403",
+                            run=self.sluice("decrypt", NO_TLS, self.source(),
+                                            f"docker://{self.proxy.host}/{self.name}:1"))
 
 
 class Contents(EncryptCase):
