@@ -17,6 +17,7 @@ struct conversion;
 
 enum convert_state {
     CONVERT_WAITING,  /* for its turn, or for memory */
+    CONVERT_ASKING,   /* whether the destination has it */
     CONVERT_MOVING,   /* its flow runs */
     CONVERT_WRAPPING, /* its blob is known, its key is being wrapped */
     CONVERT_NAMING,   /* its upload is being committed */
@@ -29,6 +30,7 @@ struct convert_layer {
     struct conversion *conversion;
     size_t number, of;                /* of the first image that has it, for messages */
     const struct sl_descriptor *blob; /* of that image */
+    const struct sl_digest *diff_id;  /* of that image's config; of a layer that is decrypted */
     struct sl_convert_layer_report report;
 
     /* Known before anything moves. */
@@ -40,14 +42,15 @@ struct convert_layer {
 
     /* While it moves: see convert_layer.c. */
     enum convert_state state;
+    bool is_missing; /* the destination was asked */
     unsigned attempts;
     uint64_t started_ns;
-    struct sl_buf_lane *lane;
+    struct sl_buf_lane *lane, *check_lane;
     struct sl_flow *flow;
     _Atomic(struct sl_blob_stream *) stream;
     struct sl_blob_upload *upload;
     struct sl_blob_summary summary;
-    struct sl_task wrap;
+    struct sl_task step; /* of asking and wrapping */
 
     /* Under the conversion's lock of uploads. */
     bool may_fail_flow; /* the flow has started, and is not through */
@@ -55,7 +58,7 @@ struct convert_layer {
     struct sl_error upload_error;
 
     /* Of the step under way; valid once through, which is under the conversion's lock. */
-    int result;
+    int result; /* of asking: 1 when the destination has it */
     struct sl_error error;
     bool through;
 };
@@ -69,6 +72,7 @@ struct convert_document {
     /* Of a manifest. */
     struct sl_manifest *manifest;
     struct convert_layer **layers; /* one for each of the manifest's; borrowed */
+    struct sl_digest *diff_ids;    /* one for each; NULL where nothing is decrypted */
 
     /* Of an index. */
     struct convert_document **members; /* one for each of its entries; NULL: left out; borrowed */
@@ -112,15 +116,29 @@ SL_DEFINE_AUTO(convert_document, sl_convert_document_free)
 
 /* convert_plan.c: what is to be done with each layer. Nothing is asked and nothing moves. */
 SL_MUST_CHECK int sl_convert_plan(struct conversion *c, struct sl_error *err);
+/* By its media type, which is the only thing that may say so. */
+bool sl_convert_is_encrypted(const struct sl_descriptor *layer);
 /* Unwraps what has to be unwrapped, all side by side. */
 SL_MUST_CHECK int sl_convert_open_keys(struct conversion *c, struct sl_error *err);
 /* "layer 3/7 sha256:0123456789ab: " before the message. */
 int sl_convert_layer_error(const struct convert_layer *l, int r, struct sl_error *err);
 
-/* convert_layer.c: 1 when nothing has to move; else starts the flow. -EAGAIN when there is no
+/* convert_check.c: passes a decrypted blob on as it is once it has seen it: unpacked it must have
+ * this digest. lane, of SL_CONVERT_CHECK_BUFFERS, must outlive the stage. */
+enum {
+    /* A copy too short to know its format by, the next copy, and one that is inflated into. */
+    SL_CONVERT_CHECK_BUFFERS = 3,
+};
+SL_MUST_CHECK int sl_convert_check_stage_new(const struct sl_digest *diff_id,
+                                             struct sl_buf_lane *lane, struct sl_stage **ret,
+                                             struct sl_error *err);
+
+/* convert_layer.c: asks the destination whether it has a blob that stays as it is, on a worker; a
+ * layer that waits again after that, and any other, starts its flow. -EAGAIN when there is no
  * memory for it now. */
 SL_MUST_CHECK int sl_convert_layer_start(struct convert_layer *l, struct sl_error *err);
-/* The layer's step is through: 1 when another one has begun, 0 when it was the last. */
+/* The layer's step is through: 1 when another one has begun, 0 when it was the last, or when the
+ * layer waits for its turn again. */
 SL_MUST_CHECK int sl_convert_layer_next(struct convert_layer *l, struct sl_error *err);
 /* Asks a moving layer to stop; it will be through soon. */
 void sl_convert_layer_stop(struct convert_layer *l);

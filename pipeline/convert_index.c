@@ -24,6 +24,7 @@ struct convert_document *sl_convert_document_free(struct convert_document *doc)
     (void)sl_json_free(doc->json);
     (void)sl_manifest_free(doc->manifest);
     free(doc->layers);
+    free(doc->diff_ids);
     free(doc->members);
     sl_bytes_done(&doc->bytes);
     free(doc);
@@ -57,6 +58,38 @@ static int add_document(struct conversion *c, struct convert_document **docp,
 
 /* ---- an image ---- */
 
+static int take_diff_ids(struct convert_document *doc, struct sl_image_config *config,
+                         struct sl_error *err)
+{
+    if (config->n_diff_ids != doc->manifest->n_layers)
+        return sl_error_set(err, SL_E_FORMAT, EINVAL, "%zu diff_ids for %zu layers of the manifest",
+                            config->n_diff_ids, doc->manifest->n_layers);
+    doc->diff_ids = sl_steal(&config->diff_ids);
+    return 0;
+}
+
+/* Only its diff_ids are kept: hundreds of configs may be large. It is fetched again to be copied.
+ */
+static int read_config(struct conversion *c, struct convert_document *doc, struct sl_error *err)
+{
+    SL_AUTO_DONE(sl_bytes) bytes = {0};
+    SL_AUTO(sl_image_config) config = NULL;
+    int r = sl_image_source_blob(c->source, &doc->manifest->config, SL_CONFIG_MAX, &bytes, err);
+    if (r >= 0)
+        r = sl_image_config_parse(sl_bytes_span(&bytes), &config, err);
+    if (r >= 0)
+        r = take_diff_ids(doc, config, err);
+    return r < 0 ? sl_error_wrap(err, r, "image config") : 0;
+}
+
+static bool has_encrypted_layer(const struct sl_manifest *manifest)
+{
+    for (size_t i = 0; i < manifest->n_layers; i++)
+        if (sl_convert_is_encrypted(&manifest->layers[i]))
+            return true;
+    return false;
+}
+
 static int read_manifest(struct conversion *c, struct convert_document *doc, struct sl_error *err)
 {
     int r = sl_manifest_parse(sl_bytes_span(&doc->from.bytes), doc->from.media_type, &doc->manifest,
@@ -67,7 +100,7 @@ static int read_manifest(struct conversion *c, struct convert_document *doc, str
     if (!doc->layers)
         return sl_error_oom(err);
     c->n_manifests++;
-    return 0;
+    return !c->encrypts && has_encrypted_layer(doc->manifest) ? read_config(c, doc, err) : 0;
 }
 
 /* ---- an index ---- */

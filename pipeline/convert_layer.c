@@ -41,6 +41,11 @@ static int make_decrypt(struct convert_layer *l, struct sl_stage **ret, struct s
                                 l->blob->size, ret, err);
 }
 
+static int make_check(struct convert_layer *l, struct sl_stage **ret, struct sl_error *err)
+{
+    return sl_convert_check_stage_new(l->diff_id, l->check_lane, ret, err);
+}
+
 static int make_summary(struct convert_layer *l, struct sl_stage **ret, struct sl_error *err)
 {
     return sl_stage_summary_new(&l->summary, ret, err);
@@ -53,7 +58,9 @@ static int make_upload(struct convert_layer *l, struct sl_stage **ret, struct sl
 
 typedef int make_stage_fn(struct convert_layer *l, struct sl_stage **ret, struct sl_error *err);
 
-/* Top to bottom. */
+/* Top to bottom. Who encrypts, or copies, vouches for nothing: the blob is the one that the
+ * manifest lists, and whether it unpacks to its diff_id is found out by whoever pulls it, as it
+ * would have been before. Who decrypts makes a blob that no manifest has listed. */
 static make_stage_fn *const encrypt_path[] = {
     make_blob_digest, /* the plain blob: size, digest */
     make_encrypt,     /* CTR in place; digest and MAC of what comes out */
@@ -62,9 +69,9 @@ static make_stage_fn *const encrypt_path[] = {
 };
 static make_stage_fn *const decrypt_path[] = {
     make_decrypt, /* the encrypted blob: size, digest, MAC; CTR in place */
-    make_summary, /* digest of what comes out */
-    make_upload,
-    NULL,
+    make_check,   /* what comes out, unpacked on the side: diff_id */
+    make_summary, /* its digest */
+    make_upload,  NULL,
 };
 static make_stage_fn *const copy_path[] = {make_blob_digest, make_upload, NULL};
 
@@ -168,6 +175,7 @@ static void layer_release(struct convert_layer *l)
     flow_release(l);
     l->upload = sl_blob_upload_close(l->upload);
     l->lane = sl_buf_lane_close(l->lane);
+    l->check_lane = sl_buf_lane_close(l->check_lane);
     if (l->report.action == SL_LAYER_ENCRYPTED)
         drop_key(l);
 }
@@ -236,53 +244,30 @@ static int layer_start(struct convert_layer *l, struct sl_error *err)
     return r < 0 ? r : start_stream(l, err);
 }
 
-/* A blob that stays as it is need not move when the destination has it. */
-static int is_there(struct convert_layer *l, struct sl_error *err)
+/* ---- steps of their own, on a worker: a registry and a key provider may take their time ---- */
+
+static struct convert_layer *layer_of(struct sl_task *step)
 {
-    if (l->report.action == SL_LAYER_ENCRYPTED || l->report.action == SL_LAYER_DECRYPTED)
-        return 0;
-    return sl_image_sink_has_blob(l->conversion->sink, l->conversion->source, l->blob, err);
+    return (struct convert_layer *)((char *)step - offsetof(struct convert_layer, step));
 }
 
-/* 1: nothing has to move. */
-static int start_or_skip(struct convert_layer *l, struct sl_error *err)
+static void start_step(struct convert_layer *l, enum convert_state state,
+                       void (*run)(struct sl_task *))
 {
-    int r = is_there(l, err);
-    if (r != 0)
-        return r;
+    l->state = state;
     l->through = false;
-    l->upload_result = 0;
-    l->started_ns = sl_clock_ns();
-    return layer_start(l, err);
+    sl_task_init(&l->step, l->conversion->engine->workers, run);
+    sl_task_wake(&l->step);
 }
 
-int sl_convert_layer_start(struct convert_layer *l, struct sl_error *err)
+static void run_asking(struct sl_task *step)
 {
-    int r = sl_buf_lane_open(l->conversion->engine->buffers, LANE_BUFFERS, &l->lane, err);
-    if (r == -EAGAIN)
-        return r;
-    if (r == 0)
-        r = start_or_skip(l, err);
-    if (r == 0) {
-        l->attempts++;
-        l->state = CONVERT_MOVING;
-        return 0;
-    }
-    layer_release(l);
-    l->report.skipped = r > 0;
-    l->state = r > 0 ? CONVERT_DONE : CONVERT_FAILED;
-    return r < 0 ? sl_convert_layer_error(l, r, err) : r;
+    struct convert_layer *l = layer_of(step);
+    struct conversion *c = l->conversion;
+    struct sl_error err = {0};
+    int r = sl_image_sink_has_blob(c->sink, c->source, l->blob, &err);
+    announce(l, r, &err);
 }
-
-void sl_convert_layer_stop(struct convert_layer *l)
-{
-    struct sl_error err;
-    int r = sl_error_set(&err, SL_E_CANCELLED, ECANCELED, "stopped");
-    if (l->state == CONVERT_MOVING)
-        sl_flow_fail(l->flow, r, &err);
-}
-
-/* ---- the steps behind the flow ---- */
 
 static int wrap_key(struct convert_layer *l, struct sl_error *err)
 {
@@ -295,23 +280,66 @@ static int wrap_key(struct convert_layer *l, struct sl_error *err)
     return r;
 }
 
-static void run_wrap(struct sl_task *task)
+static void run_wrapping(struct sl_task *step)
 {
-    struct convert_layer *l =
-        (struct convert_layer *)((char *)task - offsetof(struct convert_layer, wrap));
+    struct convert_layer *l = layer_of(step);
     struct sl_error err = {0};
     int r = wrap_key(l, &err);
     announce(l, r, &err);
 }
 
-/* On a worker: a key provider may take its time. */
-static void start_wrapping(struct convert_layer *l)
+/* ---- the flow ---- */
+
+static int start_flow(struct convert_layer *l, struct sl_error *err)
 {
-    l->state = CONVERT_WRAPPING;
+    l->state = CONVERT_MOVING;
     l->through = false;
-    sl_task_init(&l->wrap, l->conversion->engine->workers, run_wrap);
-    sl_task_wake(&l->wrap);
+    l->upload_result = 0;
+    l->attempts++;
+    l->started_ns = sl_clock_ns();
+    return layer_start(l, err);
 }
+
+/* All or none. */
+static int open_lanes(struct convert_layer *l, struct sl_error *err)
+{
+    struct sl_buf_pool *pool = l->conversion->engine->buffers;
+    int r = sl_buf_lane_open(pool, LANE_BUFFERS, &l->lane, err);
+    if (r == 0 && l->report.action == SL_LAYER_DECRYPTED)
+        r = sl_buf_lane_open(pool, SL_CONVERT_CHECK_BUFFERS, &l->check_lane, err);
+    if (r < 0)
+        l->lane = sl_buf_lane_close(l->lane);
+    return r;
+}
+
+int sl_convert_layer_start(struct convert_layer *l, struct sl_error *err)
+{
+    /* A blob that stays as it is need not move when the destination has it. */
+    if (path_of(l) == copy_path && !l->is_missing) {
+        start_step(l, CONVERT_ASKING, run_asking);
+        return 0;
+    }
+    int r = open_lanes(l, err);
+    if (r == -EAGAIN)
+        return r;
+    if (r == 0)
+        r = start_flow(l, err);
+    if (r == 0)
+        return 0;
+    layer_release(l);
+    l->state = CONVERT_FAILED;
+    return sl_convert_layer_error(l, r, err);
+}
+
+void sl_convert_layer_stop(struct convert_layer *l)
+{
+    struct sl_error err;
+    int r = sl_error_set(&err, SL_E_CANCELLED, ECANCELED, "stopped");
+    if (l->state == CONVERT_MOVING)
+        sl_flow_fail(l->flow, r, &err);
+}
+
+/* ---- what comes next ---- */
 
 static void start_naming(struct convert_layer *l)
 {
@@ -359,18 +387,30 @@ static void layer_done(struct convert_layer *l)
     layer_release(l);
 }
 
+/* The layer gives up its turn even if it has to move: there may be no memory for it now. */
+static void end_asking(struct convert_layer *l)
+{
+    l->is_missing = l->result == 0;
+    l->report.skipped = !l->is_missing;
+    l->state = l->is_missing ? CONVERT_WAITING : CONVERT_DONE;
+}
+
 int sl_convert_layer_next(struct convert_layer *l, struct sl_error *err)
 {
-    if (l->state == CONVERT_WRAPPING)
-        sl_task_wait_idle(&l->wrap);
+    if (l->state == CONVERT_WRAPPING || l->state == CONVERT_ASKING)
+        sl_task_wait_idle(&l->step);
     if (l->result < 0)
         return fail_or_wait(l, err);
+    if (l->state == CONVERT_ASKING) {
+        end_asking(l);
+        return 0;
+    }
     if (l->state == CONVERT_NAMING) {
         layer_done(l);
         return 0;
     }
     if (l->state == CONVERT_MOVING && l->report.action == SL_LAYER_ENCRYPTED)
-        start_wrapping(l);
+        start_step(l, CONVERT_WRAPPING, run_wrapping);
     else
         start_naming(l);
     return 1;

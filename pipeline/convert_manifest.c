@@ -283,9 +283,7 @@ static int check_encrypted(const struct sl_descriptor *layer, const char *const 
 
 static int check_decrypted(const struct sl_descriptor *layer, struct sl_error *err)
 {
-    struct sl_layer_media media = {0};
-    bool known = sl_layer_media_parse(layer->media_type, &media, /* err= */ NULL) == 0;
-    if ((!known || !media.encrypted) &&
+    if (!sl_convert_is_encrypted(layer) &&
         !sl_enc_annotations_present(layer->annotations, layer->n_annotations))
         return 0;
     return sl_error_set(err, SL_E_INTEGRITY, EBADMSG, "the result is still called encrypted");

@@ -19,6 +19,13 @@ static const struct sl_key_options *keys_of(const struct conversion *c)
     return &c->options->keys;
 }
 
+bool sl_convert_is_encrypted(const struct sl_descriptor *layer)
+{
+    struct sl_layer_media media;
+    bool known = sl_layer_media_parse(layer->media_type, &media, /* err= */ NULL) == 0;
+    return known && media.encrypted;
+}
+
 /* Whether the caller named anybody who could open a layer. */
 static bool has_decryption_keys(const struct conversion *c)
 {
@@ -46,20 +53,10 @@ static int plan_encryption(const struct conversion *c, const struct sl_descripto
                         "--decryption-key");
 }
 
-static int plan_decryption(const struct sl_descriptor *blob, enum sl_convert_action *ret)
-{
-    struct sl_layer_media media;
-    bool known = sl_layer_media_parse(blob->media_type, &media, /* err= */ NULL) == 0;
-    *ret = known && media.encrypted ? SL_LAYER_DECRYPTED : SL_LAYER_COPIED;
-    return 0;
-}
-
 /* Annotations of encryption belong to encrypted media types and to no others. */
 static int check_annotations(const struct sl_descriptor *blob, struct sl_error *err)
 {
-    struct sl_layer_media media;
-    bool known = sl_layer_media_parse(blob->media_type, &media, /* err= */ NULL) == 0;
-    if ((known && media.encrypted) ||
+    if (sl_convert_is_encrypted(blob) ||
         !sl_enc_annotations_present(blob->annotations, blob->n_annotations))
         return 0;
     return sl_error_set(err, SL_E_FORMAT, EINVAL,
@@ -70,13 +67,9 @@ static int check_annotations(const struct sl_descriptor *blob, struct sl_error *
 static int plan_layer(const struct conversion *c, const struct sl_descriptor *blob, bool selected,
                       enum sl_convert_action *ret, struct sl_error *err)
 {
-    *ret = SL_LAYER_COPIED;
+    *ret = !c->encrypts && sl_convert_is_encrypted(blob) ? SL_LAYER_DECRYPTED : SL_LAYER_COPIED;
     int r = check_annotations(blob, err);
-    if (r < 0)
-        return r;
-    if (!c->encrypts)
-        return plan_decryption(blob, ret);
-    return selected ? plan_encryption(c, blob, ret, err) : 0;
+    return r == 0 && c->encrypts && selected ? plan_encryption(c, blob, ret, err) : r;
 }
 
 /* ---- layers that are one ---- */
@@ -93,21 +86,24 @@ static bool has_same_annotations(const struct sl_descriptor *a, const struct sl_
     return true;
 }
 
-/* What an encrypted layer becomes depends on its annotations; a plain one's are only carried. */
-static bool is_same(const struct convert_layer *l, const struct sl_descriptor *blob,
-                    enum sl_convert_action action)
+/* What an encrypted layer becomes depends on its annotations; a plain one's are only carried. If
+ * two configs promise different things of one blob, each is held to its word. */
+static bool is_same(const struct convert_layer *l, const struct convert_layer *what)
 {
+    enum sl_convert_action action = what->report.action;
     bool by_annotations = action == SL_LAYER_DECRYPTED || action == SL_LAYER_RECIPIENTS_ADDED;
-    return l->report.action == action && sl_digest_is_equal(&l->blob->digest, &blob->digest) &&
-           l->blob->size == blob->size && (!by_annotations || has_same_annotations(l->blob, blob));
+    return l->report.action == action &&
+           sl_digest_is_equal(&l->blob->digest, &what->blob->digest) &&
+           l->blob->size == what->blob->size &&
+           (!by_annotations || has_same_annotations(l->blob, what->blob)) &&
+           (!what->diff_id || sl_digest_is_equal(l->diff_id, what->diff_id));
 }
 
 static struct convert_layer *find_layer(const struct conversion *c,
-                                        const struct sl_descriptor *blob,
-                                        enum sl_convert_action action)
+                                        const struct convert_layer *what)
 {
     for (size_t i = 0; i < c->n_layers; i++)
-        if (is_same(c->layers[i], blob, action))
+        if (is_same(c->layers[i], what))
             return c->layers[i];
     return NULL;
 }
@@ -145,6 +141,9 @@ static int select_layers(const struct conversion *c, size_t n, bool *selected, s
     const struct sl_convert_options *o = c->options;
     for (size_t i = 0; !o->layers && i < n; i++)
         selected[i] = true;
+    if (o->layers && o->n_layers && n == 0)
+        return sl_error_set(err, SL_E_SYSTEM, EINVAL, "--encrypt-layer %d: the image has no layers",
+                            o->layers[0]);
     for (size_t i = 0; o->layers && i < o->n_layers; i++) {
         long long at = o->layers[i] < 0 ? (long long)n + o->layers[i] : o->layers[i];
         if (at < 0 || at >= (long long)n)
@@ -169,7 +168,9 @@ static int plan_one(struct conversion *c, const struct convert_document *doc, si
     int r = plan_layer(c, blob, selected, &what.report.action, err);
     if (r < 0)
         return sl_convert_layer_error(&what, r, err);
-    doc->layers[i] = find_layer(c, blob, what.report.action);
+    if (what.report.action == SL_LAYER_DECRYPTED)
+        what.diff_id = &doc->diff_ids[i];
+    doc->layers[i] = find_layer(c, &what);
     return doc->layers[i] ? 0 : add_layer(c, &what, &doc->layers[i], err);
 }
 

@@ -68,7 +68,8 @@ static void wait_for_event(struct schedule *s)
 
 static bool is_running(const struct convert_layer *l)
 {
-    return l->state == CONVERT_MOVING || l->state == CONVERT_WRAPPING || l->state == CONVERT_NAMING;
+    return l->state == CONVERT_ASKING || l->state == CONVERT_MOVING ||
+           l->state == CONVERT_WRAPPING || l->state == CONVERT_NAMING;
 }
 
 static bool is_through(struct convert_layer *l)

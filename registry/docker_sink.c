@@ -19,6 +19,7 @@ struct docker_sink {
     struct sl_sink base;
     struct sl_registry *registry;
     char *host, *repository, *tag;
+    pthread_mutex_t lock;        /* held while the plan is made */
     struct sl_mirror_plan *plan; /* NULL before the first call; then ep is valid: */
     struct sl_docker_endpoint ep;
 };
@@ -33,10 +34,8 @@ static const struct sl_endpoint *find_primary(const struct sl_mirror_plan *plan)
     return NULL;
 }
 
-static int make_plan(struct docker_sink *sink, struct sl_error *err)
+static int make_plan_locked(struct docker_sink *sink, struct sl_error *err)
 {
-    if (sink->plan)
-        return 0;
     const struct sl_registry_rules *rules = NULL;
     int r = sl_registry_get_rules(sink->registry, &rules, err);
     if (r < 0)
@@ -54,6 +53,14 @@ static int make_plan(struct docker_sink *sink, struct sl_error *err)
     sink->ep.actions = "pull,push";
     sink->plan = sl_steal(&plan);
     return 0;
+}
+
+static int make_plan(struct docker_sink *sink, struct sl_error *err)
+{
+    pthread_mutex_lock(&sink->lock);
+    int r = sink->plan ? 0 : make_plan_locked(sink, err);
+    pthread_mutex_unlock(&sink->lock);
+    return r;
 }
 
 static int reach(struct docker_sink *sink, struct sl_error *err)
@@ -226,6 +233,7 @@ static void docker_close(struct sl_sink *base)
         sl_docker_endpoint_done(&sink->ep);
     }
     sl_mirror_plan_free(sink->plan);
+    pthread_mutex_destroy(&sink->lock);
     free(sink->host);
     free(sink->repository);
     free(sink->tag);
@@ -248,6 +256,7 @@ int sl_docker_sink_open(struct sl_registry *registry, const struct sl_reference 
     if (!sink)
         return sl_error_oom(err);
     sink->base.ops = &docker_ops;
+    pthread_mutex_init(&sink->lock, NULL);
     sink->registry = registry;
     sink->host = strdup(ref->host);
     sink->repository = strdup(ref->repository);

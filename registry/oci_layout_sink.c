@@ -85,7 +85,7 @@ static int make_layout(struct sl_oci_layout_sink *sink, struct sl_error *err)
     return r < 0 ? r : open_folder(sink->fd, "blobs/sha256", &sink->blobs_fd, err);
 }
 
-int sl_oci_layout_sink_prepare(struct sl_oci_layout_sink *sink, struct sl_error *err)
+static int prepare_locked(struct sl_oci_layout_sink *sink, struct sl_error *err)
 {
     if (sink->blobs_fd >= 0)
         return 0;
@@ -93,6 +93,14 @@ int sl_oci_layout_sink_prepare(struct sl_oci_layout_sink *sink, struct sl_error 
         (void)close(sink->fd);
     sink->fd = -1;
     return make_layout(sink, err);
+}
+
+int sl_oci_layout_sink_prepare(struct sl_oci_layout_sink *sink, struct sl_error *err)
+{
+    pthread_mutex_lock(&sink->lock);
+    int r = prepare_locked(sink, err);
+    pthread_mutex_unlock(&sink->lock);
+    return r;
 }
 
 /* ---- blobs ---- */

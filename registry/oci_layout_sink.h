@@ -19,12 +19,12 @@ struct sl_oci_layout_sink {
     size_t made_from; /* bytes of dir up to the first folder that is new; 0: none is */
     bool made_version;
     bool is_committed;
-    pthread_mutex_t lock; /* guards the blobs that were put */
+    pthread_mutex_t lock; /* held while it is made; guards the blobs that were put */
     struct sl_digest *blobs;
     size_t n_blobs;
 };
 
-/* Makes the layout unless it is there. */
+/* Makes the layout unless it is there. Any thread. */
 SL_MUST_CHECK int sl_oci_layout_sink_prepare(struct sl_oci_layout_sink *sink, struct sl_error *err);
 /* Names a file that is written and synced after its digest. Any thread. */
 SL_MUST_CHECK int sl_oci_layout_sink_name_blob(struct sl_oci_layout_sink *sink,

@@ -2,7 +2,8 @@
 /*
  * The seam between an image sink and its transport. The front (image_sink.c) parses names, checks
  * digests of what it has whole, and counts what a flow feeds; a transport moves bytes. Calls come
- * from one thread at a time and may block, except where stated.
+ * from one thread at a time and may block, except where stated: has_blob() is called on many
+ * threads at once, and beside upload().
  */
 #pragma once
 

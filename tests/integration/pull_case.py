@@ -39,11 +39,6 @@ def main():
     unittest.main()
 
 
-def is_sanitized(program):
-    with open(program, "rb") as file:
-        return b"__asan_init" in file.read()
-
-
 def names(folder):
     """Everything below that is not a folder, and folders that have nothing below, as paths."""
     found = []

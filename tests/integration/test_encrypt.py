@@ -15,6 +15,7 @@ import sluice_case
 from sluice_case import EXIT_FAILED, EXIT_INTEGRITY, EXIT_NETWORK, EXIT_USAGE
 
 import oci_images
+import peak_memory
 import push_proxy
 from registry import Registry, run
 
@@ -25,6 +26,18 @@ NO_TLS = "--tls-verify=false"
 BIG = 3 * 1024 * 1024  # bytes of a layer that has several segments
 REASON = "Failed to decrypt the image layer, please ensure that the decryption key is placed " \
          "and correct"
+
+
+# Its wrapped keys are the keys.
+OPEN_PROVIDER = """#!/usr/bin/python3
+import json, sys
+request = json.load(sys.stdin)
+if request["op"] == "keywrap":
+    answer = {"keywrapresults": {"annotation": request["keywrapparams"]["optsdata"]}}
+else:
+    answer = {"keyunwrapresults": {"optsdata": request["keyunwrapparams"]["annotation"]}}
+json.dump(answer, sys.stdout)
+"""
 
 
 def tar_of(name, data):
@@ -113,6 +126,10 @@ class EncryptCase(sluice_case.SluiceCase):
     def recipient(self, name):
         return "--encryption-key", "jwe:" + os.path.join(self.keys, name + ".pub")
 
+    def repository(self, kind):
+        """Of this test; repositories must not end with "_", folders may."""
+        return f"{kind}/{os.path.basename(self.folder).replace('_', '0')}"
+
     def layout(self, name, tag="latest"):
         return f"oci:{self.path(name)}:{tag}"
 
@@ -147,7 +164,7 @@ class EncryptCase(sluice_case.SluiceCase):
 class RoundTrips(EncryptCase):
     def setUp(self):
         super().setUp()
-        self.name = "team/" + self.id().rpartition(".")[2]
+        self.name = self.repository("team")
 
     def test_between_layouts_and_registries(self):
         _, before = root_of(self.mixed)
@@ -304,6 +321,53 @@ class Documents(EncryptCase):
                                 run=self.sluice(verb, *keys, self.layout("odd"),
                                                 self.layout("out")))
 
+    def test_image_without_layers(self):
+        os.mkdir(self.path("empty"))
+        oci_images.write_plain_image(self.path("empty"), [])
+        self.encrypt(self.layout("empty"), self.layout("enc"))
+        self.decrypt(self.layout("enc"), self.layout("dec"))
+        for name in "enc", "dec":
+            self.assertEqual(facts(root_of(self.path(name))[1]),
+                             facts(root_of(self.path("empty"))[1]))
+        self.expect_refused(EXIT_FAILED, "--encrypt-layer 0: the image has no layers",
+                            run=self.sluice("encrypt", *self.recipient("one"),
+                                            "--encrypt-layer=0", self.layout("empty"),
+                                            self.layout("none")))
+
+    def make_half_encrypted_index(self):
+        """Two images of the same layers; only the second one's are encrypted."""
+        layout, types = self.path("half"), OCI + "manifest.v1+json"
+        shutil.copytree(self.mixed, layout)
+        self.encrypt(self.source(), self.layout("other"))
+        shutil.copytree(self.path("other", "blobs"), os.path.join(layout, "blobs"),
+                        dirs_exist_ok=True)
+        members = [{"mediaType": types, "digest": root_of(path)[0], "size": os.path.getsize(
+                        oci_images.blob_path(path, root_of(path)[0]))}
+                   for path in (self.mixed, self.path("other"))]
+        self.put_root(layout, {"schemaVersion": 2, "mediaType": OCI + "index.v1+json",
+                               "manifests": members}, OCI + "index.v1+json")
+
+    def members(self, name):
+        return [document(self.path(name), m["digest"])
+                for m in root_of(self.path(name))[1]["manifests"]]
+
+    def test_images_that_share_layers_and_one_is_encrypted(self):
+        self.make_half_encrypted_index()
+        report = json.loads(self.decrypt(self.layout("half"), self.layout("dec"), "--json"))
+        self.assertEqual(sorted(l["action"] for l in report["layers"]),
+                         3 * ["copied"] + 3 * ["decrypted"])
+        for member in self.members("dec"):
+            self.assertEqual(facts(member), facts(root_of(self.mixed)[1]))
+        report = json.loads(self.encrypt(self.layout("half"), self.layout("enc"), "--json",
+                                         "--decryption-key", self.key("one"), names=("two",)))
+        self.assertEqual(sorted(l["action"] for l in report["layers"]),
+                         3 * ["encrypted"] + 3 * ["recipients added"])
+        plain, encrypted = self.members("enc")
+        self.assert_encrypted(root_of(self.mixed)[1], plain)
+        for was, is_ in zip(root_of(self.path("other"))[1]["layers"], encrypted["layers"],
+                            strict=True):
+            self.assertEqual(is_["digest"], was["digest"])
+
     def make_index(self):
         """amd64 and arm64 share a layer; arm64 in an index of its own; and an attestation."""
         layout = self.path("index")
@@ -353,6 +417,19 @@ class Documents(EncryptCase):
         self.assertEqual(facts(root_of(self.path("amd64"))[1]),
                          facts(document(self.path("index"), members["amd64"]["digest"])))
 
+    def test_shared_layer_that_is_chosen_in_one_image_only(self):
+        """The top layer of amd64 is the bottom one of arm64."""
+        members = self.make_index()
+        report = json.loads(self.encrypt(self.layout("index"), self.layout("enc"), "--json",
+                                         "--encrypt-layer=-1"))
+        self.assertEqual(sorted(l["action"] for l in report["layers"]),
+                         ["copied", "encrypted", "encrypted"])
+        amd64, inner = self.members("enc")
+        arm64 = document(self.path("enc"), inner["manifests"][0]["digest"])
+        for arch, after, which in ("amd64", amd64, {0}), ("arm64", arm64, {1}):
+            self.assert_encrypted(document(self.path("index"), members[arch]["digest"]), after,
+                                  which)
+
     def test_one_image_of_an_index(self):
         members = self.make_index()
         self.encrypt(self.layout("index"), self.layout("enc"), "--override-arch", "arm64")
@@ -383,7 +460,7 @@ class Failures(EncryptCase):
 
     def setUp(self):
         super().setUp()
-        self.name = "fail/" + self.id().rpartition(".")[2] + ":1"
+        self.name = self.repository("fail") + ":1"
         self.proxy = push_proxy.PushProxy(self.registry.host)
         self.proxy.__enter__()
         self.addCleanup(self.proxy.__exit__)
@@ -493,25 +570,200 @@ class Failures(EncryptCase):
         self.assertFalse(os.path.exists(self.path("dec")))
 
 
+class Existing(EncryptCase):
+    """What the destination has does not move."""
+
+    def setUp(self):
+        super().setUp()
+        self.name = self.repository("existing")
+        self.proxy = push_proxy.PushProxy(self.registry.host)
+        self.proxy.__enter__()
+        self.addCleanup(self.proxy.__exit__)
+
+    def test_registry_is_asked_side_by_side(self):
+        self.decrypt(self.source(), self.registry.ref(self.name + ":1"))
+        together = self.proxy.on("HEAD", "/blobs/", gather=2, times=2)
+        report = json.loads(self.decrypt(self.source(),
+                                         f"docker://{self.proxy.host}/{self.name}:2", "--json",
+                                         "--jobs", "2"))
+        self.assertFalse(together.gathering.broken)
+        self.assertEqual([l["skipped"] for l in report["layers"]], [True] * 3)
+        # Each layer once, and the config.
+        self.assertEqual((self.proxy.count("HEAD", "/blobs/"), self.proxy.count("POST")), (4, 0))
+
+    def test_some_are_there(self):
+        os.mkdir(self.path("part"))
+        self.make_image(self.path("part"), self.tars[:1])
+        self.decrypt(self.layout("part"), self.registry.ref(self.name + ":1"))
+        report = json.loads(self.decrypt(self.source(), self.registry.ref(self.name + ":2"),
+                                         "--json", "--jobs", "1"))
+        self.assertEqual([l["skipped"] for l in report["layers"]], [True, False, False])
+        run("skopeo", "copy", "--preserve-digests", "--src-tls-verify=false",
+            self.registry.ref(self.name + ":2"), self.layout("back"))
+        self.assertEqual(facts(root_of(self.path("back"))[1]), facts(root_of(self.mixed)[1]))
+
+    def test_layout(self):
+        self.decrypt(self.source(), self.layout("copy"))
+        report = json.loads(self.decrypt(self.source(), self.layout("copy", "again"), "--json"))
+        self.assertEqual([l["skipped"] for l in report["layers"]], [True] * 3)
+        self.assertEqual(root_of(self.path("copy"), "again"), root_of(self.mixed))
+
+    def test_registry_that_does_not_say(self):
+        self.proxy.on("HEAD", "/blobs/", status=403)
+        self.expect_refused(EXIT_NETWORK, "/3 sha256:", "403",
+                            run=self.sluice("decrypt", NO_TLS, self.source(),
+                                            f"docker://{self.proxy.host}/{self.name}:1"))
+
+
+class Contents(EncryptCase):
+    """Ciphertext that the MAC finds good and that opens to something else."""
+    UNEQUAL = "unequal uncompressed digest "
+
+    def setUp(self):
+        super().setUp()
+        self.encrypt(self.source(), self.layout("enc"))
+        self.manifest = oci_images.read_manifest(self.path("enc"))
+
+    def put(self, name="enc"):
+        Documents.put_root(self.path(name), self.manifest, OCI + "manifest.v1+json")
+
+    def refuse(self, number, *texts):
+        of = len(self.manifest["layers"])
+        self.expect_refused(EXIT_INTEGRITY, f"layer {number}/{of} ", *texts,
+                            run=self.sluice("decrypt", "--decryption-key", self.key("one"),
+                                            self.layout("enc"), self.layout("dec")))
+        self.assertFalse(os.path.exists(self.path("dec")))
+
+    def test_another_nonce(self):
+        """From whoever gives the keys: here a provider that hides nothing, between two calls."""
+        config = self.provider()
+        self.encrypt(self.source(), self.layout("mine"), "--encryption-key", "provider:open",
+                     "--key-provider-config", config, names=())
+        for i in range(3):
+            with self.subTest(layer=i):
+                self.manifest = oci_images.read_manifest(self.path("mine"))
+                annotations = self.manifest["layers"][i]["annotations"]
+                private = json.loads(base64.b64decode(annotations[ENC + "keys.provider.open"]))
+                private["cipheroptions"]["nonce"] = base64.b64encode(bytes(16)).decode()
+                annotations[ENC + "keys.provider.open"] = base64.b64encode(
+                    json.dumps(private).encode()).decode()
+                shutil.copytree(self.path("mine"), self.path("bad"))
+                self.put("bad")
+                self.expect_refused(
+                    EXIT_INTEGRITY, f"layer {i + 1}/3 ", "diff_id: " + self.UNEQUAL,
+                    run=self.sluice("decrypt", "--key-provider-config", config,
+                                    self.layout("bad"), self.layout("dec")))
+                self.assertFalse(os.path.exists(self.path("dec")))
+                shutil.rmtree(self.path("bad"))
+
+    def provider(self):
+        program = self.write("provider.py", OPEN_PROVIDER)
+        os.chmod(program, 0o755)
+        return self.write("providers.json", json.dumps(
+            {"key-providers": {"open": {"cmd": {"path": program}}}}))
+
+    def test_another_images_layer(self):
+        """With everything that belongs to it."""
+        os.mkdir(self.path("other"))
+        self.make_image(self.path("other"), [tar_of("other", os.urandom(5000))] * 3)
+        self.encrypt(self.layout("other"), self.layout("other-enc"))
+        for i, layer in enumerate(oci_images.read_manifest(self.path("other-enc"))["layers"]):
+            with self.subTest(layer=i):
+                blob = oci_images.blob_path(self.path("other-enc"), layer["digest"])
+                oci_images.write_blob(self.path("enc"), blob)
+                mine, self.manifest["layers"][i] = self.manifest["layers"][i], layer
+                self.put()
+                self.refuse(i + 1, "diff_id: " + self.UNEQUAL)
+                self.manifest["layers"][i] = mine
+
+    def test_layers_that_changed_places(self):
+        layers = self.manifest["layers"]
+        layers[0], layers[2] = layers[2], layers[0]
+        self.put()
+        self.expect_refused(EXIT_INTEGRITY, self.UNEQUAL,
+                            run=self.sluice("decrypt", "--decryption-key", self.key("one"),
+                                            self.layout("enc"), self.layout("dec")))
+
+    def test_bytes_behind_the_stream(self):
+        """What does not unpack at all."""
+        os.mkdir(self.path("cut"))
+        self.make_image(self.path("cut"), self.tars)
+        manifest = oci_images.read_manifest(self.path("cut"))
+        with open(oci_images.blob_path(self.path("cut"), manifest["layers"][1]["digest"]), "rb") as file:
+            manifest["layers"][1].update(oci_images.write_blob(self.path("cut"), file.read()[:-9]))
+        Documents.put_root(self.path("cut"), manifest, OCI + "manifest.v1+json")
+        # Nobody who encrypts can be expected to notice.
+        self.encrypt(self.layout("cut"), self.layout("enc"), "--json")
+        self.refuse(2, "decompress: ")
+
+    def config(self, change):
+        """The image with another config."""
+        path = oci_images.blob_path(self.path("enc"), self.manifest["config"]["digest"])
+        with open(path, encoding="utf-8") as file:
+            config = json.load(file)
+        change(config["rootfs"]["diff_ids"])
+        self.manifest["config"].update(
+            oci_images.write_blob(self.path("enc"), json.dumps(config).encode()))
+        self.put()
+
+    def test_config_that_says_nothing(self):
+        self.config(lambda ids: ids.pop())
+        self.expect_refused(EXIT_INTEGRITY, "image config: 2 diff_ids for 3 layers",
+                            run=self.sluice("decrypt", "--decryption-key", self.key("one"),
+                                            self.layout("enc"), self.layout("dec")))
+        self.assertFalse(os.path.exists(self.path("dec")))
+
+    def test_one_blob_that_is_promised_twice(self):
+        """Both layers are the same; one of them cannot be right."""
+        self.manifest["layers"][1] = self.manifest["layers"][0]
+        self.put()
+        self.refuse(2, self.UNEQUAL)
+
+    def test_layers_of_few_bytes(self):
+        """Too few to tell a format by."""
+        tars = [b"", b"abc", b"x" * 7]
+        os.mkdir(self.path("tiny"))
+        oci_images.write_plain_image(self.path("tiny"), tars)
+        self.encrypt(self.layout("tiny"), self.layout("tiny-enc"))
+        self.decrypt(self.layout("tiny-enc"), self.layout("dec"))
+        self.assertEqual(facts(root_of(self.path("dec"))[1]), facts(root_of(self.path("tiny"))[1]))
+
+
 class Memory(EncryptCase):
-    """Measured on a release build: a sanitizer keeps what was freed."""
+    def setUp(self):
+        super().setUp()
+        self.program = peak_memory.shipped(sluice_case.SLUICE)
+        if not self.program:
+            self.skipTest("needs a release build: its path in SLUICE_RELEASE")
+
+    def measure(self, verb, *args):
+        done = subprocess.run(peak_memory.measured([self.program, verb, "--quiet", NO_TLS, *args]),
+                              env=self.environment(), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertLess(peak_memory.peak(done.stdout), peak_memory.LIMIT)
+
+    def make_large_image(self, layout):
+        """More than the limit; with the largest windows that are taken, and a layer that expands."""
+        def wide(data):
+            return subprocess.run(["zstd", "-q", "-1", "--long=23", "-c"], input=data,
+                                  stdout=subprocess.PIPE, check=True).stdout
+        os.mkdir(layout)
+        size = 40000000
+        tars = [(tar_of(str(i), os.urandom(size)), "+zstd", wide) for i in range(4)]
+        tars.append((tar_of("gzip", bytes(range(256)) * (size // 256)), "+gzip", gzip.compress))
+        tars.append((tar_of("plain", os.urandom(size)), "", bytes))
+        layers = [{"mediaType": OCI + "layer.v1.tar" + end,
+                   **oci_images.write_blob(layout, pack(tar))} for tar, end, pack in tars]
+        oci_images.write_image(layout, layers,
+                               ["sha256:" + hashlib.sha256(tar).hexdigest() for tar, *_ in tars])
 
     def test_peak(self):
-        program = os.environ.get("SLUICE_RELEASE", "")
-        if not os.path.exists(program):
-            self.skipTest("needs a release build: its path in SLUICE_RELEASE")
-        os.mkdir(self.path("large"))
-        oci_images.write_plain_image(self.path("large"),
-                                     [tar_of(str(i), os.urandom(1) * 40000000) for i in range(6)])
-        for memory, limit in (("8M", 8), ("32M", 32)):
-            child = subprocess.Popen([program, "encrypt", "--quiet", NO_TLS, "--memory", memory,
-                                      *self.recipient("one"), self.layout("large"),
-                                      self.registry.ref("memory/peak:1")],
-                                     env=self.environment(), stdout=subprocess.DEVNULL)
-            _, status, usage = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
-            self.assertEqual(child.returncode, 0)
-            self.assertLess(usage.ru_maxrss / 1024, limit + 40)
+        self.make_large_image(self.path("large"))
+        place = self.registry.ref("memory/peak:1")
+        self.measure("encrypt", *self.recipient("one"), self.layout("large"), place)
+        self.measure("decrypt", "--decryption-key", self.key("one"), place, self.layout("dec"))
+        self.assertEqual(facts(root_of(self.path("dec"))[1]), facts(root_of(self.path("large"))[1]))
 
 
 if __name__ == "__main__":

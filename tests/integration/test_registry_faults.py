@@ -8,14 +8,13 @@ import itertools
 import json
 import os
 import random
-import re
 import signal
 import subprocess
-import sys
 import time
 import unittest
 
-import pull_case
+import pull_case  # first: it says where the others are
+import peak_memory
 from crafted_image import Layer, blob_path, write_image
 from make_tars import archive, directory, entry, header
 from pull_case import FAILED, INTEGRITY, NETWORK, PullCase, names
@@ -355,7 +354,7 @@ class Death(RegistryCase):
 
 
 class Signals(RegistryCase):
-    BOUND = 3 if pull_case.SLUICE and pull_case.is_sanitized(pull_case.SLUICE) else 1  # seconds
+    BOUND = 3 if pull_case.SLUICE and peak_memory.is_sanitized(pull_case.SLUICE) else 1  # seconds
 
     def interrupt(self, number, image, is_there):
         """image: a name, or a fault of the registry that serves ours."""
@@ -407,25 +406,11 @@ class Signals(RegistryCase):
                 self.expect_refused(run, FAILED, "cancelled")
 
 
-MEASURE = """
-import resource, subprocess, sys
-code = subprocess.run(sys.argv[1:], stdin=subprocess.DEVNULL).returncode
-print("peak", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-sys.exit(code)
-"""
-
-
 class Memory(PullCase):
-    """Peak RSS of the program as it is shipped. A process that starts it is measured with it, so a
-    small one stands between."""
-    LIMIT = 96 * 1024  # KiB
-
     def setUp(self):
         super().setUp()
-        self.program = pull_case.SLUICE
-        if pull_case.is_sanitized(self.program):
-            self.program = os.environ.get("SLUICE_RELEASE", "")
-        if not os.path.exists(self.program) or pull_case.is_sanitized(self.program):
+        self.program = peak_memory.shipped(pull_case.SLUICE)
+        if not self.program:
             self.skipTest("needs a release build: its path in SLUICE_RELEASE")
 
     def measure(self, layer, code, serve):
@@ -434,10 +419,9 @@ class Memory(PullCase):
         image = self.serve(layout) if serve else "oci:%s:latest" % layout
         command = self.pull_command(image, "--jobs", "4")
         command[0] = self.program
-        run = self.run_sluice([sys.executable, "-c", MEASURE, *command])
+        run = self.run_sluice(peak_memory.measured(command))
         self.assertEqual(run.returncode, code, run.stderr)
-        peak = int(re.search(r"^peak (\d+)$", run.stdout, re.M)[1])
-        self.assertLess(peak, self.LIMIT)
+        self.assertLess(peak_memory.peak(run.stdout), peak_memory.LIMIT)
 
     def test_large_layer(self):
         for serve in False, True:

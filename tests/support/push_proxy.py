@@ -7,6 +7,9 @@
         hold = proxy.on("PATCH", "/blobs/uploads/", wait_after=100000)
         ... push to proxy.host ...
         hold.reached.wait(30)
+        together = proxy.on("HEAD", "/blobs/", gather=2, times=2)  # nobody goes on alone
+        ... push ...
+        not together.gathering.broken
 """
 
 import http.client
@@ -16,15 +19,17 @@ import urllib.parse
 
 CHUNK = 64 * 1024
 DEADLINE = 20.0  # seconds that anything may take
+GATHERING = 5.0  # seconds that the first waits for the last
 
 
 class Rule:
     def __init__(self, method, part, status=None, hang_up_after=None, wait_after=None,
-                 times=1000):
+                 gather=None, times=1000):
         self.method, self.part, self.times = method, part, times
         self.status, self.hang_up_after, self.wait_after = status, hang_up_after, wait_after
         self.reached = threading.Event()
         self.go = threading.Event()
+        self.gathering = gather and threading.Barrier(gather, timeout=GATHERING)
 
 
 class PushProxy:
@@ -124,6 +129,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
+        if rule and rule.gathering and self.proxy.spend(rule):
+            try:
+                rule.gathering.wait()
+            except threading.BrokenBarrierError:
+                pass  # the test looks
         url = urllib.parse.urlsplit(self.path)
         headers = {k: v for k, v in self.headers.items()
                    if k.lower() not in ("connection", "transfer-encoding", "content-length",

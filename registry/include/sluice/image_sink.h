@@ -21,7 +21,7 @@ SL_DEFINE_AUTO(sl_image_sink, sl_image_sink_close)
 const char *sl_image_sink_name(const struct sl_image_sink *sink);
 
 /* 1 when the blob is there already, or could be mounted from source's repository because that is on
- * the same registry (source may be NULL); else 0. Blocks. */
+ * the same registry (source may be NULL); else 0. Blocks. Any thread, also several at once. */
 SL_MUST_CHECK int sl_image_sink_has_blob(struct sl_image_sink *sink, struct sl_image_source *source,
                                          const struct sl_descriptor *blob, struct sl_error *err);
 /* A small blob, whole: configs. Skips what is there. Blocks. */
