@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 
 enum {
     ERRORS_MAX = 4096, /* bytes of a command's stderr to look at */
@@ -184,6 +185,42 @@ static int call_wire(const struct call *c, struct sl_span request, struct sl_byt
     return r < 0 ? call_failed(c->provider, refused(err, r), err) : 0;
 }
 
+static long long now_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static atomic_llong *silence_of(const struct call *c)
+{
+    return &c->providers->silent_until[c->provider - c->providers->list];
+}
+
+/* Images choose how many elements there are: whoever hangs would hold them all up, one deadline
+ * each. So it is left alone for as long as it was waited for. */
+static int check_silence(const struct call *c, struct sl_error *err)
+{
+    if (atomic_load(silence_of(c)) <= now_ms())
+        return 0;
+    return sl_error_set(err, SL_E_NETWORK, ETIMEDOUT,
+                        "key provider %.100s did not answer before and is not asked again",
+                        c->provider->name);
+}
+
+static int call_any(const struct call *c, struct sl_span request, struct sl_bytes *ret,
+                    struct sl_error *err)
+{
+    bool is_cmd = c->provider->transport == SL_PROVIDER_CMD;
+    int r = check_silence(c, err);
+    if (r < 0)
+        return r;
+    r = is_cmd ? call_cmd(c, request, ret, err) : call_wire(c, request, ret, err);
+    if (r == -ETIMEDOUT)
+        atomic_store(silence_of(c), now_ms() + c->providers->deadline_ms);
+    return r;
+}
+
 /* An sl_ask_fn. */
 static int ask(void *arg, struct sl_bytes *ret, struct sl_error *err)
 {
@@ -192,10 +229,8 @@ static int ask(void *arg, struct sl_bytes *ret, struct sl_error *err)
     struct sl_bytes answer = {0};
     int r =
         sl_provider_request_write(c->op, c->provider->name, c->params, c->payload, &request, err);
-    if (r == 0 && c->provider->transport == SL_PROVIDER_CMD)
-        r = call_cmd(c, sl_bytes_span(&request), &answer, err);
-    else if (r == 0)
-        r = call_wire(c, sl_bytes_span(&request), &answer, err);
+    if (r == 0)
+        r = call_any(c, sl_bytes_span(&request), &answer, err);
     if (r == 0) {
         r = sl_provider_answer_parse(c->op, sl_bytes_span(&answer), ret, err);
         if (r < 0)

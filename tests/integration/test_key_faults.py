@@ -551,6 +551,17 @@ class Counting(FaultCase):
                 self.assertEqual((asked, self.provider.count(way, "unwrap", "string")), (1, 1))
             self.root += way
 
+    def test_provider_that_hangs_is_asked_once(self):
+        """And not for each element, of which the image may have many."""
+        for way in WAYS:
+            name = "hangs_alone" if way == "cmd" else "hangs"
+            image = self.image(name, {PROVIDER + name: ",".join(b64(b"hangs%d" % i) for i in range(64))})
+            config = self.config("all", **{name: self.provider.entry(way, name)})
+            self.pull_fails(EXIT_NETWORK, "--key-timeout", "1", "--key-provider-config", config, image,
+                            says=(KATA, "is not asked again"))
+            asked = [self.provider.count(way, "unwrap", n) for n in (name, *(f"hangs{i}" for i in range(64)))]
+            self.assertEqual(sum(asked), 1)
+
     def packets(self, *kids):
         layers = []
         for kid in kids:

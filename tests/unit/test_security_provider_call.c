@@ -248,6 +248,25 @@ static void wire_that_is_missing_or_fails_is_told(void **state)
     assert_int_equal(w.called, 2);
 }
 
+static void wire_that_is_silent_is_left_alone_for_a_while(void **state)
+{
+    (void)state;
+    enum { HOUR_MS = 60 * 60 * 1000 };
+    struct wire w = {.failure = ETIMEDOUT};
+    SL_AUTO(sl_providers) providers = wired("grpc", &w);
+    struct sl_error err = {0};
+    struct sl_bytes plbco = {0};
+    sl_providers_set_call(providers, call, &w, HOUR_MS);
+    assert_error(unwrap(providers, &plbco, &err), ETIMEDOUT, SL_E_NETWORK, "no socket");
+    assert_error(sl_providers_unwrap(providers, "kp", NULL, sl_span_of("other"), &plbco, &err),
+                 ETIMEDOUT, SL_E_NETWORK, "kp did not answer before and is not asked again");
+    assert_int_equal(w.called, 1);
+    SL_AUTO(sl_providers) soon = wired("grpc", &w);
+    sl_providers_set_call(soon, call, &w, 1);
+    while (w.called < 3)
+        assert_int_equal(unwrap(soon, &plbco, &err), -ETIMEDOUT);
+}
+
 static void wire_that_refuses_is_told_without_keys(void **state)
 {
     (void)state;
@@ -319,6 +338,7 @@ int main(void)
         cmocka_unit_test(cmd_that_is_missing_is_not_an_unknown_provider),
         cmocka_unit_test(wire_is_called_with_the_provider_and_the_deadline),
         cmocka_unit_test(wire_that_is_missing_or_fails_is_told),
+        cmocka_unit_test(wire_that_is_silent_is_left_alone_for_a_while),
         cmocka_unit_test(wire_that_refuses_is_told_without_keys),
         cmocka_unit_test(wire_is_asked_once_by_many_threads),
     };
