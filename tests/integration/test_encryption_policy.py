@@ -88,13 +88,15 @@ class Rules(PolicyCase):
         self.allowed(*self.policy("optional"), plain)
         self.allowed(*self.policy("required"), *self.broker(), encrypted)
         self.forbidden(*self.policy("required"), plain, says=("layer 1/1", "is not encrypted", "(default)"))
-        self.forbidden(*self.policy("forbidden"), *self.broker(), encrypted, says=("layer 1/1", "is encrypted"))
+        self.forbidden(*self.policy("forbidden"), *self.broker(), encrypted,
+                       says=("layer 1/1", "is encrypted"))
         self.allowed(*self.policy("forbidden"), plain)
 
     def test_scopes_of_layouts(self):
         plain = self.make("plain", Layer(tar_of("plain"), None))
         for scope in plain, f"oci:{self.path('plain')}", f"oci:{self.folder}", "oci:":
-            self.forbidden(*self.policy(scopes={scope: {"encryption": "required"}}), plain, says=(f"scope {scope}"[:60],))
+            self.forbidden(*self.policy(scopes={scope: {"encryption": "required"}}), plain,
+                           says=(f"scope {scope}"[:60],))
         for scope in f"oci:{self.path('plai')}", plain + "x", "plain":
             self.allowed(*self.policy(scopes={scope: {"encryption": "required"}}), plain)
         self.allowed(*self.policy("required", {plain: {"encryption": "optional"}}), plain)
@@ -102,15 +104,20 @@ class Rules(PolicyCase):
     def test_lists(self):
         packet = self.make("enc", self.encrypted())
         cases = (
-            ({"kids": [KID]}, True), ({"kids": ["kbs:///default/image-kek/"]}, True), ({"kids": ["kbs:///default/"]}, True),
+            ({"kids": [KID]}, True), ({"kids": ["kbs:///default/image-kek/"]}, True),
+            ({"kids": ["kbs:///default/"]}, True),
             ({"kids": ["kbs:///default/image-kek/on"]}, False), ({"kids": ["kbs:///defaul/"]}, False),
             ({"kids": ["kbs:///other/", "kbs:///default/image-kek/two"]}, False),
-            ({"kids": ["kbs://host/default/image-kek/one"]}, False), ({"kids": ["kbs+other:///default/"]}, False),
+            ({"kids": ["kbs://host/default/image-kek/one"]}, False),
+            ({"kids": ["kbs+other:///default/"]}, False),
             ({"providers": [AGENT]}, True), ({"providers": ["mine", "attestation"]}, False),
             ({"wrap_types": ["A256GCM"]}, True), ({"wrap_types": ["A256CTR"]}, False),
-            ({"protocols": ["jwe", "provider"]}, True), ({"protocols": ["jwe", "pgp", "pkcs7", "pkcs11"]}, False),
-            ({"protocols": ["provider"], "kids": [KID], "providers": [AGENT], "wrap_types": ["A256GCM"]}, True),
-            ({"protocols": ["provider"], "kids": [KID], "providers": ["mine"], "wrap_types": ["A256GCM"]}, False))
+            ({"protocols": ["jwe", "provider"]}, True),
+            ({"protocols": ["jwe", "pgp", "pkcs7", "pkcs11"]}, False),
+            ({"protocols": ["provider"], "kids": [KID], "providers": [AGENT], "wrap_types": ["A256GCM"]},
+             True),
+            ({"protocols": ["provider"], "kids": [KID], "providers": ["mine"], "wrap_types": ["A256GCM"]},
+             False))
         for lists, is_allowed in cases:
             with self.subTest(lists):
                 args = (*self.policy("required", **lists), *self.broker(), packet)
@@ -127,7 +134,8 @@ class Rules(PolicyCase):
                 layer = self.encrypted()
                 layer.packet["kid"] = kid
                 layer.annotate()
-                args = (*self.policy("required", kids=["kbs:///default/"]), *self.broker(), self.make("enc", layer))
+                args = (*self.policy("required", kids=["kbs:///default/"]), *self.broker(),
+                        self.make("enc", layer))
                 if is_allowed:
                     self.allowed(*args)
                 else:
@@ -165,7 +173,8 @@ class Rules(PolicyCase):
             config = self.with_provider(layers[0])
             layers.insert(plain_at, Layer(tar_of("plain"), None))
             image = self.make(f"mixed{plain_at}", *layers)
-            self.forbidden(*self.policy("required"), *self.broker(), *config, image, says=(f"layer {plain_at + 1}/3",))
+            self.forbidden(*self.policy("required"), *self.broker(), *config, image,
+                           says=(f"layer {plain_at + 1}/3",))
             self.assertFalse(self.was_called())
         report = self.allowed(*self.policy("optional"), *self.broker(), *config, image)
         self.assertEqual([layer["encrypted"] for layer in report], [True, True, False])
@@ -176,18 +185,24 @@ class Rules(PolicyCase):
         report = self.allowed(*self.broker(), *config, self.make("enc", *layers))
         self.assertEqual([{n: layer.get(n) for n in ("encrypted", "protocol", "provider", "kid", "wrapType")}
                           for layer in report],
-                         [{"encrypted": True, "protocol": "provider", "provider": "mine", "kid": None, "wrapType": None},
-                          {"encrypted": False, "protocol": None, "provider": None, "kid": None, "wrapType": None},
-                          {"encrypted": True, "protocol": "provider", "provider": AGENT, "kid": KID, "wrapType": "A256GCM"}])
+                         [{"encrypted": True, "protocol": "provider", "provider": "mine", "kid": None,
+                           "wrapType": None},
+                          {"encrypted": False, "protocol": None, "provider": None, "kid": None,
+                           "wrapType": None},
+                          {"encrypted": True, "protocol": "provider", "provider": AGENT, "kid": KID,
+                           "wrapType": "A256GCM"}])
 
     def test_report_of_jwe(self):
         key, public = self.path("key.pem"), self.path("key.pub")
-        for args in (("genpkey", "-algorithm", "RSA", "-out", key), ("pkey", "-in", key, "-pubout", "-out", public)):
+        for args in (("genpkey", "-algorithm", "RSA", "-out", key),
+                     ("pkey", "-in", key, "-pubout", "-out", public)):
             subprocess.run(["openssl", *args], check=True, capture_output=True)
         image = f"oci:{self.path('jwe')}:latest"
-        self.ok("encrypt", "--encryption-key", "jwe:" + public, self.make("plain", Layer(tar_of("x"), None)), image)
+        self.ok("encrypt", "--encryption-key", "jwe:" + public,
+                self.make("plain", Layer(tar_of("x"), None)), image)
         args = ("--decryption-key", key, image)
-        for lists in {}, {"protocols": ["jwe"]}, {"protocols": ["jwe"], "kids": [KID], "wrap_types": ["A256GCM"]}:
+        for lists in {}, {"protocols": ["jwe"]}, {"protocols": ["jwe"], "kids": [KID],
+                                                  "wrap_types": ["A256GCM"]}:
             report = self.allowed(*self.policy("required", **lists), *args)
             self.assertEqual((report[0]["encrypted"], report[0]["protocol"]), (True, "jwe"))
         for lists in {"protocols": ["provider"]}, {"providers": [AGENT]}:
@@ -206,12 +221,14 @@ class Stored(PolicyCase):
                                    (image, "required", {"kids": ["kbs:///other/"]}),
                                    (image, "required", {"protocols": ["jwe"]}),
                                    (image, "optional", {"scopes": {image: {"encryption": "forbidden"}}})):
-            self.pull_fails(EXIT_POLICY, *self.policy(demand, **rule), *self.broker(), name, self.path("bundle"),
+            self.pull_fails(EXIT_POLICY, *self.policy(demand, **rule), *self.broker(), name,
+                            self.path("bundle"),
                             says=REFUSED)
             self.assertFalse(os.path.lexists(self.path("bundle")))
         self.assertEqual({kind: self.in_store(kind) for kind in before}, before)
         report = self.pull_json(*self.policy("required"), *self.broker(), image)
-        self.assertEqual([report["layers"][0][n] for n in ("state", "encrypted", "kid")], ["cached", True, KID])
+        self.assertEqual([report["layers"][0][n] for n in ("state", "encrypted", "kid")],
+                         ["cached", True, KID])
 
 
 class Registries(PolicyCase):
@@ -264,9 +281,12 @@ class Registries(PolicyCase):
         host = self.registry.host
         image = f"docker://{host}/team/sub/image:1"
         rule = {"encryption": "required"}
-        for scope in f"{host}/team/sub/image:1", f"{host}/team/sub/image", f"{host}/team/sub", f"{host}/team", host:
-            self.forbidden("--tls-verify=false", *self.policy(scopes={scope: rule}), image, says=("scope " + scope,))
-        for scope in f"{host}/team/sub/image:2", f"{host}/team/su", f"{host}/tea", "127.0.0.1", "example.org", "*.0.0.2":
+        for path in "/team/sub/image:1", "/team/sub/image", "/team/sub", "/team", "":
+            scope = host + path
+            self.forbidden("--tls-verify=false", *self.policy(scopes={scope: rule}), image,
+                           says=("scope " + scope,))
+        others = [host + path for path in ("/team/sub/image:2", "/team/su", "/tea")]
+        for scope in *others, "127.0.0.1", "example.org", "*.0.0.2":
             self.allowed("--tls-verify=false", *self.policy(scopes={scope: rule}), image)
         more = {f"{host}/team/sub": {"encryption": "optional"}, host: rule}
         self.allowed("--tls-verify=false", *self.policy("required", more), image)
@@ -277,26 +297,35 @@ class Malformed(PolicyCase):
         image = self.make("plain", Layer(tar_of("plain"), None))
         good = {"encryption": "optional"}
         cases = (
-            ("{", "byte 1"), ('{"default": {"encryption": "optional"},\n "x" }', "byte 46"), ("", ""), ("null", ""), ("[]", "object"),
-            ({}, "'default' is missing"), ({"default": {}}, "'encryption' is missing"), ({"default": None}, "'default'"),
+            ("{", "byte 1"), ('{"default": {"encryption": "optional"},\n "x" }', "byte 46"), ("", ""),
+            ("null", ""), ("[]", "object"),
+            ({}, "'default' is missing"), ({"default": {}}, "'encryption' is missing"),
+            ({"default": None}, "'default'"),
             ({"default": {"encryption": "maybe"}}, "optional, required or forbidden"),
             ({"default": {"encryption": True}}, "optional, required or forbidden"),
-            ({"default": {**good, "kid": ["a"]}}, "unknown member kid"), ({"default": good, "scope": {}}, "unknown member scope"),
-            ({"default": {**good, "kids": "kbs:///a/"}}, "'kids'"), ({"default": {**good, "kids": []}}, "'kids'"),
-            ({"default": {**good, "kids": [1]}}, "entry 1"), ({"default": {**good, "kids": ["kbs:///a/", "a"]}}, "entry 2"),
+            ({"default": {**good, "kid": ["a"]}}, "unknown member kid"),
+            ({"default": good, "scope": {}}, "unknown member scope"),
+            ({"default": {**good, "kids": "kbs:///a/"}}, "'kids'"),
+            ({"default": {**good, "kids": []}}, "'kids'"),
+            ({"default": {**good, "kids": [1]}}, "entry 1"),
+            ({"default": {**good, "kids": ["kbs:///a/", "a"]}}, "entry 2"),
             ({"default": {**good, "kids": ["http:///a/"]}}, "scheme must be kbs"),
             ({"default": {**good, "protocols": ["JWE"]}}, "no such thing as JWE"),
             ({"default": {**good, "wrap_types": ["a256gcm"]}}, "no such thing as a256gcm"),
             ({"default": {**good, "providers": [""]}}, "empty"),
-            ({"default": good, "scopes": []}, "'scopes'"), ({"default": good, "scopes": {"": good}}, "scope ''"),
-            ({"default": good, "scopes": {"host/": good}}, "'host/'"), ({"default": good, "scopes": {"*": good}}, "'*'"),
-            ({"default": good, "scopes": {"*.a/b": good}}, "*.a/b"), ({"default": good, "scopes": {"h": {}}}, "scope 'h'"),
+            ({"default": good, "scopes": []}, "'scopes'"),
+            ({"default": good, "scopes": {"": good}}, "scope ''"),
+            ({"default": good, "scopes": {"host/": good}}, "'host/'"),
+            ({"default": good, "scopes": {"*": good}}, "'*'"),
+            ({"default": good, "scopes": {"*.a/b": good}}, "*.a/b"),
+            ({"default": good, "scopes": {"h": {}}}, "scope 'h'"),
             ('{"default": {"encryption": "optional"}, "default": {"encryption": "required"}}', "default"),
             ({"default": {**good, "kids": [[[["a"]]]]}}, ""))
         for number, (document, text) in enumerate(cases):
             with self.subTest(document):
                 self.fresh()
-                path = self.write("policy.json", document if isinstance(document, str) else json.dumps(document))
+                path = self.write("policy.json",
+                                  document if isinstance(document, str) else json.dumps(document))
                 run = self.sluice("pull", "--insecure-policy", "--encryption-policy", path, image)
                 self.assertIn(run.returncode, (EXIT_INTEGRITY, EXIT_FAILED), (number, run.stderr))
                 self.refused(run.returncode, "encryption policy", "policy.json", text, run=run)
@@ -304,7 +333,8 @@ class Malformed(PolicyCase):
 
     def test_missing_file(self):
         image = self.make("plain", Layer(tar_of("plain"), None))
-        self.pull_fails(EXIT_FAILED, "--encryption-policy", "/nonexistent/p.json", image, says="/nonexistent/p.json")
+        self.pull_fails(EXIT_FAILED, "--encryption-policy", "/nonexistent/p.json", image,
+                        says="/nonexistent/p.json")
         self.pull_fails(EXIT_FAILED, "--encryption-policy", self.folder, image, says=self.folder)
 
 

@@ -354,7 +354,8 @@ class Answers(FaultCase):
 
     def test_bytes_in_both_ways_are_read(self):
         for way in WAYS:
-            config = self.config("both", **{n: self.provider.entry(way, n) for n in ("good", "string", "array")})
+            config = self.config("both",
+                                 **{n: self.provider.entry(way, n) for n in ("good", "string", "array")})
             for name in "good", "string":
                 self.good(self.run_pull(name + way, self.config("one", **{
                     name + way: self.provider.entry(way, name)}), element=name))
@@ -494,7 +495,8 @@ class Others(FaultCase):
         for number, (first, second) in enumerate((a, b) for a in WAYS for b in WAYS):
             self.root = self.path(f"store{number}")
             image = self.image("both", {PROVIDER + "a": b64(b"rubbish"), PROVIDER + "b": b64(b"good")})
-            config = self.config("all", a=self.provider.entry(first, "rubbish"), b=self.provider.entry(second, "good"))
+            config = self.config("all", a=self.provider.entry(first, "rubbish"),
+                                 b=self.provider.entry(second, "good"))
             layer = self.pull_json("--key-provider-config", config, image)["layers"][0]
             self.assertEqual((layer["protocol"], layer["provider"]), ("provider", "b"))
 
@@ -509,7 +511,8 @@ class Others(FaultCase):
         keys = self.write("keys.json", json.dumps({"default/image-kek/one": b64(KEK)}))
         image = self.image("both", {PROVIDER + "zzz": b64(b"no_result"), crafted_image.PACKET: packet,
                                     PROVIDER + "aaa": b64(b"hangs")})
-        config = self.config("all", zzz=self.provider.entry("grpc", "zzz"), aaa=self.provider.entry("ttrpc", "aaa"))
+        config = self.config("all", zzz=self.provider.entry("grpc", "zzz"),
+                             aaa=self.provider.entry("ttrpc", "aaa"))
         layer = self.pull_json("--key-provider-config", config, "--key-timeout", "1", "--kbc",
                                "offline_fs_kbc::null", "--offline-keys", keys, image)["layers"][0]
         self.assertEqual((layer["provider"], layer["kid"]), ("attestation-agent", crafted_image.KID))
@@ -517,7 +520,8 @@ class Others(FaultCase):
 
     def test_jwe_opens_what_a_provider_does_not(self):
         key, public = self.path("key.pem"), self.path("key.pub")
-        for args in (("genpkey", "-algorithm", "RSA", "-out", key), ("pkey", "-in", key, "-pubout", "-out", public)):
+        for args in (("genpkey", "-algorithm", "RSA", "-out", key),
+                     ("pkey", "-in", key, "-pubout", "-out", public)):
             subprocess.run(["openssl", *args], check=True, capture_output=True)
         config = self.config("good", dies=self.provider.entry("ttrpc", "good"))
         image = f"oci:{self.path('enc')}:latest"
@@ -528,9 +532,11 @@ class Others(FaultCase):
         for number, way in enumerate(bad):
             self.root = self.path(f"store{number}")
             config = self.config("bad", dies=way)
-            layer = self.pull_json("--key-provider-config", config, "--decryption-key", key, image)["layers"][0]
+            layer = self.pull_json("--key-provider-config", config, "--decryption-key", key,
+                                   image)["layers"][0]
             self.assertEqual(layer["protocol"], "jwe")
-        self.pull_fails(EXIT_NETWORK, "--key-provider-config", config, image, says=(KATA, "provider.dies[0]", "jwe[0]"))
+        self.pull_fails(EXIT_NETWORK, "--key-provider-config", config, image,
+                        says=(KATA, "provider.dies[0]", "jwe[0]"))
 
 
 class Counting(FaultCase):
@@ -586,7 +592,8 @@ class Counting(FaultCase):
                     file.write(data)
             writer = threading.Thread(target=feed, daemon=True)
             writer.start()
-            report = self.pull_json("--kbc", "offline_fs_kbc::null", "--offline-keys", fifo, self.packets(*kids))
+            report = self.pull_json("--kbc", "offline_fs_kbc::null", "--offline-keys", fifo,
+                                    self.packets(*kids))
             self.assertEqual([layer["kid"] for layer in report["layers"]], list(kids))
             writer.join(WAIT)
             self.assertFalse(writer.is_alive())
