@@ -16,13 +16,29 @@ const char *cli_format_size(uint64_t bytes, char out[16])
     return out;
 }
 
+/* What the writer leaves as it is and a terminal obeys: DEL and U+0080 to U+009F, which are
+ * c2 80 to c2 9f. Outside of strings JSON has neither. */
+static void put_harmless(struct sl_span json)
+{
+    for (size_t i = 0; i < json.len; i++) {
+        const uint8_t *p = json.data + i;
+        bool is_c1 = p[0] == 0xc2 && i + 1 < json.len && p[1] <= 0x9f;
+        i += is_c1;
+        if (is_c1 || p[0] == 0x7f)
+            printf("\\u%04x", is_c1 ? p[1] : p[0]);
+        else
+            putchar(p[0]);
+    }
+}
+
 int cli_print_json(struct sl_json_writer *w, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_bytes) text = {0};
     int r = sl_json_end(w, &text, err);
     if (r < 0)
         return r;
-    if (fwrite(text.data, 1, text.len, stdout) != text.len || fflush(stdout) != 0)
+    put_harmless(sl_bytes_span(&text));
+    if (ferror(stdout) || fflush(stdout) != 0)
         return sl_error_system(err, errno, "standard output");
     return 0;
 }

@@ -2,6 +2,8 @@
 #define SL_ERROR_KEEPS_PROMISE
 #include "sluice/core/error.h"
 
+#include "terminal_text.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -23,14 +25,6 @@ const char *sl_errc_name(enum sl_errc code)
     return (size_t)code < sizeof(names) / sizeof(names[0]) ? names[code] : "unknown";
 }
 
-/* One line, harmless on a terminal. Bytes above 0x7f stay: names may be UTF-8. */
-static void sanitize(char *msg)
-{
-    for (unsigned char *p = (unsigned char *)msg; *p; p++)
-        if (*p < 0x20 || *p == 0x7f)
-            *p = '?';
-}
-
 int sl_error_set(struct sl_error *err, enum sl_errc code, int errnum, const char *fmt, ...)
 {
     if (errnum <= 0)
@@ -41,7 +35,7 @@ int sl_error_set(struct sl_error *err, enum sl_errc code, int errnum, const char
     va_start(ap, fmt);
     (void)vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
     va_end(ap);
-    sanitize(err->msg);
+    sl_terminal_text_clean(err->msg);
     err->code = code;
     err->errnum = errnum;
     err->stage = NULL;
@@ -71,7 +65,7 @@ int sl_error_wrap(struct sl_error *err, int r, const char *fmt, ...)
     va_end(ap);
     if (n >= 0 && (size_t)n < sizeof(err->msg))
         (void)snprintf(err->msg + n, sizeof(err->msg) - (size_t)n, ": %s", inner);
-    sanitize(err->msg);
+    sl_terminal_text_clean(err->msg);
     return r;
 }
 

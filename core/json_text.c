@@ -19,8 +19,7 @@ static const struct lead {
     {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
 };
 
-/* Length of the sequence at p, of n bytes left; 0 when it is none. */
-static size_t multibyte_len(const uint8_t *p, size_t n)
+size_t sl_utf8_multibyte_len(const uint8_t *p, size_t n)
 {
     for (size_t i = 0; i < sizeof(leads) / sizeof(leads[0]); i++) {
         const struct lead *lead = &leads[i];
@@ -70,7 +69,7 @@ static size_t unit_len(const uint8_t *p, size_t n)
     if (*p == '\\')
         return escape_len(p, n);
     if (*p >= 0x80)
-        return multibyte_len(p, n);
+        return sl_utf8_multibyte_len(p, n);
     return *p >= 0x20 || *p == '\t' || *p == '\n' || *p == '\r';
 }
 

@@ -2,6 +2,7 @@
 #include "sluice/core/log.h"
 
 #include "sluice/core/error.h"
+#include "terminal_text.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -23,15 +24,14 @@ int sl_log_is_enabled(enum sl_log_level level)
     return (int)level <= max_level;
 }
 
-/* Escapes for a JSON string; control bytes become '?', as in error messages. */
+/* Escapes for a JSON string. */
 static void escape(const char *in, char *out, size_t size)
 {
     size_t n = 0;
     for (; *in && n + 3 < size; in++) {
-        unsigned char c = (unsigned char)*in;
-        if (c == '"' || c == '\\')
+        if (*in == '"' || *in == '\\')
             out[n++] = '\\';
-        out[n++] = (char)(c < 0x20 || c == 0x7f ? '?' : c);
+        out[n++] = *in;
     }
     out[n] = 0;
 }
@@ -45,6 +45,7 @@ void sl_log(enum sl_log_level level, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
+    sl_terminal_text_clean(text);
     char safe[sizeof(text) * 2];
     escape(text, safe, sizeof(safe));
     /* One call a line: lines of several threads do not mix. */
@@ -53,8 +54,5 @@ void sl_log(enum sl_log_level level, const char *fmt, ...)
                 level_names[level], safe);
         return;
     }
-    for (char *p = text; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            *p = '?';
     fprintf(stderr, "sluice: %s: %s\n", level_names[level], text);
 }

@@ -77,6 +77,6 @@ int sl_rpc_call(struct sl_rpc_client *client, const char *service, const char *m
         reply.message = (struct sl_bytes){0};
     }
     sl_bytes_wipe(&reply.message);
-    sl_bytes_done(&reply.text);
+    sl_bytes_wipe(&reply.text); /* who refuses may quote what it was given */
     return r;
 }

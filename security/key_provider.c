@@ -36,6 +36,7 @@ struct sl_providers *sl_providers_close(struct sl_providers *providers)
     for (size_t i = 0; i < providers->n; i++)
         provider_done(&providers->list[i]);
     free(providers->list);
+    free(providers->silent_until);
     (void)sl_answer_cache_free(providers->unwrapped);
     free(providers);
     return NULL;
@@ -181,7 +182,8 @@ static int add_providers(struct sl_providers *providers, const struct sl_json *r
     if (n > PROVIDERS_MAX)
         return sl_error_set(err, SL_E_LIMIT, E2BIG, "more than %d providers", PROVIDERS_MAX);
     providers->list = calloc(n ? n : 1, sizeof(*providers->list));
-    if (!providers->list)
+    providers->silent_until = calloc(n ? n : 1, sizeof(*providers->silent_until));
+    if (!providers->list || !providers->silent_until)
         return sl_error_oom(err);
     for (size_t i = 0; i < n; i++) {
         const char *name = sl_json_name_at(entries, i);

@@ -5,9 +5,13 @@
 #include "answer_cache.h"
 #include "sluice/key_provider.h"
 
+#include <stdatomic.h>
+
 struct sl_providers {
     struct sl_provider *list;
     size_t n;
+    atomic_llong
+        *silent_until;         /* of each in the list, CLOCK_MONOTONIC milliseconds; 0: it is not */
     sl_provider_call_fn *call; /* of grpc and ttrpc; NULL: they cannot be reached */
     void *call_arg;
     int deadline_ms;

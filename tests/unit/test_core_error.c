@@ -71,6 +71,11 @@ static void messages_stay_one_harmless_line(void **state)
     assert_string_equal(err.msg, "a?b?c?[2Jd?\xc3\xa9");
     (void)sl_error_wrap(&err, -EINVAL, "x\ry");
     assert_string_equal(err.msg, "x?y: a?b?c?[2Jd?\xc3\xa9");
+    /* The upper control characters, as UTF-8 and as bytes; halves of characters. */
+    (void)sl_error_set(&err, SL_E_FORMAT, EINVAL, "%s",
+                       "a\xc2\x9b"
+                       "2J\xc2\xa0\x9b\xc3");
+    assert_string_equal(err.msg, "a??2J\xc2\xa0??");
 }
 
 static void long_messages_are_cut_not_overrun(void **state)

@@ -115,7 +115,12 @@ static void cmd_that_fails_is_told_with_its_last_words(void **state)
          "key provider kp refused: sh ended with status 3: no ?[1m such key"},
         {"exit 1\n", EKEYREJECTED, SL_E_AUTH, "key provider kp refused: sh ended with status 1"},
         {"echo 'key MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MTI= in [83, 69, 67]' >&2; exit 1\n",
-         EKEYREJECTED, SL_E_AUTH, "status 1: key ... in ... ... ..."},
+         EKEYREJECTED, SL_E_AUTH, "status 1: key ... in ..."},
+        {"echo 'no kbs:///default/key/key_id1: gone' >&2; exit 1\n", EKEYREJECTED, SL_E_AUTH,
+         "status 1: no kbs:///default/key/key_id1: gone"},
+        /* Cut inside of the key. */
+        {"head -c 4090 /dev/zero | tr '\\0' ' ' >&2; echo SECRET >&2; exit 1\n", EKEYREJECTED,
+         SL_E_AUTH, "status 1: ..."},
         {"echo '" ANSWER "'; exit 1\n", EKEYREJECTED, SL_E_AUTH, "ended with status 1"},
         {"kill -9 $$\n", ECONNRESET, SL_E_NETWORK, "key provider kp: sh died of signal 9"},
         {"echo SECRET\n", EBADMSG, SL_E_FORMAT,
@@ -123,7 +128,7 @@ static void cmd_that_fails_is_told_with_its_last_words(void **state)
         {"true\n", EBADMSG, SL_E_FORMAT, "not valid JSON"},
         {"echo '{\"keywrapresults\":{\"annotation\":\"eHk=\"}}'\n", EBADMSG, SL_E_FORMAT,
          "keyunwrapresults: 'optsdata' is neither"},
-        {"yes SECRET\n", E2BIG, SL_E_LIMIT, "key provider kp: "},
+        {"yes SECRET\n", E2BIG, SL_E_FORMAT, "key provider kp: "},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         SCRATCH_DIR dir = scratch_make();
@@ -170,7 +175,8 @@ static void cmd_that_is_missing_is_not_an_unknown_provider(void **state)
 struct wire {
     atomic_int called, arrived;
     int wait_for;
-    int failure; /* errno */
+    int failure;         /* errno */
+    const char *refusal; /* text of a status */
     enum sl_provider_transport transport;
     bool is_unwrap;
     int deadline_ms;
@@ -187,6 +193,8 @@ static int call(void *arg, const struct sl_provider *provider, bool is_unwrap,
     while (atomic_load(&w->arrived) < w->wait_for)
         ;
     assert_non_null(memmem(request.data, request.len, is_unwrap ? "keyunwrap" : "keywrap", 7));
+    if (w->refusal)
+        return sl_error_set(err, SL_E_AUTH, EPROTO, "%s", w->refusal);
     if (w->failure)
         return sl_error_set(err, SL_E_SYSTEM, w->failure, "no socket");
     return sl_bytes_append(ret, sl_span_of(ANSWER), 4096, err);
@@ -240,6 +248,50 @@ static void wire_that_is_missing_or_fails_is_told(void **state)
     assert_int_equal(w.called, 2);
 }
 
+static void wire_that_is_silent_is_left_alone_for_a_while(void **state)
+{
+    (void)state;
+    enum { HOUR_MS = 60 * 60 * 1000 };
+    struct wire w = {.failure = ETIMEDOUT};
+    SL_AUTO(sl_providers) providers = wired("grpc", &w);
+    struct sl_error err = {0};
+    struct sl_bytes plbco = {0};
+    sl_providers_set_call(providers, call, &w, HOUR_MS);
+    assert_error(unwrap(providers, &plbco, &err), ETIMEDOUT, SL_E_NETWORK, "no socket");
+    assert_error(sl_providers_unwrap(providers, "kp", NULL, sl_span_of("other"), &plbco, &err),
+                 ETIMEDOUT, SL_E_NETWORK, "kp did not answer before and is not asked again");
+    assert_int_equal(w.called, 1);
+    SL_AUTO(sl_providers) soon = wired("grpc", &w);
+    sl_providers_set_call(soon, call, &w, 1);
+    while (w.called < 3)
+        assert_int_equal(unwrap(soon, &plbco, &err), -ETIMEDOUT);
+}
+
+static void wire_that_refuses_is_told_without_keys(void **state)
+{
+    (void)state;
+    static const char key[] =
+        "no: MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MTI= [1, 2] at kbs:///a/b/c";
+    char cut[2 * SL_ERROR_MSG_MAX];
+    memset(cut, ' ', sizeof(cut));
+    memcpy(cut, "no", 2);
+    (void)strcpy(cut + SL_ERROR_MSG_MAX - 7, "SECRETS");
+    const struct {
+        const char *refusal, *message;
+    } cases[] = {{key, "key provider kp: no: ... at kbs:///a/b/c"},
+                 {cut, "key provider kp: no ..."}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct wire w = {.refusal = cases[i].refusal};
+        SL_AUTO(sl_providers) providers = wired("ttrpc", &w);
+        struct sl_error err = {0};
+        struct sl_bytes plbco = {0};
+        assert_error(unwrap(providers, &plbco, &err), EPROTO, SL_E_AUTH, cases[i].message);
+        assert_null(strstr(err.msg, "SECRET"));
+        assert_null(memmem(err.msg, sizeof(err.msg), "MDEy", 4));
+        assert_int_equal(unwrap(providers, &plbco, NULL), -EPROTO);
+    }
+}
+
 struct asker {
     pthread_t thread;
     struct sl_providers *providers;
@@ -286,6 +338,8 @@ int main(void)
         cmocka_unit_test(cmd_that_is_missing_is_not_an_unknown_provider),
         cmocka_unit_test(wire_is_called_with_the_provider_and_the_deadline),
         cmocka_unit_test(wire_that_is_missing_or_fails_is_told),
+        cmocka_unit_test(wire_that_is_silent_is_left_alone_for_a_while),
+        cmocka_unit_test(wire_that_refuses_is_told_without_keys),
         cmocka_unit_test(wire_is_asked_once_by_many_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
