@@ -18,11 +18,11 @@ if(SL_SANITIZE)
 else()
   target_compile_options(sl_flags INTERFACE
     $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE>)
-  target_link_options(sl_flags INTERFACE $<$<CONFIG:Release>:-pie -Wl,-z,relro>)
+  target_link_options(sl_flags INTERFACE $<$<CONFIG:Release>:-pie>)
 endif()
-# All builds: what binds a function at its first call saves the registers, keys among them, on the
-# stack.
-target_link_options(sl_flags INTERFACE -Wl,-z,now)
+# Binding at the first call saves all registers on the stack, with whatever piece of a key the last
+# copy has left in them.
+target_link_options(sl_flags INTERFACE -Wl,-z,relro,-z,now)
 if(SL_FUZZ)
   target_compile_options(sl_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()

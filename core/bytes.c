@@ -70,10 +70,47 @@ void sl_bytes_wipe(struct sl_bytes *b)
     sl_bytes_done(b);
 }
 
+/* Copying leaves pieces in vector registers, until somebody needs these. The dynamic linker saves
+ * them all on the stack when a library calls a function for the first time, and so keys got there.
+ */
+#ifdef __x86_64__
+#define CLEAR(n) "vpxord %%xmm" #n ", %%xmm" #n ", %%xmm" #n "\n\t"
+
+__attribute__((target("avx512vl"))) static void wipe_registers_avx512(void)
+{
+    __asm__ volatile(
+        CLEAR(16) CLEAR(17) CLEAR(18) CLEAR(19) CLEAR(20) CLEAR(21) CLEAR(22) CLEAR(23) CLEAR(24)
+            CLEAR(25) CLEAR(26) CLEAR(27) CLEAR(28) CLEAR(29) CLEAR(30) CLEAR(31)::
+                : "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24",
+                  "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31");
+}
+
+__attribute__((target("avx"))) static void wipe_registers_avx(void)
+{
+    __asm__ volatile("vzeroall" ::
+                         : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+                           "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+}
+
+static void wipe_registers(void)
+{
+    if (__builtin_cpu_supports("avx"))
+        wipe_registers_avx();
+    if (__builtin_cpu_supports("avx512vl"))
+        wipe_registers_avx512();
+}
+#else
+static void wipe_registers(void)
+{
+}
+#endif
+
 void sl_wipe(void *p, size_t len)
 {
-    if (p)
-        OPENSSL_cleanse(p, len);
+    if (!p)
+        return;
+    OPENSSL_cleanse(p, len);
+    wipe_registers();
 }
 
 void sl_secret_free(char *secret)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json_text.h"
 #include "json_tree.h"
-#include "wiping_heap.h"
+#include "sluice/core/wiping_heap.h"
 
 #include <yajl/yajl_parse.h>
 

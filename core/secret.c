@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sluice/core/secret.h"
 
-#include "wiping_heap.h"
+#include "sluice/core/wiping_heap.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>

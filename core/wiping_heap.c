@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "wiping_heap.h"
+#include "sluice/core/wiping_heap.h"
 
 #include "sluice/core/bytes.h"
 

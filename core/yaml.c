@@ -231,6 +231,13 @@ static int read_event(struct reader *rd, struct sl_error *err)
     return r;
 }
 
+/* What libyaml has read, as it was and decoded: it may hold a PIN. */
+static void wipe_buffers(const yaml_parser_t *parser)
+{
+    sl_wipe(parser->raw_buffer.start, (size_t)(parser->raw_buffer.end - parser->raw_buffer.start));
+    sl_wipe(parser->buffer.start, (size_t)(parser->buffer.end - parser->buffer.start));
+}
+
 static int read_document(struct reader *rd, struct sl_span text, struct sl_error *err)
 {
     if (!yaml_parser_initialize(&rd->parser))
@@ -240,6 +247,7 @@ static int read_document(struct reader *rd, struct sl_span text, struct sl_error
     int r = 0;
     while (r == 0 && !rd->is_through)
         r = read_event(rd, err);
+    wipe_buffers(&rd->parser);
     yaml_parser_delete(&rd->parser);
     return r;
 }

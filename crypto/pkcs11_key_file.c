@@ -3,6 +3,7 @@
 
 #include "sluice/core/yaml.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,14 +63,67 @@ static int read_env(const struct sl_json *env, struct sl_pkcs11_key_file *file,
     return r;
 }
 
+/* ---- the PIN ---- */
+
+/* libyaml leaves copies of what it reads in memory that it gave back. It is therefore given the
+ * text with another PIN of the same length, and the real one is put where that has come out. */
+struct pin {
+    const uint8_t *text; /* the characters that neither YAML nor its escapes change; lent */
+    size_t at, len;
+};
+
+static const char pin_begin[] = "pin-value=";
+static const char hidden_as[] = "x";
+
+/* A second one, as in a comment, would leave open which the URI has: then nothing is hidden. */
+static struct pin find_pin(struct sl_span text)
+{
+    const size_t n = strlen(pin_begin);
+    const uint8_t *begin = memmem(text.data, text.len, pin_begin, n);
+    if (!begin)
+        return (struct pin){0};
+    struct pin pin = {.text = begin + n, .at = (size_t)(begin - text.data) + n};
+    struct sl_span rest = {pin.text, text.len - pin.at};
+    if (memmem(rest.data, rest.len, pin_begin, n))
+        return (struct pin){0};
+    while (pin.len < rest.len &&
+           (isalnum(rest.data[pin.len]) || rest.data[pin.len] == '%' || rest.data[pin.len] == '.'))
+        pin.len++;
+    return pin;
+}
+
+static void put_pin(const struct pin *pin, char *value)
+{
+    for (char *p = value; pin->len && (p = strstr(p, pin_begin));) {
+        p += strlen(pin_begin);
+        if (strspn(p, hidden_as) >= pin->len)
+            memcpy(p, pin->text, pin->len);
+    }
+}
+
+static int parse_yaml(struct sl_span text, const struct pin *pin, struct sl_json_doc **ret)
+{
+    const struct sl_json_limits limits = {.size = KEY_FILE_MAX, .depth = KEY_FILE_DEPTH};
+    struct sl_bytes hidden = {0};
+    int r = sl_bytes_append(&hidden, text, KEY_FILE_MAX, NULL);
+    if (r == 0 && pin->len)
+        memset(hidden.data + pin->at, hidden_as[0], pin->len);
+    /* Without err: the reader's message may quote what it reads. */
+    if (r == 0)
+        r = sl_yaml_parse(sl_bytes_span(&hidden), "PKCS11 key file", &limits, ret, NULL);
+    sl_bytes_wipe(&hidden);
+    return r;
+}
+
+/* ---- the file ---- */
+
 int sl_pkcs11_key_file_parse(struct sl_span text, struct sl_pkcs11_key_file *ret,
                              struct sl_error *err)
 {
     SL_AUTO(sl_json_doc) doc = NULL;
     SL_AUTO_DONE(sl_pkcs11_key_file) file = {0};
-    const struct sl_json_limits limits = {.size = KEY_FILE_MAX, .depth = KEY_FILE_DEPTH};
-    /* Without err: the reader's message may quote what it reads. */
-    int r = sl_yaml_parse(text, "PKCS11 key file", &limits, &doc, NULL);
+    const struct pin pin = find_pin(text);
+    int r = parse_yaml(text, &pin, &doc);
     if (r < 0)
         return r == -ENOMEM
                    ? sl_error_oom(err)
@@ -81,9 +135,12 @@ int sl_pkcs11_key_file_parse(struct sl_span text, struct sl_pkcs11_key_file *ret
     file.uri = strdup(uri);
     if (!file.uri)
         return sl_error_oom(err);
+    put_pin(&pin, file.uri);
     r = read_env(sl_json_get(sl_json_get(root, "module"), "env"), &file, err);
     if (r < 0)
         return r;
+    for (size_t i = 0; i < file.n_env; i++)
+        put_pin(&pin, file.env[i].value);
     *ret = file;
     file = (struct sl_pkcs11_key_file){0};
     return 0;

@@ -13,6 +13,7 @@
 #include <openssl/rsa.h>
 #include <p11-kit/p11-kit.h>
 #include <p11-kit/uri.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,13 +150,18 @@ int sl_pkcs11_key_new(struct sl_span text, struct sl_pkcs11_key **ret, struct sl
 
 /* ---- sessions ---- */
 
+/* The standard has one initialisation of a module for the whole process, and modules have failed
+ * when one thread ends it while another begins. A token does one thing at a time anyway. */
+static pthread_mutex_t modules_lock = PTHREAD_MUTEX_INITIALIZER;
+
 struct session {
     CK_FUNCTION_LIST *module;
     CK_SESSION_HANDLE handle;
     bool is_initialized, is_open;
+    bool is_locked; /* modules_lock */
 };
 
-/* Closing the last session logs out; logging out by hand would do so to other threads too. */
+/* Closing the last session logs out. */
 static void session_done(struct session *session)
 {
     if (session->is_open)
@@ -164,6 +170,8 @@ static void session_done(struct session *session)
         (void)p11_kit_module_finalize(session->module);
     if (session->module)
         p11_kit_module_release(session->module);
+    if (session->is_locked)
+        (void)pthread_mutex_unlock(&modules_lock);
 }
 SL_DEFINE_AUTO_DONE(session, session_done)
 
@@ -212,7 +220,7 @@ static int find_slot(const struct sl_pkcs11_key *key, CK_FUNCTION_LIST *module, 
                         key->module);
 }
 
-/* Another thread that is logged in has logged us in too. */
+/* Somebody else in this process who is logged in has logged us in too. */
 static int log_in(const struct session *session, const char *pin, struct sl_error *err)
 {
     CK_RV rv = session->module->C_Login(session->handle, CKU_USER, (CK_UTF8CHAR_PTR)pin,
@@ -237,6 +245,8 @@ static int open_session(const struct sl_pkcs11_key *key, bool is_private, struct
     if (is_private && !key->pin)
         return sl_error_set(err, SL_E_AUTH, ENOKEY,
                             "PKCS#11 URI: a private key needs pin-value or pin-source");
+    (void)pthread_mutex_lock(&modules_lock);
+    session->is_locked = true;
     int r = load_module(key, session, err);
     if (r == 0)
         r = find_slot(key, session->module, &slot, err);

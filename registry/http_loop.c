@@ -2,12 +2,14 @@
 #include "http_loop.h"
 
 #include "sluice/core/clock.h"
+#include "sluice/core/wiping_heap.h"
 
 #include <curl/curl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     IDLE_MS = 60 * 60 * 1000, /* when no timer is armed; any number would do */
@@ -258,7 +260,10 @@ static int start_thread(struct sl_http_loop *loop, struct sl_error *err)
 
 int sl_http_loop_new(struct sl_http_loop **ret, struct sl_error *err)
 {
-    CURLcode rc = curl_global_init(CURL_GLOBAL_DEFAULT);
+    /* Tokens and passwords go through its memory, and requests of key providers: whoever is first
+     * says this for the whole process. */
+    CURLcode rc = curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, sl_wiping_free,
+                                       sl_wiping_realloc, strdup, calloc);
     if (rc != CURLE_OK)
         return sl_error_set(err, SL_E_SYSTEM, EIO, "cannot start libcurl: %s",
                             curl_easy_strerror(rc));

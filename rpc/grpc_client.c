@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The asking half of gRPC: HTTP/2 by libcurl, one easy handle for each call under way. Handles rest
- * in a list with their connections open. What libcurl copies of a request it does not wipe.
+ * in a list with their connections open. What libcurl copies of a request is wiped when it is
+ * freed, and so is what its HTTP/2 library copies (http2_memory.c).
  */
 #include "client.h"
 #include "grpc_answer.h"
 #include "grpc_target.h"
 
 #include "sluice/core/curl_errno.h"
+#include "sluice/core/wiping_heap.h"
 
 #include <curl/curl.h>
 #include <pthread.h>
@@ -315,7 +317,9 @@ static bool needs_fresh_connections(const struct grpc_client *client)
 static int open_client(const char *target, const struct sl_rpc_tls *tls,
                        struct sl_client_wire **ret, struct sl_error *err)
 {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    /* Whoever is first says this for the whole process: the registry says the same. */
+    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, sl_wiping_free, sl_wiping_realloc, strdup,
+                             calloc) != CURLE_OK)
         return sl_error_set(err, SL_E_SYSTEM, EIO, "cannot start libcurl");
     struct grpc_client *client = calloc(1, sizeof(*client));
     if (!client) {

@@ -2,6 +2,7 @@
 /* The serving half of gRPC: HTTP/2 by nghttp2, which is fed and drained in memory. */
 #include "connection.h"
 #include "grpc_request.h"
+#include "http2_memory.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -351,7 +352,8 @@ static int new_session(struct grpc_wire *wire)
         nghttp2_option_set_max_settings(option, SETTINGS_MAX);
         nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
         nghttp2_option_set_stream_reset_rate_limit(option, RESETS_BURST, RESETS_PER_SECOND);
-        rc = nghttp2_session_server_new2(&wire->session, callbacks, wire, option);
+        rc = nghttp2_session_server_new3(&wire->session, callbacks, wire, option,
+                                         sl_http2_memory());
     }
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);

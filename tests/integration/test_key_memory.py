@@ -6,13 +6,11 @@ import base64
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
 
 import sluice_case
-from sluice_case import SLUICE, SluiceCase
 
 try:
     import crafted_image
@@ -22,16 +20,12 @@ try:
 except ImportError:
     print("skipped: needs python3-cryptography")
     sys.exit(77)
+from key_memory_case import PROGRAMS, KeyMemory, forms, private_forms
 from oci_images import read_manifest, write_plain_image
-from process_memory import AtExit
 
-RELEASE = os.environ.get("SLUICE_RELEASE", "")
-PROGRAMS = [SLUICE, *([RELEASE] if os.path.exists(RELEASE) else [])]
 JWE = "org.opencontainers.image.enc.keys.jwe"
 PASSWORD = "a password that nobody has"
 NOBODY = 65534
-# As much of a key as is surely no accident. A freed block's first words are the allocator's.
-PIECE = 16
 
 
 def tar_of(name, size):
@@ -43,77 +37,8 @@ def tar_of(name, size):
     return data.getvalue()
 
 
-def pieces(name, data):
-    return {f"{name}[{i}]": data[i:i + PIECE] for i in range(0, len(data) - PIECE + 1, PIECE)}
-
-
-def forms(name, key):
-    """A symmetric key as it is, as text, and as HMAC mixes it into its pads."""
-    return {**pieces(name, key),
-            **pieces(name + " in base64", base64.b64encode(key)),
-            **pieces(name + " in base64url", base64.urlsafe_b64encode(key)),
-            **pieces(name + " in the inner pad", bytes(b ^ 0x36 for b in key)),
-            **pieces(name + " in the outer pad", bytes(b ^ 0x5c for b in key))}
-
-
-def number_forms(name, number):
-    size = (number.bit_length() + 7) // 8
-    return {**pieces(name, number.to_bytes(size, "big")),
-            **pieces(name + " in words", number.to_bytes(size, "little"))}
-
-
-def private_forms(key, pem):
-    """A private RSA key: its file, what the armour holds, and its numbers."""
-    lines = pem.splitlines()[1:-1]
-    numbers = key.private_numbers()
-    needles = {f"line {i} of the private key": line for i, line in enumerate(lines)
-               if len(line) == 64}
-    needles.update(pieces("the private key in DER", base64.b64decode(b"".join(lines))))
-    public = key.public_key().public_bytes(serialization.Encoding.DER,
-                                           serialization.PublicFormat.SubjectPublicKeyInfo)
-    for name in ("d", "p", "q", "dmp1", "dmq1", "iqmp"):
-        needles.update(number_forms("RSA's " + name, getattr(numbers, name)))
-    # The file holds the public half too, cut at other places.
-    return {name: needle for name, needle in needles.items() if not shared(needle, public)}
-
-
-def shared(needle, public):
-    text = base64.b64encode(public)
-    modulus = public[-1:0:-1]
-    return needle in public or needle in text or needle in modulus
-
-
 def b64u(text):
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-class KeyMemory(SluiceCase):
-    def at_exit(self, program, *args, expect=0, **kwargs):
-        argv = [program, *self.command(*args)[1:]]
-        # Memory that the sanitizer keeps from use is looked at as well.
-        env = self.environment(ASAN_OPTIONS="detect_leaks=0")
-        process = AtExit(argv, env, **kwargs)
-        process.__enter__()  # pylint: disable=unnecessary-dunder-call
-        self.addCleanup(process.__exit__)
-        self.assertEqual(process.status, expect, process.said())
-        return process
-
-    def assert_forgotten(self, needles, *args, **kwargs):
-        for program in PROGRAMS:
-            with self.subTest(program=program):
-                shutil.rmtree(self.root, ignore_errors=True)
-                process = self.at_exit(program, "pull", "--insecure-policy", "--quiet", *args,
-                                       **kwargs)
-                # What is there, is found: the arguments lie on the stack.
-                marker = {"marker": args[-1].encode()}
-                self.assertIn("marker", process.find(marker))
-                found = process.find(needles)
-                self.assertFalse(found, "\n".join(
-                    f"{name}: {places[0]}" for name, places in list(found.items())[:20]))
-
-    def assert_layer_key_forgotten(self, layer, keys, *args, **kwargs):
-        needles = {**forms("the layer's key", layer), **keys}
-        self.assert_forgotten(needles, *args, **kwargs)
 
 
 class Packet(KeyMemory):
@@ -232,10 +157,16 @@ class Process(KeyMemory):
 
     def test_there_is_a_locked_heap(self):
         for program in PROGRAMS:
-            flags = [line.split() for line in self.at_exit(program, "version").proc("smaps")
-                     .splitlines() if line.startswith("VmFlags:")]
-            self.assertTrue(any("lo" in f and "dd" in f for f in flags), flags)
+            self.assertTrue(self.at_exit(program, "version").kept())
+
+    def test_functions_are_bound_at_the_start(self):
+        """The dynamic linker, called by the first call of a function, saves all registers on the
+        stack, and pieces of keys in them: now and then one was found there."""
+        for program in PROGRAMS:
+            run = subprocess.run(["readelf", "--dynamic", program], stdout=subprocess.PIPE,
+                                 text=True, check=True)
+            self.assertRegex(run.stdout, r"FLAGS_1.*\bNOW\b")
 
 
 if __name__ == "__main__":
-    sluice_case.main("skopeo")
+    sluice_case.main("skopeo", "readelf")

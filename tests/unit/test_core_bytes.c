@@ -267,9 +267,26 @@ static void fifo_without_a_writer_does_not_hang(void **state)
     unlink(path);
 }
 
+/* What another function has left there: ours is not asked to keep it. */
+static void wiping_leaves_nothing_in_vector_registers(void **state)
+{
+    (void)state;
+#ifdef __x86_64__
+    static const char secret[] = "sixteen letters!";
+    char left[16];
+    char copy[16] = "";
+    __asm__ volatile("movdqu %0, %%xmm5" ::"m"(secret) : "xmm5");
+    sl_wipe(copy, sizeof(copy));
+    __asm__ volatile("movdqu %%xmm5, %0" : "=m"(left));
+    if (__builtin_cpu_supports("avx"))
+        assert_memory_not_equal(left, secret, sizeof(left));
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wiping_leaves_nothing_in_vector_registers),
         cmocka_unit_test(base64_vectors_of_rfc4648),
         cmocka_unit_test(base64_alphabets_differ_in_two_letters),
         cmocka_unit_test(base64_is_strict),

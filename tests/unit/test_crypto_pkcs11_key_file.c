@@ -26,6 +26,34 @@ static void key_file_with_and_without_module_is_read(void **state)
     assert_null(file.uri);
 }
 
+static void key_file_gives_its_pin_however_it_is_written(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *uri;
+    } cases[] = {
+        {"pkcs11:\n  uri: pkcs11:id=%01?pin-value=a.b%20c\n", "pkcs11:id=%01?pin-value=a.b%20c"},
+        {"pkcs11: {uri: 'pkcs11:id=%01?pin-value=12&x=y'}", "pkcs11:id=%01?pin-value=12&x=y"},
+        {"pkcs11:\n  uri: \"pkcs11:id=%01?pin-value=12\\x334\"", "pkcs11:id=%01?pin-value=1234"},
+        {"pkcs11:\n  uri: \"pkcs11:id=%01?pin-value=12\\\n    34\"",
+         "pkcs11:id=%01?pin-value=1234"},
+        {"pkcs11:\n  uri: \"pkcs11:id=%01?pin\\x2dvalue=1&pin-value=2\"",
+         "pkcs11:id=%01?pin-value=1&pin-value=2"},
+        {"# pin-value=9\npkcs11:\n  uri: pkcs11:id=%01?pin-value=12\n",
+         "pkcs11:id=%01?pin-value=12"},
+        {"pkcs11:\n  uri: pkcs11:id=%01?pin-value=\n", "pkcs11:id=%01?pin-value="},
+        {"pkcs11:\n  uri: u\nmodule:\n  env:\n    A: pin-value=12\n", "u"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sl_pkcs11_key_file file = {0};
+        assert_ok(sl_pkcs11_key_file_parse(sl_span_of(cases[i].text), &file, NULL));
+        assert_string_equal(file.uri, cases[i].uri);
+        if (file.n_env)
+            assert_string_equal(file.env[0].value, "pin-value=12");
+        sl_pkcs11_key_file_done(&file);
+    }
+}
+
 static void key_file_is_told_from_others(void **state)
 {
     (void)state;
@@ -101,6 +129,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(key_file_with_and_without_module_is_read),
+        cmocka_unit_test(key_file_gives_its_pin_however_it_is_written),
         cmocka_unit_test(key_file_is_told_from_others),
         cmocka_unit_test(key_file_of_no_use_is_refused_without_quoting_it),
         cmocka_unit_test(uri_must_name_key_token_and_module),
