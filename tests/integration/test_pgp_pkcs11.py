@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Layer keys wrapped with PGP and PKCS11, against gpg, skopeo (ocicrypt), openssl and SoftHSM.
-Usage: test_pgp_pkcs11.py ELEMENT_DRIVER"""
+Usage: test_pgp_pkcs11.py ELEMENT_DRIVER PKCS11_SPY"""
 import base64
 import glob
 import gzip
@@ -18,7 +18,7 @@ import tempfile
 import time
 import unittest
 
-DRIVER = None
+DRIVER, SPY = None, None
 PREFIX = "org.opencontainers.image.enc."
 PLAIN = b'{"symkey":"' + b"A" * 43 + b'=","digest":"sha256:' + b"0" * 64 + \
     b'","cipheroptions":{"nonce":"' + b"A" * 22 + b'=="}}'
@@ -447,6 +447,19 @@ class Pkcs11(ElementCase, SkopeoImage):
             self.assertEqual(self.driver("unwrap-at-once", "pkcs11", self.element("large", digest),
                                          self.path("large.yaml"), self.path("small.yaml")), (0, PLAIN))
 
+    def test_module_stays_initialized_as_long_as_the_ring_lives(self):
+        policy = self.write("spy.conf", json.dumps({"pkcs11": {"allowed-module-paths": [SPY]}}).encode())
+        key = self.key_file("spied", "object=small", query="pin-value=1234&module-path=" + SPY)
+        env = {"OCICRYPT_CONFIG": policy, "PKCS11_SPY_MODULE": MODULES[0], "PKCS11_SPY_LOG": self.path("spy.log")}
+        self.assertEqual(self.driver("unwrap-often", "pkcs11", self.element("small", "sha1"), key, env=env), (0, PLAIN))
+        with open(self.path("spy.log"), encoding="ascii") as f:
+            self.assertEqual(f.read(), "+-")
+
+    def test_rings_come_and_go_at_once(self):
+        """Where the module was finalized under another ring, one in thousands fails."""
+        self.assertEqual(self.driver("unwrap-apart", "pkcs11", self.element("small", "sha1"),
+                                     self.path("small.yaml")), (0, PLAIN))
+
     def test_policy_decides_about_modules(self):
         element = self.element("small", "sha1")
         folder = os.path.dirname(MODULES[0])
@@ -492,7 +505,7 @@ class Pkcs11(ElementCase, SkopeoImage):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
-    DRIVER = sys.argv.pop(1)
+    DRIVER, SPY = sys.argv.pop(1), sys.argv.pop(1)
     unittest.main(verbosity=2)
