@@ -6,6 +6,8 @@
  * With "unwrap-at-once", several threads use one ring, and must all get the same; with
  * "unwrap-often" they do so many times, with "unwrap-apart" each has a ring of its own each time.
  *
+ * $PGP_DEADLINE_MS is how long gpg has.
+ *
  * One wrapped key without annotations around it. "error CODE: MESSAGE" and status 1 on failure.
  */
 #include "key_ring.h"
@@ -38,11 +40,19 @@ static const struct protocol *find(const char *name)
     return NULL;
 }
 
+static int pgp_deadline_ms(void)
+{
+    const char *text = getenv("PGP_DEADLINE_MS");
+    return text ? atoi(text) : 0;
+}
+
 static int wrap(const struct protocol *protocol, const char *home, char **values,
                 struct sl_span text, struct sl_bytes *ret, struct sl_error *err)
 {
     SL_AUTO(sl_recipients) recipients = NULL;
     int r = sl_recipients_new(&recipients, err);
+    if (r == 0)
+        recipients->pgp_deadline_ms = pgp_deadline_ms();
     if (r == 0)
         r = sl_recipients_set_pgp_home(recipients, home, err);
     for (; r == 0 && *values; values++)
@@ -103,6 +113,8 @@ static int make_ring(const char *home, char **values, struct sl_key_ring **ret,
 {
     SL_AUTO(sl_key_ring) ring = NULL;
     int r = sl_key_ring_new(&ring, err);
+    if (r == 0)
+        ring->pgp_deadline_ms = pgp_deadline_ms();
     if (r == 0)
         r = sl_key_ring_set_pgp_home(ring, home, err);
     for (; r == 0 && *values; values++)

@@ -3,6 +3,7 @@
 """Layer keys wrapped with PGP and PKCS11, against gpg, skopeo (ocicrypt), openssl and SoftHSM.
 Usage: test_pgp_pkcs11.py ELEMENT_DRIVER PKCS11_SPY"""
 import base64
+import contextlib
 import glob
 import gzip
 import hashlib
@@ -11,6 +12,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -24,6 +26,19 @@ PLAIN = b'{"symkey":"' + b"A" * 43 + b'=","digest":"sha256:' + b"0" * 64 + \
     b'","cipheroptions":{"nonce":"' + b"A" * 22 + b'=="}}'
 TIMEOUT = 60
 GONE_SECONDS = 5
+# Stands for gpg or gpgconf; hangs when it is asked for one thing, else it is the real one.
+STUB = """#!/usr/bin/python3
+import os, signal, sys
+if "%(hangs_at)s" in sys.argv:
+    with open(os.environ["HANGS"], "w") as f:
+        f.write("%%d %%s" %% (os.getpid(), " ".join(sys.argv[1:])))
+    while True:
+        signal.pause()
+if "--list-components" in sys.argv and "%(name)s" == "gpgconf":
+    print("gpg:OpenPGP:%(folder)s/gpg")
+    sys.exit()
+os.execv("%(real)s", sys.argv)
+"""
 PASSPHRASE = "pass phrase: 1"
 
 
@@ -275,6 +290,82 @@ class Pgp(ElementCase, SkopeoImage):
         os.makedirs(self.path("empty"), exist_ok=True)
         self.refused("system", "gpg, which is not installed", "unwrap", "pgp", self.encrypt(),
                      self.path("alice.gpg"), env={"PATH": self.path("empty")})
+
+    def stubs(self, gpg="--no-such", gpgconf="--no-such"):
+        folder = tempfile.mkdtemp(dir=self.dir)
+        for name, hangs_at in (("gpg", gpg), ("gpgconf", gpgconf)):
+            path = os.path.join(folder, name)
+            with open(path, "w", encoding="ascii") as f:
+                f.write(STUB % {"name": name, "hangs_at": hangs_at, "real": shutil.which(name), "folder": folder})
+            os.chmod(path, 0o700)
+        self.hangs = os.path.join(folder, "hangs")
+        return {"PATH": folder + ":" + os.environ["PATH"], "HANGS": self.hangs, "PGP_DEADLINE_MS": "500"}
+
+    def hanging(self):
+        """The process that hangs."""
+        with open(self.hangs, encoding="ascii") as f:
+            return int(f.read().split()[0])
+
+    def check_gone(self, pid):
+        deadline = time.monotonic() + GONE_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+                    if f.read().rsplit(")", 1)[1].split()[0] == "Z":
+                        return
+            except OSError:
+                return
+            os.sched_yield()
+        self.fail("the program that hung is still there")
+
+    def test_hanging_gpg_is_killed_at_the_deadline(self):
+        element = self.encrypt()
+        alice = self.path("alice.gpg")
+        for stubs, way, data, args in (
+                ({"gpg": "--import"}, "unwrap", element, [alice, self.path("bob.gpg")]),
+                ({"gpg": "--decrypt"}, "unwrap", element, [alice]),
+                ({"gpg": "--version"}, "unwrap", element, [alice]),
+                ({"gpgconf": "--list-components"}, "unwrap", element, [alice]),
+                ({"gpg": "--encrypt"}, "wrap", PLAIN, ["--pgp-home", self.home, "pgp:alice@example.org"]),
+                ({"gpg": "--list-keys"}, "wrap", PLAIN, ["--pgp-home", self.home, "pgp:alice@example.org"])):
+            with self.subTest(stubs=stubs):
+                self.refused("system", "did not answer in time (500 ms) and was killed", way, "pgp", data, *args,
+                             env=self.stubs(**stubs))
+                self.check_gone(self.hanging())
+
+    def test_what_a_killed_process_left_is_removed(self):
+        """With gpg that hangs on in it. What another process uses stays."""
+        element, alice = self.encrypt(), self.path("alice.gpg")
+        env = {**self.environment(), **self.stubs(gpg="--decrypt"), "PGP_DEADLINE_MS": "60000"}
+        with open(self.path("element"), "wb") as f:
+            f.write(element)
+        children = []
+        for _ in range(2):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.hangs)
+            with open(self.path("element"), "rb") as f:
+                child = subprocess.Popen([DRIVER, "unwrap", "pgp", alice], stdin=f, stdout=subprocess.DEVNULL, env=env)
+            self.addCleanup(child.wait)
+            self.addCleanup(child.kill)
+            while not os.path.exists(self.hangs) or not os.path.getsize(self.hangs):
+                self.assertIsNone(child.poll())
+                os.sched_yield()
+            with open(self.hangs, encoding="ascii") as f:
+                pid, *argv = f.read().split()
+            children.append((child, int(pid), argv[argv.index("--homedir") + 1]))
+        (killed, orphan, left), (alive, used, home) = children
+        killed.kill()
+        killed.wait()
+        self.assertTrue(os.path.isdir(left))
+        self.opens("pgp", element, alice)
+        self.assertFalse(os.path.exists(left))
+        self.check_gone(orphan)
+        self.assertTrue(os.path.isdir(home))
+        os.kill(used, 0)
+        self.assertIsNone(alive.poll())
+        os.kill(used, signal.SIGKILL)
+        alive.wait()
+        self.assertFalse(os.path.exists(home))
 
     def test_bomb_inside_a_message_is_refused(self):
         element = self.encrypt("-z", "9", plain=b"\0" * 10_000_000)
