@@ -15,7 +15,8 @@ enum {
 };
 
 /* GnuPG 2.4 knows AEAD packets, which Go's OpenPGP cannot read; compliance with RFC 4880 keeps
- * the other choices of newer standards away. The cipher comes behind it, since it resets that. */
+ * the other choices of newer standards away, and with Debian 13's 2.4.7 also AEAD where a key
+ * prefers it. The cipher comes behind it, since it resets that. */
 static const char gpg_conf[] = "rfc4880\n"
                                "cipher-algo AES256\n"
                                "no-auto-key-locate\n"

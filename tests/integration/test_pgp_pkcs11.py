@@ -27,7 +27,7 @@ PLAIN = b'{"symkey":"' + b"A" * 43 + b'=","digest":"sha256:' + b"0" * 64 + \
 TIMEOUT = 60
 GONE_SECONDS = 5
 # Stands for gpg or gpgconf; hangs when it is asked for one thing, else it is the real one.
-STUB = """#!/usr/bin/python3
+STUB = f"#!{sys.executable}" + """
 import os, signal, sys
 if "%(hangs_at)s" in sys.argv:
     with open(os.environ["HANGS"], "w") as f:
