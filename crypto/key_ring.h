@@ -35,7 +35,8 @@ struct sl_key_ring {
     void *provider_arg;
     sl_wrapped_key_filter_fn *filter;
     void *filter_arg;
-    char *pgp_home; /* NULL: none */
+    char *pgp_home;      /* NULL: none */
+    int pgp_deadline_ms; /* 0: SL_PGP_DEADLINE_MS */
     bool allow_a256ctr;
 };
 

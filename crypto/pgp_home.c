@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pgp_home.h"
 
+#include "sluice/core/subprocess.h"
+
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-enum { OPEN_DIRS_MAX = 8 }; /* of nftw(); the tree is two levels deep */
+enum {
+    ANSWER_MAX = 64 * 1024, /* bytes of what gpg says about itself */
+    END_MS = 10 * 1000,     /* for the agent's end */
+};
 
 /* GnuPG 2.4 knows AEAD packets, which Go's OpenPGP cannot read; compliance with RFC 4880 keeps
- * the other choices of newer standards away. The cipher comes behind it, since it resets that. */
+ * the other choices of newer standards away, and with Debian 13's 2.4.7 also AEAD where a key
+ * prefers it. The cipher comes behind it, since it resets that. */
 static const char gpg_conf[] = "rfc4880\n"
                                "cipher-algo AES256\n"
                                "no-auto-key-locate\n"
@@ -35,37 +38,41 @@ static void init_gpgme(void)
     gpgme_check_version(NULL);
 }
 
+/* gpgme asks gpgconf where gpg is, and gpg for its version, and would wait for ever; so we ask
+ * first. What they say, and whether it is an error, is for gpgme to find out. */
+static int check_answers(const char *program, const char *question, int deadline_ms,
+                         struct sl_error *err)
+{
+    SL_AUTO_DONE(sl_subprocess_result) result = {0};
+    const char *const argv[] = {program, question, NULL};
+    struct sl_subprocess process = {
+        .argv = argv, .deadline_ms = deadline_ms, .output_max = ANSWER_MAX};
+    struct sl_error one = {0};
+    int r = sl_subprocess_run(&process, &result, &one);
+    return r == -ETIMEDOUT ? sl_error_set(err, one.code, one.errnum, "%s", one.msg) : 0;
+}
+
 /* gpgme wants to be called once, before it is used by several threads. */
-static int check_engine(struct sl_error *err)
+static int check_engine(int deadline_ms, struct sl_error *err)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    int r = check_answers("gpgconf", "--list-components", deadline_ms, err);
+    if (r < 0)
+        return r;
     pthread_once(&once, init_gpgme);
-    if (gpgme_engine_check_version(GPGME_PROTOCOL_OpenPGP) == 0)
+    const char *gpg = gpgme_get_dirinfo("gpg-name");
+    if (gpg)
+        r = check_answers(gpg, "--version", deadline_ms, err);
+    if (r < 0)
+        return r;
+    if (gpg && gpgme_engine_check_version(GPGME_PROTOCOL_OpenPGP) == 0)
         return 0;
     return sl_error_set(err, SL_E_SYSTEM, ENOENT, "PGP needs gpg, which is not installed (gnupg)");
 }
 
 const char *sl_pgp_user_home(void)
 {
-    return check_engine(NULL) == 0 ? gpgme_get_dirinfo("homedir") : NULL;
-}
-
-static int make_dir(char **ret, struct sl_error *err)
-{
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): it changes, if ever, before there are threads */
-    const char *tmpdir = getenv("TMPDIR");
-    const char *const places[] = {"/dev/shm", "/run", tmpdir ? tmpdir : "/tmp"};
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        char *dir = sl_strf("%s/sluice-pgp-XXXXXX", places[i]);
-        if (!dir)
-            return sl_error_oom(err);
-        if (mkdtemp(dir)) {
-            *ret = dir;
-            return 0;
-        }
-        free(dir);
-    }
-    return sl_error_system(err, errno, "a private directory for gpg");
+    return check_engine(SL_PGP_DEADLINE_MS, NULL) == 0 ? gpgme_get_dirinfo("homedir") : NULL;
 }
 
 static int write_conf(int dirfd, const char *name, const char *text, struct sl_error *err)
@@ -94,11 +101,8 @@ static int link_keys(int dirfd, const char *keys_of, struct sl_error *err)
     return 0;
 }
 
-static int furnish(const char *dir, const char *keys_of, struct sl_error *err)
+static int furnish(int dirfd, const char *keys_of, struct sl_error *err)
 {
-    SL_AUTO_FD dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dirfd < 0)
-        return sl_error_system(err, errno, "%s", dir);
     int r = write_conf(dirfd, "gpg.conf", gpg_conf, err);
     if (r == 0)
         r = write_conf(dirfd, "gpg-agent.conf", agent_conf, err);
@@ -111,25 +115,37 @@ static int open_context(struct sl_pgp_home *home, struct sl_error *err)
 {
     gpgme_error_t e = gpgme_new(&home->ctx);
     if (!e)
-        e = gpgme_ctx_set_engine_info(home->ctx, GPGME_PROTOCOL_OpenPGP, NULL, home->dir);
+        e = gpgme_ctx_set_engine_info(home->ctx, GPGME_PROTOCOL_OpenPGP, NULL, home->dir.path);
     return e ? sl_pgp_failed(err, e, "starting") : 0;
 }
 
-int sl_pgp_home_open(const char *keys_of, struct sl_pgp_home *ret, struct sl_error *err)
+int sl_pgp_home_open(const char *keys_of, int deadline_ms, struct sl_pgp_home *ret,
+                     struct sl_error *err)
 {
-    SL_AUTO_DONE(sl_pgp_home) home = {0};
-    int r = check_engine(err);
+    SL_AUTO_DONE(sl_pgp_home)
+    home = {.dir.fd = -1, .deadline_ms = deadline_ms ? deadline_ms : SL_PGP_DEADLINE_MS};
+    int r = check_engine(home.deadline_ms, err);
     if (r == 0)
-        r = make_dir(&home.dir, err);
+        r = sl_pgp_dir_make(&home.dir, err);
     if (r == 0)
-        r = furnish(home.dir, keys_of, err);
+        r = furnish(home.dir.fd, keys_of, err);
     if (r == 0)
         r = open_context(&home, err);
+    if (r == 0)
+        r = sl_pgp_watch_new(home.ctx, home.dir.path, home.deadline_ms, &home.watch, err);
     if (r < 0)
         return r;
     *ret = home;
-    home = (struct sl_pgp_home){0};
+    home = (struct sl_pgp_home){.dir.fd = -1};
     return 0;
+}
+
+int sl_pgp_home_result(const struct sl_pgp_home *home, int r, struct sl_error *err)
+{
+    if (r == 0 || !home->watch || !sl_pgp_watch_has_expired(home->watch))
+        return r;
+    return sl_error_set(err, SL_E_SYSTEM, ETIMEDOUT,
+                        "gpg did not answer in time (%d ms) and was killed", home->deadline_ms);
 }
 
 gpgme_error_t sl_pgp_lend(struct sl_span bytes, gpgme_data_t *ret)
@@ -151,40 +167,36 @@ int sl_pgp_failed(struct sl_error *err, gpgme_error_t e, const char *what)
                         what, gpgme_strerror(e));
 }
 
-/* Daemons end themselves too once their home is gone; this does not leave it to them. */
-static void gpgconf(const char *dir, const char *const *command)
+static int gpgconf(const char *dir, const char *command, const char *argument)
 {
+    SL_AUTO_DONE(sl_subprocess_result) result = {0};
     const char *program = gpgme_get_dirinfo("gpgconf-name");
-    const char *argv[] = {"", "--homedir", dir, command[0], command[1], NULL};
-    gpgme_ctx_t ctx = NULL;
-    if (!program || gpgme_new(&ctx))
-        return;
-    if (gpgme_set_protocol(ctx, GPGME_PROTOCOL_SPAWN) == 0)
-        (void)gpgme_op_spawn(ctx, program, argv, NULL, NULL, NULL, 0);
-    gpgme_release(ctx);
+    const char *const argv[] = {program, "--homedir", dir, command, argument, NULL};
+    struct sl_subprocess process = {.argv = argv, .deadline_ms = END_MS, .output_max = ANSWER_MAX};
+    int r = program ? sl_subprocess_run(&process, &result, /* err= */ NULL) : -ENOENT;
+    return r < 0 || result.status == 0 ? r : -EIO;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+/* Daemons end themselves too once their home is gone; this does not leave it to them. They are
+ * asked, so that they wipe their keys; those who do not hear are killed. */
+static void end_daemons(const char *dir, bool are_deaf)
 {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    (void)remove(path);
-    return 0;
+    if (are_deaf || gpgconf(dir, "--kill", "all") < 0)
+        sl_pgp_dir_kill(dir);
+    if (!are_deaf)
+        (void)gpgconf(dir, "--remove-socketdir", NULL);
 }
 
 void sl_pgp_home_done(struct sl_pgp_home *home)
 {
     int saved = errno;
+    bool has_expired = home->watch && sl_pgp_watch_has_expired(home->watch);
+    sl_pgp_watch_free(home->watch);
     if (home->ctx)
         gpgme_release(home->ctx);
-    if (home->dir) {
-        gpgconf(home->dir, (const char *const[]){"--kill", "all"});
-        gpgconf(home->dir, (const char *const[]){"--remove-socketdir", NULL});
-        /* NOLINTNEXTLINE(concurrency-mt-unsafe): without FTW_CHDIR it shares nothing */
-        (void)nftw(home->dir, remove_one, OPEN_DIRS_MAX, FTW_DEPTH | FTW_PHYS);
-    }
-    free(home->dir);
-    *home = (struct sl_pgp_home){0};
+    if (home->dir.path)
+        end_daemons(home->dir.path, has_expired);
+    sl_pgp_dir_remove(&home->dir);
+    *home = (struct sl_pgp_home){.dir.fd = -1};
     errno = saved;
 }

@@ -6,19 +6,25 @@
  */
 #pragma once
 
-#include "sluice/core/bytes.h"
+#include "pgp_dir.h"
+#include "pgp_watch.h"
 
-#include <gpgme.h>
+enum { SL_PGP_DEADLINE_MS = 60 * 1000 };
 
 struct sl_pgp_home {
-    char *dir;
+    struct sl_pgp_dir dir;
     gpgme_ctx_t ctx; /* one thread at a time */
+    struct sl_pgp_watch *watch;
+    int deadline_ms;
 };
 
 /* keys_of: a gnupg home directory whose keys are used too, without ever writing to it. NULL: the
- * home is empty. */
-SL_MUST_CHECK int sl_pgp_home_open(const char *keys_of, struct sl_pgp_home *ret,
+ * home is empty. deadline_ms: how long gpg has for all it does in this home; 0:
+ * SL_PGP_DEADLINE_MS. */
+SL_MUST_CHECK int sl_pgp_home_open(const char *keys_of, int deadline_ms, struct sl_pgp_home *ret,
                                    struct sl_error *err);
+/* What came out of the work in this home. ETIMEDOUT: it failed since gpg's time was over. */
+int sl_pgp_home_result(const struct sl_pgp_home *home, int r, struct sl_error *err);
 /* Ends the agent and removes the directory. Keeps errno. */
 void sl_pgp_home_done(struct sl_pgp_home *home);
 SL_DEFINE_AUTO_DONE(sl_pgp_home, sl_pgp_home_done)

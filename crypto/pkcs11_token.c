@@ -24,11 +24,66 @@ enum {
     EXPONENT_MAX = 8,
 };
 
+/* Loaded and initialized, from the first operation with the key to the end of the key. */
+struct module {
+    CK_FUNCTION_LIST *functions;
+    bool is_initialized;
+};
+
 struct sl_pkcs11_key {
     P11KitUri *uri;
-    char *module;
-    char *pin; /* from sl_secret_alloc(); NULL: none */
+    char *path; /* of the module */
+    char *pin;  /* from sl_secret_alloc(); NULL: none */
+    struct module *module;
 };
+
+/* ---- the module ---- */
+
+/* p11-kit counts who uses a module, but between its last user's goodbye and C_Finalize() it lets
+ * go of its lock: somebody who came in between would be left with a module that has been finalized.
+ * So nobody comes while another goes. What lies between is not locked. */
+static pthread_mutex_t coming_and_going = PTHREAD_MUTEX_INITIALIZER;
+
+static void unload(struct module *module)
+{
+    pthread_mutex_lock(&coming_and_going);
+    if (module->is_initialized)
+        (void)p11_kit_module_finalize(module->functions);
+    if (module->functions)
+        p11_kit_module_release(module->functions);
+    pthread_mutex_unlock(&coming_and_going);
+    *module = (struct module){0};
+}
+
+static int token_failed(struct sl_error *err, CK_RV rv, const char *what)
+{
+    return sl_error_set(err, SL_E_AUTH, EIO, "PKCS#11: %s: %s", what, p11_kit_strerror(rv));
+}
+
+static int load_locked(const struct sl_pkcs11_key *key, struct sl_error *err)
+{
+    struct module *module = key->module;
+    if (!module->functions)
+        module->functions = p11_kit_module_load(key->path, 0);
+    if (!module->functions)
+        return sl_error_set(err, SL_E_SYSTEM, ENOEXEC, "PKCS#11 module %s cannot be loaded",
+                            key->path);
+    CK_RV rv = module->is_initialized ? CKR_OK : p11_kit_module_initialize(module->functions);
+    module->is_initialized = rv == CKR_OK;
+    return rv == CKR_OK ? 0 : token_failed(err, rv, key->path);
+}
+
+/* By the first who needs it. */
+static int load_module(const struct sl_pkcs11_key *key, CK_FUNCTION_LIST **ret,
+                       struct sl_error *err)
+{
+    pthread_mutex_lock(&coming_and_going);
+    int r = load_locked(key, err);
+    if (r == 0)
+        *ret = key->module->functions;
+    pthread_mutex_unlock(&coming_and_going);
+    return r;
+}
 
 /* ---- the key file ---- */
 
@@ -37,8 +92,11 @@ struct sl_pkcs11_key *sl_pkcs11_key_free(struct sl_pkcs11_key *key)
     if (!key)
         return NULL;
     int saved = errno;
-    p11_kit_uri_free(key->uri);
+    if (key->module)
+        unload(key->module);
     free(key->module);
+    p11_kit_uri_free(key->uri);
+    free(key->path);
     sl_secret_release(key->pin);
     free(key);
     errno = saved;
@@ -122,7 +180,7 @@ static int find_module(struct sl_pkcs11_key *key, struct sl_error *err)
     int r = sl_pkcs11_policy_load(&policy, err);
     return r < 0 ? r
                  : sl_pkcs11_policy_find(&policy, p11_kit_uri_get_module_path(key->uri),
-                                         p11_kit_uri_get_module_name(key->uri), &key->module, err);
+                                         p11_kit_uri_get_module_name(key->uri), &key->path, err);
 }
 
 int sl_pkcs11_key_new(struct sl_span text, struct sl_pkcs11_key **ret, struct sl_error *err)
@@ -130,6 +188,9 @@ int sl_pkcs11_key_new(struct sl_span text, struct sl_pkcs11_key **ret, struct sl
     SL_AUTO_DONE(sl_pkcs11_key_file) file = {0};
     SL_AUTO(sl_pkcs11_key) key = calloc(1, sizeof(*key));
     if (!key)
+        return sl_error_oom(err);
+    key->module = calloc(1, sizeof(*key->module));
+    if (!key->module)
         return sl_error_oom(err);
     int r = sl_pkcs11_key_file_parse(text, &file, err);
     if (r == 0)
@@ -150,49 +211,19 @@ int sl_pkcs11_key_new(struct sl_span text, struct sl_pkcs11_key **ret, struct sl
 
 /* ---- sessions ---- */
 
-/* The standard has one initialisation of a module for the whole process, and modules have failed
- * when one thread ends it while another begins. A token does one thing at a time anyway. */
-static pthread_mutex_t modules_lock = PTHREAD_MUTEX_INITIALIZER;
-
 struct session {
-    CK_FUNCTION_LIST *module;
+    CK_FUNCTION_LIST *module; /* of the key */
     CK_SESSION_HANDLE handle;
-    bool is_initialized, is_open;
-    bool is_locked; /* modules_lock */
+    bool is_open;
 };
 
-/* Closing the last session logs out. */
+/* Closing the last session logs out; logging out by hand would do so to other threads too. */
 static void session_done(struct session *session)
 {
     if (session->is_open)
         (void)session->module->C_CloseSession(session->handle);
-    if (session->is_initialized)
-        (void)p11_kit_module_finalize(session->module);
-    if (session->module)
-        p11_kit_module_release(session->module);
-    if (session->is_locked)
-        (void)pthread_mutex_unlock(&modules_lock);
 }
 SL_DEFINE_AUTO_DONE(session, session_done)
-
-static int token_failed(struct sl_error *err, CK_RV rv, const char *what)
-{
-    return sl_error_set(err, SL_E_AUTH, EIO, "PKCS#11: %s: %s", what, p11_kit_strerror(rv));
-}
-
-static int load_module(const struct sl_pkcs11_key *key, struct session *session,
-                       struct sl_error *err)
-{
-    session->module = p11_kit_module_load(key->module, 0);
-    if (!session->module)
-        return sl_error_set(err, SL_E_SYSTEM, ENOEXEC, "PKCS#11 module %s cannot be loaded",
-                            key->module);
-    CK_RV rv = p11_kit_module_initialize(session->module);
-    if (rv != CKR_OK)
-        return token_failed(err, rv, key->module);
-    session->is_initialized = true;
-    return 0;
-}
 
 static bool is_slot(const struct sl_pkcs11_key *key, CK_FUNCTION_LIST *module, CK_SLOT_ID slot)
 {
@@ -217,10 +248,10 @@ static int find_slot(const struct sl_pkcs11_key *key, CK_FUNCTION_LIST *module, 
             return 0;
         }
     return sl_error_set(err, SL_E_AUTH, ENODEV, "PKCS#11: no token fits the URI in module %s",
-                        key->module);
+                        key->path);
 }
 
-/* Somebody else in this process who is logged in has logged us in too. */
+/* Another thread that is logged in has logged us in too. */
 static int log_in(const struct session *session, const char *pin, struct sl_error *err)
 {
     CK_RV rv = session->module->C_Login(session->handle, CKU_USER, (CK_UTF8CHAR_PTR)pin,
@@ -245,9 +276,7 @@ static int open_session(const struct sl_pkcs11_key *key, bool is_private, struct
     if (is_private && !key->pin)
         return sl_error_set(err, SL_E_AUTH, ENOKEY,
                             "PKCS#11 URI: a private key needs pin-value or pin-source");
-    (void)pthread_mutex_lock(&modules_lock);
-    session->is_locked = true;
-    int r = load_module(key, session, err);
+    int r = load_module(key, &session->module, err);
     if (r == 0)
         r = find_slot(key, session->module, &slot, err);
     if (r < 0)

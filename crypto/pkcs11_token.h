@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An RSA key on a PKCS#11 token. The module is loaded for one operation and released after it, by
- * p11-kit, which lets any number of threads do so at once.
+ * An RSA key on a PKCS#11 token. Its module is loaded by p11-kit when it is needed first, and stays
+ * initialized as long as the key lives. Any number of threads may use a key at once.
  */
 #pragma once
 
 #include "openssl_auto.h"
 #include "sluice/core/bytes.h"
 
-/* Where the key is, and the PIN: secret. Read-only once made. */
+/* Where the key is, and the PIN: secret. */
 struct sl_pkcs11_key;
 
 /* text: a key file (pkcs11_key_file.h). Sets the environment variables it names for the rest of

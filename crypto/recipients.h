@@ -31,7 +31,8 @@ struct sl_recipients {
     size_t n_pkcs7;
     char *pgp[SL_RECIPIENTS_MAX]; /* names or addresses, as given */
     size_t n_pgp;
-    char *pgp_home; /* NULL: the user's */
+    char *pgp_home;      /* NULL: the user's */
+    int pgp_deadline_ms; /* 0: SL_PGP_DEADLINE_MS */
     struct sl_pkcs11_recipients *pkcs11;
     size_t n_pkcs11;
     struct sl_provider_recipient providers[SL_RECIPIENTS_MAX];

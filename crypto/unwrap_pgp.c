@@ -132,16 +132,16 @@ static int decrypt(gpgme_ctx_t ctx, struct sl_span message, const char *passphra
     return 0;
 }
 
-/* keys: a file given, or NULL for those of the gnupg home keys_of. */
-static int open_with(const struct sl_pgp_keys *keys, const char *keys_of, struct sl_span message,
-                     struct sl_bytes *ret, struct sl_error *err)
+/* keys: a file given, or NULL for those of the ring's gnupg home. */
+static int open_with(const struct sl_key_ring *ring, const struct sl_pgp_keys *keys,
+                     struct sl_span message, struct sl_bytes *ret, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_pgp_home) home = {0};
-    int r = sl_pgp_home_open(keys_of, &home, err);
+    int r = sl_pgp_home_open(keys ? NULL : ring->pgp_home, ring->pgp_deadline_ms, &home, err);
     if (r == 0 && keys)
         r = import(home.ctx, (struct sl_span){keys->packets, keys->len}, err);
     if (r < 0)
-        return r;
+        return sl_pgp_home_result(&home, r, err);
     struct sl_bytes plain = {.data = malloc(PLAIN_MAX + 1), .cap = PLAIN_MAX + 1};
     if (!plain.data)
         return sl_error_oom(err);
@@ -150,7 +150,7 @@ static int open_with(const struct sl_pgp_keys *keys, const char *keys_of, struct
         *ret = plain;
     else
         sl_bytes_wipe(&plain);
-    return r;
+    return sl_pgp_home_result(&home, r, err);
 }
 
 int sl_unwrap_pgp(const struct sl_key_ring *ring, struct sl_span element,
@@ -168,11 +168,13 @@ int sl_unwrap_pgp(const struct sl_key_ring *ring, struct sl_span element,
     for (size_t i = 0; i < ring->n_pgp + (ring->pgp_home ? 1 : 0); i++) {
         struct sl_error one = {0};
         const struct sl_pgp_keys *keys = i < ring->n_pgp ? ring->pgp[i] : NULL;
-        r = open_with(keys, keys ? NULL : ring->pgp_home, element, ret_plbco, &one);
+        r = open_with(ring, keys, element, ret_plbco, &one);
         if (r == 0)
             return 0;
-        if (worst.errnum == 0 || worst.errnum == ENOKEY)
+        if (worst.errnum == 0 || worst.errnum == ENOKEY || r == -ETIMEDOUT)
             worst = one;
+        if (r == -ETIMEDOUT)
+            break; /* gpg would be as slow with the next */
     }
     return sl_error_set(err, worst.code, worst.errnum, "%s", worst.msg);
 }

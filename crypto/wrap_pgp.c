@@ -68,7 +68,7 @@ static int open_home(const struct sl_recipients *recipients, struct sl_pgp_home 
                      struct sl_error *err)
 {
     const char *dir = recipients->pgp_home ? recipients->pgp_home : sl_pgp_user_home();
-    int r = dir ? sl_pgp_home_open(dir, ret, err) : sl_pgp_home_open(NULL, ret, err);
+    int r = sl_pgp_home_open(dir, recipients->pgp_deadline_ms, ret, err);
     return r < 0 ? sl_error_wrap(err, r, "PGP recipients") : 0;
 }
 
@@ -80,7 +80,7 @@ int sl_recipient_add_pgp(struct sl_recipients *recipients, const char *value, st
     if (r == 0)
         r = find_key(home.ctx, value, &key, err);
     if (r < 0)
-        return r;
+        return sl_pgp_home_result(&home, r, err);
     gpgme_key_unref(key);
     char *copy = strdup(value);
     if (!copy)
@@ -158,7 +158,7 @@ int sl_wrap_pgp(const struct sl_recipients *recipients, struct sl_span plbco, st
     for (size_t i = 0; i < recipients->n_pgp; i++)
         gpgme_key_unref(keys[i]);
     if (r < 0)
-        return r;
+        return sl_pgp_home_result(&home, r, err);
     *ret = message;
     message = (struct sl_bytes){0};
     return 0;

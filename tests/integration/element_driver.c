@@ -3,7 +3,10 @@
  * element_driver wrap PROTOCOL [--pgp-home DIR] RECIPIENT…     < plain   > element
  * element_driver unwrap PROTOCOL [--pgp-home DIR] KEY…         < element > plain
  *
- * With "unwrap-at-once", several threads use one ring, and must all get the same.
+ * With "unwrap-at-once", several threads use one ring, and must all get the same; with
+ * "unwrap-often" they do so many times, with "unwrap-apart" each has a ring of its own each time.
+ *
+ * $PGP_DEADLINE_MS is how long gpg has.
  *
  * One wrapped key without annotations around it. "error CODE: MESSAGE" and status 1 on failure.
  */
@@ -16,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { THREADS = 8 };
+enum { THREADS_MAX = 8, ROUNDS_MAX = 100 };
 
 struct protocol {
     const char *name;
@@ -37,11 +40,19 @@ static const struct protocol *find(const char *name)
     return NULL;
 }
 
+static int pgp_deadline_ms(void)
+{
+    const char *text = getenv("PGP_DEADLINE_MS");
+    return text ? atoi(text) : 0;
+}
+
 static int wrap(const struct protocol *protocol, const char *home, char **values,
                 struct sl_span text, struct sl_bytes *ret, struct sl_error *err)
 {
     SL_AUTO(sl_recipients) recipients = NULL;
     int r = sl_recipients_new(&recipients, err);
+    if (r == 0)
+        recipients->pgp_deadline_ms = pgp_deadline_ms();
     if (r == 0)
         r = sl_recipients_set_pgp_home(recipients, home, err);
     for (; r == 0 && *values; values++)
@@ -49,35 +60,76 @@ static int wrap(const struct protocol *protocol, const char *home, char **values
     return r < 0 ? r : protocol->wrap(recipients, text, ret, err);
 }
 
+/* How often, and with which ring. */
+struct way {
+    const char *name;
+    size_t n_threads;
+    size_t n_rounds;
+    bool is_own; /* a new ring each time */
+};
+
+static const struct way ways[] = {
+    {"unwrap", 1, 1, false},
+    {"unwrap-at-once", THREADS_MAX, 1, false},
+    {"unwrap-often", 8, ROUNDS_MAX, false},
+    {"unwrap-apart", 8, ROUNDS_MAX, true},
+};
+
+static const struct way *find_way(const char *name)
+{
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+        if (strcmp(ways[i].name, name) == 0)
+            return &ways[i];
+    return NULL;
+}
+
 struct one {
+    const struct way *way;
     const struct protocol *protocol;
-    const struct sl_key_ring *ring;
+    pthread_barrier_t *start; /* of a round, which all begin together */
+    struct sl_key_ring *rings[ROUNDS_MAX];
     struct sl_span text;
     struct sl_bytes result;
     struct sl_error err;
     int r;
 };
 
-static void *unwrap_one(void *arg)
+static void *unwrap_all(void *arg)
 {
     struct one *one = arg;
-    one->r = one->protocol->unwrap(one->ring, one->text, &one->result, &one->err);
+    for (size_t i = 0; i < one->way->n_rounds; i++) {
+        (void)pthread_barrier_wait(one->start);
+        sl_bytes_wipe(&one->result);
+        if (one->r == 0)
+            one->r = one->protocol->unwrap(one->rings[i], one->text, &one->result, &one->err);
+        if (one->way->is_own)
+            sl_key_ring_free(one->rings[i]);
+    }
     return NULL;
 }
 
-static int unwrap_with(const struct protocol *protocol, const struct sl_key_ring *ring,
-                       size_t n_threads, struct sl_span text, struct sl_bytes *ret,
-                       struct sl_error *err)
+static int make_ring(const char *home, char **values, struct sl_key_ring **ret,
+                     struct sl_error *err)
 {
-    struct one all[THREADS] = {0};
-    pthread_t threads[THREADS];
-    for (size_t i = 0; i < n_threads; i++) {
-        all[i] = (struct one){.protocol = protocol, .ring = ring, .text = text};
-        if (pthread_create(&threads[i], NULL, unwrap_one, &all[i]) != 0)
-            abort();
-    }
+    SL_AUTO(sl_key_ring) ring = NULL;
+    int r = sl_key_ring_new(&ring, err);
+    if (r == 0)
+        ring->pgp_deadline_ms = pgp_deadline_ms();
+    if (r == 0)
+        r = sl_key_ring_set_pgp_home(ring, home, err);
+    for (; r == 0 && *values; values++)
+        r = sl_key_ring_add_spec(ring, *values, err);
+    if (r == 0)
+        *ret = sl_steal(&ring);
+    return r;
+}
+
+/* The first failure, or what all got. */
+static int join(struct one *all, const pthread_t *threads, size_t n, struct sl_bytes *ret,
+                struct sl_error *err)
+{
     int r = 0;
-    for (size_t i = 0; i < n_threads; i++) {
+    for (size_t i = 0; i < n; i++) {
         pthread_join(threads[i], NULL);
         if (all[i].r < 0 && r == 0) {
             r = all[i].r;
@@ -95,16 +147,31 @@ static int unwrap_with(const struct protocol *protocol, const struct sl_key_ring
     return r;
 }
 
-static int unwrap(const struct protocol *protocol, size_t n_threads, const char *home,
+/* All rings are there before the threads, since key files may change the environment. */
+static int unwrap(const struct way *way, const struct protocol *protocol, const char *home,
                   char **values, struct sl_span text, struct sl_bytes *ret, struct sl_error *err)
 {
+    static struct one all[THREADS_MAX];
+    pthread_barrier_t start;
+    pthread_t threads[THREADS_MAX];
     SL_AUTO(sl_key_ring) ring = NULL;
-    int r = sl_key_ring_new(&ring, err);
-    if (r == 0)
-        r = sl_key_ring_set_pgp_home(ring, home, err);
-    for (; r == 0 && *values; values++)
-        r = sl_key_ring_add_spec(ring, *values, err);
-    return r < 0 ? r : unwrap_with(protocol, ring, n_threads, text, ret, err);
+    int r = make_ring(home, values, &ring, err);
+    if (r < 0)
+        return r;
+    if (pthread_barrier_init(&start, NULL, (unsigned)way->n_threads) != 0)
+        abort();
+    for (size_t i = 0; i < way->n_threads; i++) {
+        all[i] = (struct one){.way = way, .protocol = protocol, .start = &start, .text = text};
+        for (size_t k = 0; k < way->n_rounds; k++) {
+            all[i].rings[k] = ring;
+            if (way->is_own && make_ring(home, values, &all[i].rings[k], err) < 0)
+                abort();
+        }
+    }
+    for (size_t i = 0; i < way->n_threads; i++)
+        if (pthread_create(&threads[i], NULL, unwrap_all, &all[i]) != 0)
+            abort();
+    return join(all, threads, way->n_threads, ret, err);
 }
 
 int main(int argc, char **argv)
@@ -113,17 +180,17 @@ int main(int argc, char **argv)
     SL_AUTO_DONE(sl_bytes) result = {0};
     struct sl_error err = {0};
     const struct protocol *protocol = argc > 2 ? find(argv[2]) : NULL;
-    if (!protocol)
+    const struct way *way = protocol ? find_way(argv[1]) : NULL;
+    if (!protocol || (!way && strcmp(argv[1], "wrap") != 0))
         return 2;
     bool has_home = argc > 4 && strcmp(argv[3], "--pgp-home") == 0;
     const char *home = has_home ? argv[4] : NULL;
     char **values = argv + (has_home ? 5 : 3);
     int r = sl_read_file(AT_FDCWD, "/dev/stdin", 1 << 20, &text, &err);
-    if (r == 0 && strcmp(argv[1], "wrap") == 0)
-        r = wrap(protocol, home, values, sl_bytes_span(&text), &result, &err);
+    if (r == 0 && way)
+        r = unwrap(way, protocol, home, values, sl_bytes_span(&text), &result, &err);
     else if (r == 0)
-        r = unwrap(protocol, strcmp(argv[1], "unwrap") == 0 ? 1 : THREADS, home, values,
-                   sl_bytes_span(&text), &result, &err);
+        r = wrap(protocol, home, values, sl_bytes_span(&text), &result, &err);
     if (r == 0)
         return fwrite(result.data, 1, result.len, stdout) == result.len ? 0 : 1;
     printf("error %s: %s\n", sl_errc_name(err.code), err.msg);

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Layer keys wrapped with PGP and PKCS11, against gpg, skopeo (ocicrypt), openssl and SoftHSM.
-Usage: test_pgp_pkcs11.py ELEMENT_DRIVER"""
+Usage: test_pgp_pkcs11.py ELEMENT_DRIVER PKCS11_SPY"""
 import base64
+import contextlib
 import glob
 import gzip
 import hashlib
@@ -11,6 +12,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -18,12 +20,25 @@ import tempfile
 import time
 import unittest
 
-DRIVER = None
+DRIVER, SPY = None, None
 PREFIX = "org.opencontainers.image.enc."
 PLAIN = b'{"symkey":"' + b"A" * 43 + b'=","digest":"sha256:' + b"0" * 64 + \
     b'","cipheroptions":{"nonce":"' + b"A" * 22 + b'=="}}'
 TIMEOUT = 60
 GONE_SECONDS = 5
+# Stands for gpg or gpgconf; hangs when it is asked for one thing, else it is the real one.
+STUB = f"#!{sys.executable}" + """
+import os, signal, sys
+if "%(hangs_at)s" in sys.argv:
+    with open(os.environ["HANGS"], "w") as f:
+        f.write("%%d %%s" %% (os.getpid(), " ".join(sys.argv[1:])))
+    while True:
+        signal.pause()
+if "--list-components" in sys.argv and "%(name)s" == "gpgconf":
+    print("gpg:OpenPGP:%(folder)s/gpg")
+    sys.exit()
+os.execv("%(real)s", sys.argv)
+"""
 PASSPHRASE = "pass phrase: 1"
 
 
@@ -276,6 +291,82 @@ class Pgp(ElementCase, SkopeoImage):
         self.refused("system", "gpg, which is not installed", "unwrap", "pgp", self.encrypt(),
                      self.path("alice.gpg"), env={"PATH": self.path("empty")})
 
+    def stubs(self, gpg="--no-such", gpgconf="--no-such"):
+        folder = tempfile.mkdtemp(dir=self.dir)
+        for name, hangs_at in (("gpg", gpg), ("gpgconf", gpgconf)):
+            path = os.path.join(folder, name)
+            with open(path, "w", encoding="ascii") as f:
+                f.write(STUB % {"name": name, "hangs_at": hangs_at, "real": shutil.which(name), "folder": folder})
+            os.chmod(path, 0o700)
+        self.hangs = os.path.join(folder, "hangs")
+        return {"PATH": folder + ":" + os.environ["PATH"], "HANGS": self.hangs, "PGP_DEADLINE_MS": "500"}
+
+    def hanging(self):
+        """The process that hangs."""
+        with open(self.hangs, encoding="ascii") as f:
+            return int(f.read().split()[0])
+
+    def check_gone(self, pid):
+        deadline = time.monotonic() + GONE_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+                    if f.read().rsplit(")", 1)[1].split()[0] == "Z":
+                        return
+            except OSError:
+                return
+            os.sched_yield()
+        self.fail("the program that hung is still there")
+
+    def test_hanging_gpg_is_killed_at_the_deadline(self):
+        element = self.encrypt()
+        alice = self.path("alice.gpg")
+        for stubs, way, data, args in (
+                ({"gpg": "--import"}, "unwrap", element, [alice, self.path("bob.gpg")]),
+                ({"gpg": "--decrypt"}, "unwrap", element, [alice]),
+                ({"gpg": "--version"}, "unwrap", element, [alice]),
+                ({"gpgconf": "--list-components"}, "unwrap", element, [alice]),
+                ({"gpg": "--encrypt"}, "wrap", PLAIN, ["--pgp-home", self.home, "pgp:alice@example.org"]),
+                ({"gpg": "--list-keys"}, "wrap", PLAIN, ["--pgp-home", self.home, "pgp:alice@example.org"])):
+            with self.subTest(stubs=stubs):
+                self.refused("system", "did not answer in time (500 ms) and was killed", way, "pgp", data, *args,
+                             env=self.stubs(**stubs))
+                self.check_gone(self.hanging())
+
+    def test_what_a_killed_process_left_is_removed(self):
+        """With gpg that hangs on in it. What another process uses stays."""
+        element, alice = self.encrypt(), self.path("alice.gpg")
+        env = {**self.environment(), **self.stubs(gpg="--decrypt"), "PGP_DEADLINE_MS": "60000"}
+        with open(self.path("element"), "wb") as f:
+            f.write(element)
+        children = []
+        for _ in range(2):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.hangs)
+            with open(self.path("element"), "rb") as f:
+                child = subprocess.Popen([DRIVER, "unwrap", "pgp", alice], stdin=f, stdout=subprocess.DEVNULL, env=env)
+            self.addCleanup(child.wait)
+            self.addCleanup(child.kill)
+            while not os.path.exists(self.hangs) or not os.path.getsize(self.hangs):
+                self.assertIsNone(child.poll())
+                os.sched_yield()
+            with open(self.hangs, encoding="ascii") as f:
+                pid, *argv = f.read().split()
+            children.append((child, int(pid), argv[argv.index("--homedir") + 1]))
+        (killed, orphan, left), (alive, used, home) = children
+        killed.kill()
+        killed.wait()
+        self.assertTrue(os.path.isdir(left))
+        self.opens("pgp", element, alice)
+        self.assertFalse(os.path.exists(left))
+        self.check_gone(orphan)
+        self.assertTrue(os.path.isdir(home))
+        os.kill(used, 0)
+        self.assertIsNone(alive.poll())
+        os.kill(used, signal.SIGKILL)
+        alive.wait()
+        self.assertFalse(os.path.exists(home))
+
     def test_bomb_inside_a_message_is_refused(self):
         element = self.encrypt("-z", "9", plain=b"\0" * 10_000_000)
         self.assertLess(len(element), 50_000)
@@ -447,6 +538,19 @@ class Pkcs11(ElementCase, SkopeoImage):
             self.assertEqual(self.driver("unwrap-at-once", "pkcs11", self.element("large", digest),
                                          self.path("large.yaml"), self.path("small.yaml")), (0, PLAIN))
 
+    def test_module_stays_initialized_as_long_as_the_ring_lives(self):
+        policy = self.write("spy.conf", json.dumps({"pkcs11": {"allowed-module-paths": [SPY]}}).encode())
+        key = self.key_file("spied", "object=small", query="pin-value=1234&module-path=" + SPY)
+        env = {"OCICRYPT_CONFIG": policy, "PKCS11_SPY_MODULE": MODULES[0], "PKCS11_SPY_LOG": self.path("spy.log")}
+        self.assertEqual(self.driver("unwrap-often", "pkcs11", self.element("small", "sha1"), key, env=env), (0, PLAIN))
+        with open(self.path("spy.log"), encoding="ascii") as f:
+            self.assertEqual(f.read(), "+-")
+
+    def test_rings_come_and_go_at_once(self):
+        """Where the module was finalized under another ring, one in thousands fails."""
+        self.assertEqual(self.driver("unwrap-apart", "pkcs11", self.element("small", "sha1"),
+                                     self.path("small.yaml")), (0, PLAIN))
+
     def test_policy_decides_about_modules(self):
         element = self.element("small", "sha1")
         folder = os.path.dirname(MODULES[0])
@@ -492,7 +596,7 @@ class Pkcs11(ElementCase, SkopeoImage):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
-    DRIVER = sys.argv.pop(1)
+    DRIVER, SPY = sys.argv.pop(1), sys.argv.pop(1)
     unittest.main(verbosity=2)
