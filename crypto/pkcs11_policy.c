@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pkcs11_policy.h"
 
+#include "sluice/core/environment.h"
 #include "sluice/core/yaml.h"
 
 #include <dirent.h>
@@ -121,7 +122,7 @@ static int load_file(const char *path, struct sl_pkcs11_policy *ret, struct sl_e
 static int load_optional(const char *folder, const char *name, struct sl_pkcs11_policy *ret,
                          struct sl_error *err)
 {
-    if (!folder || *folder != '/')
+    if (!folder)
         return 1;
     SL_AUTO_FREE char *path = sl_strf("%s/%s", folder, name);
     if (!path)
@@ -132,22 +133,16 @@ static int load_optional(const char *folder, const char *name, struct sl_pkcs11_
     return load_file(path, ret, err);
 }
 
-static const char *environment(const char *name)
-{
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): it changes, if ever, before there are threads */
-    return getenv(name);
-}
-
 int sl_pkcs11_policy_load(struct sl_pkcs11_policy *ret, struct sl_error *err)
 {
-    const char *config = environment("OCICRYPT_CONFIG");
+    const char *config = sl_environment_get("OCICRYPT_CONFIG");
     if (config && strcmp(config, "internal") == 0)
         return sl_pkcs11_policy_builtin(ret, err);
-    if (config && *config)
+    if (config)
         return load_file(config, ret, err);
-    int r = load_optional(environment("XDG_CONFIG_HOME"), "ocicrypt.conf", ret, err);
+    int r = load_optional(sl_environment_dir("XDG_CONFIG_HOME"), "ocicrypt.conf", ret, err);
     if (r == 1)
-        r = load_optional(environment("HOME"), ".config/ocicrypt.conf", ret, err);
+        r = load_optional(sl_environment_dir("HOME"), ".config/ocicrypt.conf", ret, err);
     if (r == 1)
         r = load_optional("/etc", "ocicrypt.conf", ret, err);
     return r == 1 ? sl_pkcs11_policy_builtin(ret, err) : r;

@@ -9,6 +9,8 @@
 #include "recipients.h"
 #include "rsa_seal.h"
 
+#include "sluice/core/environment.h"
+
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <stdlib.h>
@@ -39,9 +41,8 @@ struct sl_pkcs11_recipients *sl_pkcs11_recipients_free(struct sl_pkcs11_recipien
 /* As the environment wants it, for tokens that know no other. */
 static int choose_digest(const char **ret, struct sl_error *err)
 {
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): it changes, if ever, before there are threads */
-    const char *wanted = getenv("OCICRYPT_OAEP_HASHALG");
-    const char *digest = wanted && *wanted ? sl_pkcs11_digest(wanted) : "sha256";
+    const char *wanted = sl_environment_get("OCICRYPT_OAEP_HASHALG");
+    const char *digest = wanted ? sl_pkcs11_digest(wanted) : "sha256";
     if (!digest)
         return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP,
                             "OCICRYPT_OAEP_HASHALG=%.40s: neither sha1 nor sha256", wanted);

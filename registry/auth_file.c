@@ -4,8 +4,8 @@
 #include "auth_file.h"
 
 #include "credential_helper.h"
-#include "environment.h"
 
+#include "sluice/core/environment.h"
 #include "sluice/core/json.h"
 #include "sluice/core/log.h"
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "certs_dir.h"
 
-#include "environment.h"
-
+#include "sluice/core/environment.h"
 #include "sluice/core/log.h"
 
 #include <dirent.h>

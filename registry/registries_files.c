@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which files make up the registry rules: containers-registries.conf(5), .conf.d(5). */
-#include "environment.h"
 #include "registry_rules.h"
 
+#include "sluice/core/environment.h"
 #include "sluice/core/toml.h"
 
 #include <dirent.h>

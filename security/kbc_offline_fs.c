@@ -6,6 +6,7 @@
 #include "kbc_broker.h"
 #include "offline_table.h"
 
+#include "sluice/core/environment.h"
 #include "sluice/core/log.h"
 
 #include <fcntl.h>
@@ -103,13 +104,11 @@ static int load_extras(struct offline *o, const char *list, struct sl_error *err
 /* Keys must be somewhere; resources are missed when asked for. */
 static int load_files(struct offline *o, const struct sl_kbc_options *options, struct sl_error *err)
 {
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment */
-    const char *extras = getenv(EXTRA_FILES_VARIABLE);
-    bool has_extras = extras && extras[0];
-    int r = load_keys(o, options->offline_keys, has_extras, err);
+    const char *extras = sl_environment_get(EXTRA_FILES_VARIABLE);
+    int r = load_keys(o, options->offline_keys, extras != NULL, err);
     if (r == 0)
         r = load_resources(o, options->offline_resources, err);
-    if (r == 0 && has_extras)
+    if (r == 0 && extras)
         r = load_extras(o, extras, err);
     return r;
 }

@@ -3,6 +3,8 @@
  * and ignore what they do not know, and so does this one. */
 #include "providers.h"
 
+#include "sluice/core/environment.h"
+
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,10 +219,8 @@ int sl_providers_parse(struct sl_span json, struct sl_providers **ret, struct sl
 
 int sl_providers_open(const char *path, struct sl_providers **ret, struct sl_error *err)
 {
-    if (!path) {
-        /* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment */
-        path = getenv("OCICRYPT_KEYPROVIDER_CONFIG");
-    }
+    if (!path)
+        path = sl_environment_get("OCICRYPT_KEYPROVIDER_CONFIG");
     if (!path || !path[0])
         return sl_providers_parse(sl_span_of("{}"), ret, err);
     SL_AUTO_DONE(sl_bytes) text = {0};

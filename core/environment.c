@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "environment.h"
+#include "sluice/core/environment.h"
 
 #include <stdlib.h>
 
 const char *sl_environment_get(const char *name)
 {
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment */
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): it changes, if ever, before there are threads */
     const char *value = getenv(name);
     return value && *value ? value : NULL;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the environment says about where the user's files lie. The strings belong to it. */
+/* What the environment says. The strings belong to it. */
 #pragma once
 
 /* NULL when it is unset or empty. */
