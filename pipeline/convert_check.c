@@ -8,8 +8,8 @@
  *                      └ copy ─► decompress ─► diff_id
  *
  * The bytes must arrive at the upload as they are and decompression eats its input, hence a copy
- * of each buffer, for its look only. It costs as much as the copy of 256 KiB that stay in the
- * cache: about a fiftieth of the time that inflating them takes.
+ * of each buffer, for its look only. It stays in the cache: of decrypting a gzip layer of 205 MB,
+ * perf finds less than 2 % in the copy, 43 % in inflating.
  */
 #include "conversion.h"
 

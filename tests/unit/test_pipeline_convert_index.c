@@ -125,15 +125,17 @@ static void docker_list_becomes_an_oci_index_when_encrypted(void **state)
     done(&c);
 }
 
+#define ATTESTS ",\"annotations\":{\"vnd.docker.reference.type\":\"attestation-manifest\"}"
+
 static void attestations_are_dropped_and_counted(void **state)
 {
     (void)state;
-    static const char *const texts[] = {
-        INDEX(ENTRY("0a", PLATFORM("unknown", "unknown")) "," ENTRY(
-            "01", "") "," ENTRY("0b",
-                                ",\"annotations\":{\"vnd.docker.reference.type\":\"attestation-"
-                                "manifest\"}") "," ENTRY("01", PLATFORM("unknown", "amd64"))),
-        IMAGE("20"), NULL};
+    static const char by_platform[] = ENTRY("0a", PLATFORM("unknown", "unknown"));
+    static const char by_annotation[] = ENTRY("0b", ATTESTS);
+    static const char image[] = ENTRY("01", PLATFORM("unknown", "amd64"));
+    char index[1024];
+    (void)snprintf(index, sizeof(index), INDEX("%s,%s,%s"), by_platform, image, by_annotation);
+    const char *const texts[] = {index, IMAGE("20"), NULL};
     struct converted c;
     convert(&c, texts, /* encrypts= */ true);
     assert_int_equal(c.result, 0);
