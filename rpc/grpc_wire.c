@@ -352,8 +352,8 @@ static int new_session(struct grpc_wire *wire)
         nghttp2_option_set_max_settings(option, SETTINGS_MAX);
         nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
         nghttp2_option_set_stream_reset_rate_limit(option, RESETS_BURST, RESETS_PER_SECOND);
-        rc = nghttp2_session_server_new3(&wire->session, callbacks, wire, option,
-                                         sl_http2_memory());
+        rc =
+            nghttp2_session_server_new3(&wire->session, callbacks, wire, option, sl_http2_memory());
     }
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);

@@ -39,8 +39,8 @@ void sl_bytes_done(struct sl_bytes *b);
 void sl_bytes_wipe(struct sl_bytes *b);
 SL_DEFINE_AUTO_DONE(sl_bytes, sl_bytes_done)
 
-/* Wipes memory in a way the compiler keeps, and what copies of it have left in vector registers. p may
- * be NULL. */
+/* Wipes memory in a way the compiler keeps, and what copies of it have left in vector registers. p
+ * may be NULL. */
 void sl_wipe(void *p, size_t len);
 /* Wipes and frees a NUL-terminated secret. */
 void sl_secret_free(char *secret);
