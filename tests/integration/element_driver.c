@@ -42,6 +42,7 @@ static const struct protocol *find(const char *name)
 
 static int pgp_deadline_ms(void)
 {
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): before there are threads */
     const char *text = getenv("PGP_DEADLINE_MS");
     return text ? atoi(text) : 0;
 }

@@ -299,7 +299,7 @@ class Pgp(ElementCase, SkopeoImage):
                 f.write(STUB % {"name": name, "hangs_at": hangs_at, "real": shutil.which(name), "folder": folder})
             os.chmod(path, 0o700)
         self.hangs = os.path.join(folder, "hangs")
-        return {"PATH": folder + ":" + os.environ["PATH"], "HANGS": self.hangs, "PGP_DEADLINE_MS": "500"}
+        return {"PATH": folder + ":" + os.environ["PATH"], "HANGS": self.hangs, "PGP_DEADLINE_MS": "3000"}
 
     def hanging(self):
         """The process that hangs."""
@@ -329,7 +329,7 @@ class Pgp(ElementCase, SkopeoImage):
                 ({"gpg": "--encrypt"}, "wrap", PLAIN, ["--pgp-home", self.home, "pgp:alice@example.org"]),
                 ({"gpg": "--list-keys"}, "wrap", PLAIN, ["--pgp-home", self.home, "pgp:alice@example.org"])):
             with self.subTest(stubs=stubs):
-                self.refused("system", "did not answer in time (500 ms) and was killed", way, "pgp", data, *args,
+                self.refused("system", "did not answer in time (3000 ms) and was killed", way, "pgp", data, *args,
                              env=self.stubs(**stubs))
                 self.check_gone(self.hanging())
 
