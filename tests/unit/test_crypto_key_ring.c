@@ -241,7 +241,13 @@ static void provider_of_exactly_the_name_is_asked(void **state)
     assert_fails(unwrap(ring, e, keys, 2, &key, &err), ECONNREFUSED, err, SL_E_NETWORK);
 }
 
-static void provider_comes_before_the_packet_read_here(void **state)
+static int know_no_kek(void *arg, const char *kid, uint8_t ret[32], struct sl_error *err)
+{
+    (void)arg, (void)kid, (void)ret;
+    return sl_error_set(err, SL_E_AUTH, ENOKEY, "no such key");
+}
+
+static void named_broker_comes_before_the_provider(void **state)
 {
     struct elements *e = *state;
     struct provider p = {.has = "attestation-agent"};
@@ -250,14 +256,21 @@ static void provider_comes_before_the_packet_read_here(void **state)
     SL_AUTO(sl_key_ring) ring = make_ring((const char *[3]){0}, sample_kek, NULL);
     sl_key_ring_set_provider(ring, ask_provider, &p);
     assert_ok(unwrap(ring, e, &packet, 1, &key, NULL));
-    assert_same_key(&key, VECTOR("ocicrypt_pkcs7_plbco.json"));
-    assert_memory_equal(p.asked, "attestation-agent (none) {", 26);
-
-    p.has = "another";
-    assert_ok(unwrap(ring, e, &packet, 1, &key, NULL));
     assert_same_key(&key, VECTOR("ocicrypt_l1_plbco.json"));
+    assert_int_equal(p.n_asked, 0);
 
     struct sl_error err = {0};
+    sl_key_ring_set_kek_lookup(ring, know_no_kek, NULL);
+    assert_ok(unwrap(ring, e, &packet, 1, &key, NULL));
+    assert_same_key(&key, VECTOR("ocicrypt_pkcs7_plbco.json"));
+    assert_memory_equal(p.asked, "attestation-agent (none) {", 26);
+    p.fails = ECONNREFUSED;
+    assert_fails(unwrap(ring, e, &packet, 1, &key, &err), ECONNREFUSED, err, SL_E_NETWORK);
+    assert_contains(err.msg, "no such key; key provider: ");
+
+    p.has = "another";
+    assert_fails(unwrap(ring, e, &packet, 1, &key, &err), ENOKEY, err, SL_E_AUTH);
+    assert_contains(err.msg, "no such key");
     packet.name = (char *)KEYS "provider.stranger";
     assert_fails(unwrap(ring, e, &packet, 1, &key, &err), ENOKEY, err, SL_E_AUTH);
 }
@@ -384,7 +397,7 @@ int main(void)
         cmocka_unit_test(many_reasons_stay_within_the_message),
         cmocka_unit_test(provider_specs_are_recorded),
         cmocka_unit_test(provider_of_exactly_the_name_is_asked),
-        cmocka_unit_test(provider_comes_before_the_packet_read_here),
+        cmocka_unit_test(named_broker_comes_before_the_provider),
         cmocka_unit_test(provider_with_bad_private_options_is_passed_over),
         cmocka_unit_test(filter_refuses_before_anything_is_tried),
         cmocka_unit_test(unwrapped_bytes_and_index_are_those_of_the_element),

@@ -81,10 +81,10 @@ struct sl_unwrapped {
 
 /* Tries every wrapped key with every key that fits, in a fixed order: the annotations in order of
  * protocol (provider, jwe, pkcs7, pgp, pkcs11), then name, then element. An element of a provider
- * goes to the configured provider of exactly that name; without one, and only under the name
- * "attestation-agent", it is read as a CoCo packet and its KEK looked up. On failure the message
- * begins "Failed to decrypt the image layer, please ensure that the decryption key is placed and
- * correct". The caller wipes *ret. how may be NULL. */
+ * goes to the configured provider of exactly that name. Under the name "attestation-agent", and
+ * only there, it is first read as a CoCo packet if the ring has a KEK lookup. On failure the
+ * message begins "Failed to decrypt the image layer, please ensure that the decryption key is
+ * placed and correct". The caller wipes *ret. how may be NULL. */
 SL_MUST_CHECK int sl_key_ring_unwrap(const struct sl_key_ring *ring,
                                      const struct sl_enc_annotations *a, struct sl_layer_key *ret,
                                      struct sl_unwrapped *how, struct sl_error *err);
