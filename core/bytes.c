@@ -113,6 +113,12 @@ void sl_wipe(void *p, size_t len)
     wipe_registers();
 }
 
+__attribute__((noinline)) void sl_wipe_stack(void)
+{
+    uint8_t below[16 * 1024];
+    sl_wipe(below, sizeof(below));
+}
+
 void sl_secret_free(char *secret)
 {
     int saved = errno;

@@ -203,6 +203,7 @@ static int read_document(struct reader *rd, struct sl_span text)
         return r;
     r = parse(rd, text, &arena);
     arena_close(&arena);
+    sl_wipe_stack(); /* yajl copies by way of registers, and binds its functions late */
     return r;
 }
 

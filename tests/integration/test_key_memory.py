@@ -151,7 +151,7 @@ class Process(KeyMemory):
 
     def test_core_dumps_are_off(self):
         for program in PROGRAMS:
-            process = self.at_exit(program, "version", user=NOBODY)
+            process = self.at_exit(self.for_anybody(program), "version", user=NOBODY)
             self.assertEqual(process.owner(), 0)
             self.assertRegex(process.proc("limits"), r"Max core file size +0 +0 ")
 

@@ -403,14 +403,14 @@ class Process(WaysCase):
 
     def test_encrypt_and_decrypt(self):
         for program in PROGRAMS:
-            self.check(self.at_exit(program, "encrypt", "--encryption-key", "jwe:/nonexistent", "oci:/none",
+            self.check(self.at_exit(self.for_anybody(program), "encrypt", "--encryption-key", "jwe:/nonexistent", "oci:/none",
                                     "oci:/nowhere", user=NOBODY, expect=sluice_case.EXIT_FAILED))
 
     def test_key_provider(self):
         for name in self.folder, self.keys.folder:  # the keys are to be read
             os.chmod(name, 0o755)
         for program in PROGRAMS:
-            server, _ = self.start_program(program, user=NOBODY)
+            server, _ = self.start_program(self.for_anybody(program), user=NOBODY)
             self.check(Running(server.pid))
             self.end(server)
 

@@ -42,6 +42,9 @@ SL_DEFINE_AUTO_DONE(sl_bytes, sl_bytes_done)
 /* Wipes memory in a way the compiler keeps, and what copies of it have left in vector registers. p
  * may be NULL. */
 void sl_wipe(void *p, size_t len);
+/* Overwrites what calls that have returned have left on the stack below the caller, as far as a
+ * reader of text with keys in it may have gone. */
+void sl_wipe_stack(void);
 /* Wipes and frees a NUL-terminated secret. */
 void sl_secret_free(char *secret);
 void sl_cleanup_secretp(char **pp);
