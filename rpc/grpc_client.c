@@ -39,6 +39,7 @@ struct transfer {
     CURL *easy;
     struct sl_grpc_answer answer;
     struct sl_bytes body; /* the request's */
+    int cancel_fd;
     char *url;
     struct curl_slist *headers;
     struct sl_error error; /* of a callback that stopped the transfer */
@@ -60,6 +61,17 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
     struct sl_span bytes = {(const uint8_t *)data, size * n};
     t->error_r = sl_grpc_answer_body(&t->answer, bytes, &t->error);
     return t->error_r < 0 ? 0 : size * n;
+}
+
+/* libcurl asks at least once a second, whatever it waits for. */
+static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                       curl_off_t up)
+{
+    struct transfer *t = arg;
+    (void)down_total, (void)down, (void)up_total, (void)up;
+    if (t->error_r == 0 && sl_cancel_is_asked(t->cancel_fd))
+        t->error_r = sl_cancel_error(&t->error);
+    return t->error_r;
 }
 
 static int add_header(struct transfer *t, const char *line, struct sl_error *err)
@@ -142,6 +154,9 @@ static void set_bodies(struct transfer *t)
     (void)curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
     (void)curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, (void *)t);
     (void)curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->curl_text);
+    (void)curl_easy_setopt(t->easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+    (void)curl_easy_setopt(t->easy, CURLOPT_XFERINFODATA, (void *)t);
+    (void)curl_easy_setopt(t->easy, CURLOPT_NOPROGRESS, 0L);
 }
 
 /* --- errors --- */
@@ -228,7 +243,7 @@ static int call(struct sl_client_wire *wire, const struct sl_client_question *qu
     int timeout_ms = sl_clock_remaining_ms(question->deadline);
     if (timeout_ms <= 0) /* libcurl would take it for none */
         return sl_error_set(err, SL_E_NETWORK, ETIMEDOUT, "no time is left to ask");
-    struct transfer t = {.easy = take_handle(client)};
+    struct transfer t = {.easy = take_handle(client), .cancel_fd = question->cancel_fd};
     int r = prepare(client, question, &t, err);
     if (r == 0)
         r = perform(client, &t, timeout_ms, ret, err);
