@@ -3,6 +3,7 @@
  * end, not that of its output, is the end of the run: a child of its own may hold that open. */
 #include "sluice/core/subprocess.h"
 
+#include "sluice/core/cancel.h"
 #include "sluice/core/clock.h"
 
 #include <fcntl.h>
@@ -262,8 +263,11 @@ static int attend(struct run *run, struct sl_error *err)
     struct pollfd fds[] = {{.fd = run->pidfd, .events = POLLIN},
                            {.fd = run->in, .events = POLLOUT},
                            {.fd = run->out, .events = POLLIN},
-                           {.fd = run->errors, .events = POLLIN}};
+                           {.fd = run->errors, .events = POLLIN},
+                           sl_cancel_pollfd(run->what->cancel_fd)};
     int r = wait_any(run, fds, sizeof(fds) / sizeof(fds[0]), err);
+    if (r == 0 && fds[4].revents)
+        r = sl_cancel_error(err);
     if (r == 0 && fds[1].revents)
         r = send_input(run, err);
     if (r >= 0 && fds[2].revents)
@@ -291,6 +295,8 @@ static int collect(struct run *run, struct sl_error *err)
 
 static int run_to_end(struct run *run, struct sl_error *err)
 {
+    if (sl_cancel_is_asked(run->what->cancel_fd))
+        return sl_cancel_error(err);
     int r = start(run, err);
     if (r < 0)
         return r;

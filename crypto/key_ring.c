@@ -260,8 +260,10 @@ static int unwrap_any(const struct sl_key_ring *ring, const struct sl_enc_annota
                 how->index = i;
             return 0;
         }
+        if (one.code == SL_E_CANCELLED) /* which says nothing of the keys */
+            return sl_error_set(err, one.code, one.errnum, "%s", one.msg);
         collect(&all, &a->keys[i], &one);
-        if (r == -ENOMEM || one.code == SL_E_CANCELLED)
+        if (r == -ENOMEM)
             break;
     }
     return sl_error_set(err, all.code, all.errnum, "%s", all.msg);

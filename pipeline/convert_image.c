@@ -64,7 +64,7 @@ static int open_recipients(struct conversion *c, struct sl_error *err)
 /* Wrong options are told before anybody is asked for anything. */
 static int open_keys(struct conversion *c, struct sl_error *err)
 {
-    int r = sl_key_access_open(&c->options->keys, &c->keys, err);
+    int r = sl_key_access_open(&c->options->keys, c->engine->cancel_fd, &c->keys, err);
     return r < 0 || !c->encrypts ? r : open_recipients(c, err);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine.h"
 
-#include <poll.h>
+#include "sluice/core/cancel.h"
+
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -91,13 +92,12 @@ void sl_engine_leave(struct sl_engine *e, struct sl_engine_guest *guest)
 
 bool sl_engine_is_cancelled(const struct sl_engine *e)
 {
-    struct pollfd p = {.fd = e->cancel_fd, .events = POLLIN};
-    return poll(&p, 1, /* timeout= */ 0) > 0;
+    return sl_cancel_is_asked(e->cancel_fd);
 }
 
 int sl_engine_cancelled_error(struct sl_error *err)
 {
-    return sl_error_set(err, SL_E_CANCELLED, ECANCELED, "cancelled");
+    return sl_cancel_error(err);
 }
 
 struct sl_store *sl_engine_store(struct sl_engine *e)

@@ -65,7 +65,8 @@ static int call_provider(void *arg, const struct sl_provider *provider, bool unw
     return r;
 }
 
-static int wire_open(const struct sl_provider *p, struct wire *ret, struct sl_error *err)
+static int wire_open(const struct sl_provider *p, int cancel_fd, struct wire *ret,
+                     struct sl_error *err)
 {
     const struct sl_rpc_tls tls = {.enabled = p->tls.enabled,
                                    .root_ca_file = p->tls.root_ca_file,
@@ -78,6 +79,7 @@ static int wire_open(const struct sl_provider *p, struct wire *ret, struct sl_er
                               is_grpc ? &tls : NULL, &ret->client, err);
     if (r < 0)
         return sl_error_wrap(err, r, "key provider '%.100s'", p->name);
+    sl_rpc_client_set_cancel_fd(ret->client, cancel_fd);
     ret->provider = p;
     return 0;
 }
@@ -103,8 +105,8 @@ static size_t count_providers(const struct sl_providers *providers)
 }
 
 /* Contacts nobody: connections are opened by the first call. */
-static int wires_open(const struct sl_providers *providers, struct sl_provider_wires **ret,
-                      struct sl_error *err)
+static int wires_open(const struct sl_providers *providers, int cancel_fd,
+                      struct sl_provider_wires **ret, struct sl_error *err)
 {
     SL_AUTO(sl_provider_wires) w = calloc(1, sizeof(*w));
     if (!w)
@@ -116,7 +118,7 @@ static int wires_open(const struct sl_providers *providers, struct sl_provider_w
     for (size_t i = 0; (p = sl_providers_at(providers, i)); i++) {
         if (p->transport == SL_PROVIDER_CMD)
             continue;
-        int r = wire_open(p, &w->wires[w->n], err);
+        int r = wire_open(p, cancel_fd, &w->wires[w->n], err);
         if (r < 0)
             return r;
         w->n++;
@@ -127,17 +129,18 @@ static int wires_open(const struct sl_providers *providers, struct sl_provider_w
 
 /* ---- the parts ---- */
 
-static int open_providers(const struct sl_key_options *o, struct sl_key_access *access,
-                          struct sl_error *err)
+static int open_providers(const struct sl_key_options *o, int cancel_fd,
+                          struct sl_key_access *access, struct sl_error *err)
 {
     unsigned timeout_s = o->timeout_s ? o->timeout_s : TIMEOUT_DEFAULT_S;
     int r = sl_providers_open(o->key_providers, &access->providers, err);
     if (r < 0)
         return r;
-    r = wires_open(access->providers, &access->wires, err);
+    r = wires_open(access->providers, cancel_fd, &access->wires, err);
     if (r < 0)
         return r;
     sl_providers_set_call(access->providers, call_provider, access->wires, (int)timeout_s * 1000);
+    sl_providers_set_cancel_fd(access->providers, cancel_fd);
     sl_key_ring_set_provider(access->ring, sl_providers_unwrap, access->providers);
     return 0;
 }
@@ -187,22 +190,22 @@ static int fill_ring(const struct sl_key_options *o, struct sl_key_ring *ring, s
     return 0;
 }
 
-static int open_all(const struct sl_key_options *o, struct sl_key_access *access,
+static int open_all(const struct sl_key_options *o, int cancel_fd, struct sl_key_access *access,
                     struct sl_error *err)
 {
     int r = sl_key_ring_new(&access->ring, err);
     if (r >= 0)
         r = fill_ring(o, access->ring, err);
     if (r >= 0)
-        r = open_providers(o, access, err);
+        r = open_providers(o, cancel_fd, access, err);
     return r < 0 ? r : open_broker(o, access, err);
 }
 
-int sl_key_access_open(const struct sl_key_options *options, struct sl_key_access *ret,
-                       struct sl_error *err)
+int sl_key_access_open(const struct sl_key_options *options, int cancel_fd,
+                       struct sl_key_access *ret, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_key_access) access = {0};
-    int r = open_all(options, &access, err);
+    int r = open_all(options, cancel_fd, &access, err);
     if (r < 0)
         return r;
     *ret = access;

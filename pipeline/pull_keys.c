@@ -161,7 +161,7 @@ int sl_pull_keys(struct pull *pull, struct sl_error *err)
     if (r < 0)
         return r;
     /* Wrong options are told even when this image would not need them. */
-    r = sl_key_access_open(&pull->options->keys, &access, err);
+    r = sl_key_access_open(&pull->options->keys, pull->engine->cancel_fd, &access, err);
     if (r < 0)
         return r;
     r = ask_policy(pull, access.ring, &policy, err);

@@ -7,6 +7,7 @@
 struct sl_rpc_client {
     char *target;
     struct sl_client_wire *wire;
+    int cancel_fd;
 };
 
 int sl_rpc_client_new(enum sl_rpc_protocol protocol, const char *target,
@@ -39,6 +40,11 @@ struct sl_rpc_client *sl_rpc_client_free(struct sl_rpc_client *client)
     return NULL;
 }
 
+void sl_rpc_client_set_cancel_fd(struct sl_rpc_client *client, int cancel_fd)
+{
+    client->cancel_fd = cancel_fd;
+}
+
 /* What the server said, in the words of an error. */
 static int judge(const struct sl_client_reply *reply, struct sl_error *err)
 {
@@ -59,13 +65,16 @@ int sl_rpc_call(struct sl_rpc_client *client, const char *service, const char *m
         .method = method,
         .request = request,
         .deadline = sl_clock_ms() + deadline_ms,
+        .cancel_fd = client->cancel_fd,
     };
     struct sl_client_reply reply = {0};
     if (request.len > SL_RPC_MESSAGE_MAX)
         return sl_error_set(err, SL_E_LIMIT, E2BIG,
                             "%s: a request of %zu bytes is over the %d of RPC", client->target,
                             request.len, SL_RPC_MESSAGE_MAX);
-    int r = client->wire->ops->call(client->wire, &question, &reply, err);
+    int r = sl_cancel_is_asked(client->cancel_fd)
+                ? sl_cancel_error(err)
+                : client->wire->ops->call(client->wire, &question, &reply, err);
     if (r < 0)
         r = sl_error_wrap(err, r, "%s", client->target);
     else

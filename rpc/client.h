@@ -7,6 +7,7 @@
 
 #include "sluice/rpc.h"
 
+#include "sluice/core/cancel.h"
 #include "sluice/core/clock.h"
 
 /* Embedded first in the protocol's own struct. */
@@ -18,6 +19,7 @@ struct sl_client_question {
     const char *service, *method;
     struct sl_span request; /* the encoded message, at most SL_RPC_MESSAGE_MAX bytes */
     int64_t deadline;       /* CLOCK_MONOTONIC milliseconds */
+    int cancel_fd;          /* see cancel.h; it was not readable a moment ago */
 };
 
 struct sl_client_reply {
@@ -33,8 +35,8 @@ struct sl_client_ops {
                 struct sl_error *err);
     /* 0 when the server answered, also with a status other than OK; *ret was zero, and the caller
      * wipes it whatever is returned. SL_E_NETWORK when there is no answer (ETIMEDOUT at the
-     * deadline) or it is nonsense; client.c puts the target's name before the message. Several
-     * threads at once. */
+     * deadline) or it is nonsense, SL_E_CANCELLED soon after cancel_fd became readable; client.c
+     * puts the target's name before the message. Several threads at once. */
     int (*call)(struct sl_client_wire *wire, const struct sl_client_question *question,
                 struct sl_client_reply *ret, struct sl_error *err);
     void (*close)(struct sl_client_wire *wire);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The asking half of gRPC: HTTP/2 by libcurl, one easy handle for each call under way. Handles rest
- * in a list with their connections open. What libcurl copies of a request is wiped when it is
- * freed, and so is what its HTTP/2 library copies (http2_memory.c).
+ * The asking half of gRPC: HTTP/2 by libcurl, one multi handle for each call under way, since that
+ * can wait for a cancellation too. Handles rest in a list with their connections open. What libcurl
+ * copies of a request is wiped when it is freed, and so is what its HTTP/2 library copies
+ * (http2_memory.c).
  */
 #include "client.h"
 #include "grpc_answer.h"
@@ -17,7 +18,8 @@
 #include <string.h>
 
 enum {
-    IDLE_MAX = 8, /* handles kept, each with a connection */
+    IDLE_MAX = 8,   /* handles kept, each with a connection */
+    WAIT_MS = 1000, /* as curl_easy_perform(): libcurl 7.88 may hold back what it has to send */
 };
 
 struct grpc_client {
@@ -29,16 +31,18 @@ struct grpc_client {
     char *origin;         /* of URLs: "https://HOST:PORT" */
     char *connect_to;     /* where to, when the origin is another name; or NULL */
     pthread_mutex_t lock; /* guards what follows */
-    CURL *idle[IDLE_MAX];
+    CURLM *idle[IDLE_MAX];
     size_t n_idle;
 };
 
 /* --- one transfer --- */
 
 struct transfer {
+    CURLM *multi;
     CURL *easy;
     struct sl_grpc_answer answer;
     struct sl_bytes body; /* the request's */
+    int cancel_fd;
     char *url;
     struct curl_slist *headers;
     struct sl_error error; /* of a callback that stopped the transfer */
@@ -165,24 +169,23 @@ static int curl_failed(const struct transfer *t, CURLcode code, struct sl_error 
 
 /* --- handles --- */
 
-static CURL *take_handle(struct grpc_client *client)
+static CURLM *take_handle(struct grpc_client *client)
 {
     pthread_mutex_lock(&client->lock);
-    CURL *easy = client->n_idle ? client->idle[--client->n_idle] : NULL;
+    CURLM *multi = client->n_idle ? client->idle[--client->n_idle] : NULL;
     pthread_mutex_unlock(&client->lock);
-    return easy ? easy : curl_easy_init();
+    return multi ? multi : curl_multi_init();
 }
 
-static void give_handle_back(struct grpc_client *client, CURL *easy)
+static void give_handle_back(struct grpc_client *client, CURLM *multi)
 {
-    curl_easy_reset(easy);
     pthread_mutex_lock(&client->lock);
     bool is_kept = client->n_idle < IDLE_MAX;
     if (is_kept)
-        client->idle[client->n_idle++] = easy;
+        client->idle[client->n_idle++] = multi;
     pthread_mutex_unlock(&client->lock);
     if (!is_kept)
-        curl_easy_cleanup(easy);
+        (void)curl_multi_cleanup(multi);
 }
 
 /* --- calls --- */
@@ -191,9 +194,29 @@ static int prepare(const struct grpc_client *client, const struct sl_client_ques
                    struct transfer *t, struct sl_error *err)
 {
     t->url = sl_strf("%s/%s/%s", client->origin, question->service, question->method);
-    if (!t->easy || !t->url)
+    if (!t->multi || !t->easy || !t->url)
         return sl_error_oom(err);
     return sl_grpc_body_append(&t->body, question->request, err);
+}
+
+/* As curl_easy_perform(), or until somebody cancels. */
+static CURLcode transfer(struct transfer *t)
+{
+    struct curl_waitfd cancel = {.fd = t->cancel_fd, .events = CURL_WAIT_POLLIN};
+    unsigned n_extra = t->cancel_fd > 0;
+    int is_running = 0, left;
+    CURLMcode rc = curl_multi_add_handle(t->multi, t->easy);
+    while (!rc && !(rc = curl_multi_perform(t->multi, &is_running)) && is_running) {
+        rc = curl_multi_poll(t->multi, &cancel, n_extra, WAIT_MS, /* numfds= */ NULL);
+        if (sl_cancel_is_asked(t->cancel_fd)) {
+            t->error_r = sl_cancel_error(&t->error);
+            break;
+        }
+    }
+    const CURLMsg *msg = rc || is_running ? NULL : curl_multi_info_read(t->multi, &left);
+    CURLcode code = msg ? msg->data.result : CURLE_OUT_OF_MEMORY;
+    (void)curl_multi_remove_handle(t->multi, t->easy);
+    return code;
 }
 
 static int perform(const struct grpc_client *client, struct transfer *t, int timeout_ms,
@@ -208,7 +231,7 @@ static int perform(const struct grpc_client *client, struct transfer *t, int tim
     set_server(client, t, connect_to);
     set_limits(t->easy, timeout_ms);
     set_bodies(t);
-    CURLcode code = curl_easy_perform(t->easy);
+    CURLcode code = transfer(t);
     curl_slist_free_all(connect_to);
     /* A server may refuse before it has read all, and then reset the stream. */
     if (code != CURLE_OK && !sl_grpc_answer_is_refusal(&t->answer)) {
@@ -228,14 +251,16 @@ static int call(struct sl_client_wire *wire, const struct sl_client_question *qu
     int timeout_ms = sl_clock_remaining_ms(question->deadline);
     if (timeout_ms <= 0) /* libcurl would take it for none */
         return sl_error_set(err, SL_E_NETWORK, ETIMEDOUT, "no time is left to ask");
-    struct transfer t = {.easy = take_handle(client)};
+    struct transfer t = {
+        .multi = take_handle(client), .easy = curl_easy_init(), .cancel_fd = question->cancel_fd};
     int r = prepare(client, question, &t, err);
     if (r == 0)
         r = perform(client, &t, timeout_ms, ret, err);
     if (r == 0)
-        give_handle_back(client, t.easy);
-    else if (t.easy)
-        curl_easy_cleanup(t.easy); /* its connection may be in any state */
+        give_handle_back(client, t.multi);
+    else
+        (void)curl_multi_cleanup(t.multi); /* its connection may be in any state */
+    curl_easy_cleanup(t.easy);
     curl_slist_free_all(t.headers);
     sl_bytes_wipe(&t.body);
     sl_grpc_answer_done(&t.answer);
@@ -249,7 +274,7 @@ static void close_client(struct sl_client_wire *wire)
 {
     struct grpc_client *client = (struct grpc_client *)wire;
     while (client->n_idle)
-        curl_easy_cleanup(client->idle[--client->n_idle]);
+        (void)curl_multi_cleanup(client->idle[--client->n_idle]);
     pthread_mutex_destroy(&client->lock);
     sl_grpc_target_done(&client->target);
     free(client->root_ca_file);

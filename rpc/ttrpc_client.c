@@ -81,13 +81,14 @@ static void ttrpc_close(struct sl_client_wire *wire)
 
 /* ---- connections ---- */
 
-static int wait_for(int fd, short events, int64_t deadline, struct sl_error *err)
+static int wait_for(int fd, short events, const struct sl_client_question *question,
+                    struct sl_error *err)
 {
-    struct pollfd p = {.fd = fd, .events = events};
+    struct pollfd fds[] = {{.fd = fd, .events = events}, sl_cancel_pollfd(question->cancel_fd)};
     for (;;) {
-        int n = poll(&p, 1, sl_clock_remaining_ms(deadline));
+        int n = poll(fds, 2, sl_clock_remaining_ms(question->deadline));
         if (n > 0)
-            return 0;
+            return fds[1].revents ? sl_cancel_error(err) : 0;
         if (n == 0)
             return sl_error_set(err, SL_E_NETWORK, ETIMEDOUT, "no answer in time");
         if (errno != EINTR)
@@ -100,11 +101,11 @@ static int fail(struct sl_error *err, int errnum, const char *what)
     return sl_error_set(err, SL_E_NETWORK, errnum, "%s: %s", what, strerrordesc_np(errnum));
 }
 
-static int finish_connect(int fd, int64_t deadline, struct sl_error *err)
+static int finish_connect(int fd, const struct sl_client_question *question, struct sl_error *err)
 {
     int result = 0;
     socklen_t len = sizeof(result);
-    int r = wait_for(fd, POLLOUT, deadline, err);
+    int r = wait_for(fd, POLLOUT, question, err);
     if (r < 0)
         return r;
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &result, &len) < 0)
@@ -113,18 +114,20 @@ static int finish_connect(int fd, int64_t deadline, struct sl_error *err)
 }
 
 /* A unix socket whose queue is full says EAGAIN and cannot be waited for: look again, not often. */
-static int connect_to(int fd, const struct sl_address *address, int64_t deadline,
-                      struct sl_error *err)
+static int connect_to(int fd, const struct sl_address *address,
+                      const struct sl_client_question *question, struct sl_error *err)
 {
     enum { PAUSE_MS = 10 };
     while (connect(fd, (const struct sockaddr *)&address->name, address->len) < 0) {
         if (errno == EINPROGRESS)
-            return finish_connect(fd, deadline, err);
+            return finish_connect(fd, question, err);
         if (errno != EAGAIN && errno != EINTR)
             return fail(err, errno, "cannot connect");
-        int left = sl_clock_remaining_ms(deadline);
+        int left = sl_clock_remaining_ms(question->deadline);
         if (left == 0)
             return sl_error_set(err, SL_E_NETWORK, ETIMEDOUT, "no connection in time");
+        if (sl_cancel_is_asked(question->cancel_fd))
+            return sl_cancel_error(err);
         poll(NULL, 0, left < PAUSE_MS ? left : PAUSE_MS);
     }
     return 0;
@@ -151,8 +154,8 @@ static bool take_idle(struct ttrpc_client *client, struct link *ret)
     return found;
 }
 
-static int take_link(struct ttrpc_client *client, int64_t deadline, struct link *ret,
-                     struct sl_error *err)
+static int take_link(struct ttrpc_client *client, const struct sl_client_question *question,
+                     struct link *ret, struct sl_error *err)
 {
     if (take_idle(client, ret))
         return 0;
@@ -160,7 +163,7 @@ static int take_link(struct ttrpc_client *client, int64_t deadline, struct link 
         socket(client->address.name.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return sl_error_system(err, errno, "cannot open a socket");
-    int r = connect_to(fd, &client->address, deadline, err);
+    int r = connect_to(fd, &client->address, question, err);
     if (r < 0)
         return r;
     *ret = (struct link){.fd = sl_steal_fd(&fd), .stream = 1};
@@ -181,14 +184,15 @@ static void give_back(struct ttrpc_client *client, struct link *link)
 
 /* ---- calls ---- */
 
-static int send_all(int fd, struct sl_span bytes, int64_t deadline, struct sl_error *err)
+static int send_all(int fd, struct sl_span bytes, const struct sl_client_question *question,
+                    struct sl_error *err)
 {
     while (bytes.len) {
         ssize_t n = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
         if (n < 0 && errno != EAGAIN && errno != EINTR)
             return fail(err, errno, "cannot send the call");
         if (n < 0) {
-            int r = wait_for(fd, POLLOUT, deadline, err);
+            int r = wait_for(fd, POLLOUT, question, err);
             if (r < 0)
                 return r;
             continue;
@@ -215,12 +219,12 @@ static int receive_some(int fd, uint32_t stream, struct sl_ttrpc_reader *reader,
     return r;
 }
 
-static int receive_frame(int fd, uint32_t stream, int64_t deadline, struct sl_ttrpc_reader *reader,
-                         struct sl_error *err)
+static int receive_frame(int fd, uint32_t stream, const struct sl_client_question *question,
+                         struct sl_ttrpc_reader *reader, struct sl_error *err)
 {
     int r = 0;
     while (r == 0) {
-        r = wait_for(fd, POLLIN, deadline, err);
+        r = wait_for(fd, POLLIN, question, err);
         if (r == 0)
             r = receive_some(fd, stream, reader, err);
     }
@@ -244,10 +248,10 @@ static int ask(struct link *link, const struct sl_client_question *question,
     int r = sl_ttrpc_request_frame(stream, &request, &frame, err);
     if (r < 0)
         return r;
-    r = send_all(link->fd, sl_bytes_span(&frame), question->deadline, err);
+    r = send_all(link->fd, sl_bytes_span(&frame), question, err);
     sl_bytes_wipe(&frame);
     if (r == 0)
-        r = receive_frame(link->fd, stream, question->deadline, &reader, err);
+        r = receive_frame(link->fd, stream, question, &reader, err);
     if (r < 0)
         return r;
     link->stream += 2;
@@ -259,7 +263,7 @@ static int ttrpc_call(struct sl_client_wire *wire, const struct sl_client_questi
 {
     struct ttrpc_client *client = (struct ttrpc_client *)wire;
     struct link link;
-    int r = take_link(client, question->deadline, &link, err);
+    int r = take_link(client, question, &link, err);
     if (r < 0)
         return r;
     r = ask(&link, question, ret, err);

@@ -29,6 +29,11 @@ void sl_providers_set_call(struct sl_providers *providers, sl_provider_call_fn *
     providers->deadline_ms = deadline_ms > 0 ? deadline_ms : SL_PROVIDER_DEADLINE_MS;
 }
 
+void sl_providers_set_cancel_fd(struct sl_providers *providers, int cancel_fd)
+{
+    providers->cancel_fd = cancel_fd;
+}
+
 /* ---- what a provider complains of ---- */
 
 /* Without what follows it. text has a byte at least. */
@@ -160,6 +165,7 @@ static int call_cmd(const struct call *c, struct sl_span request, struct sl_byte
         .deadline_ms = c->providers->deadline_ms,
         .output_max = SL_PROVIDER_MESSAGE_MAX,
         .errors_max = ERRORS_MAX,
+        .cancel_fd = c->providers->cancel_fd,
     };
     int r = sl_subprocess_run(&process, &result, err);
     if (r < 0)

@@ -15,6 +15,7 @@ struct sl_providers {
     sl_provider_call_fn *call; /* of grpc and ttrpc; NULL: they cannot be reached */
     void *call_arg;
     int deadline_ms;
+    int cancel_fd;
     struct sl_answer_cache *unwrapped;
 };
 

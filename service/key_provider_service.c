@@ -72,7 +72,7 @@ static int open_keys(struct sl_key_service *s, const struct sl_key_service_optio
     struct sl_key_options keys = o->keys;
     if (!keys.kbc)
         keys.kbc = "offline_fs_kbc::null";
-    int r = sl_key_access_open(&keys, &s->keys, err);
+    int r = sl_key_access_open(&keys, /* cancel_fd= */ -1, &s->keys, err);
     if (r < 0)
         return r;
     s->answers = (struct sl_key_answers){.ring = s->keys.ring,

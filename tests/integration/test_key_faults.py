@@ -8,9 +8,11 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 try:
     import grpc
@@ -19,7 +21,7 @@ except ImportError as missing:
     sys.exit(77)
 
 import sluice_case
-from sluice_case import EXIT_INTEGRITY, EXIT_NETWORK
+from sluice_case import EXIT_FAILED, EXIT_INTEGRITY, EXIT_NETWORK
 
 import crafted_image
 import oci_images
@@ -105,6 +107,7 @@ echo "$op" >> "calls.$1"
 case $1 in
 hangs) cat fifo & echo "$! $$" > "pids.$op.$1"; wait ;;
 hangs_alone) exec cat fifo ;;
+hangs_told) cat fifo & echo "$! $$" > "pids.$op.$1"; echo > told; wait ;;
 deaf) exec < /dev/null; cat "$op.good" ;;
 leaves_child) cat fifo > /dev/null 2>&1 & echo "$!" > "pids.$op.$1"; cat "$op.good" ;;
 dies) kill -9 $$ ;;
@@ -151,6 +154,8 @@ class Provider:
         os.chmod(self.path("program"), 0o755)
         os.mkfifo(self.path("fifo"))
         self.fifo = os.open(self.path("fifo"), os.O_RDWR)  # readers of it wait
+        os.mkfifo(self.path("told"))
+        self.told = os.open(self.path("told"), os.O_RDWR)  # a line for each that begins to hang
 
     def write(self, name, data):
         with open(self.path(name), "wb") as file:
@@ -168,6 +173,8 @@ class Provider:
         else:
             name = base64.b64decode(request["keyunwrapparams"]["annotation"]).decode()
         self.asked[way].append((operation, name))
+        if name == "hangs_told":
+            os.write(self.told, b"\n")
         if name.startswith("hangs"):
             self.gate.wait(WAIT)
         if name == "refuses":
@@ -213,6 +220,7 @@ class Provider:
         for server in self.raw:
             server.stop()
         os.close(self.fifo)
+        os.close(self.told)
 
     def entry(self, way, name):
         """How the configuration file names it."""
@@ -474,6 +482,51 @@ class Silence(FaultCase):
                     self.check_no_secret(run.stderr)
                     run = self.run_encrypt(name, config, "--debug", *json_too)
                     self.check_no_secret(run.stderr)
+
+
+class Interrupts(FaultCase):
+    """A run is ended while a provider lets it wait."""
+    NAME = "hangs_told"
+    BOUND = 5  # seconds
+    SIGNALS = {"cmd": signal.SIGINT, "grpc": signal.SIGTERM, "ttrpc": signal.SIGINT}
+
+    def interrupt(self, way, operation, verb, *args):
+        before = self.provider.count(way, operation, self.NAME)
+        child = self.start(verb, "--quiet", "--key-timeout", str(int(WAIT)), "--key-provider-config",
+                           self.config(way, **{self.NAME: self.provider.entry(way, self.NAME)}), *args)
+        self.assertTrue(select.select([self.provider.told], [], [], WAIT)[0])
+        os.read(self.provider.told, 1)
+        start = time.monotonic()
+        child.send_signal(self.SIGNALS[way])
+        out, said = child.communicate(timeout=sluice_case.TIMEOUT)
+        self.assertLess(time.monotonic() - start, self.BOUND)
+        run = subprocess.CompletedProcess([], child.returncode, out, said)
+        self.assertNotIn(KATA, self.refused(EXIT_FAILED, "cancelled", run=run))
+        self.assertEqual(self.provider.count(way, operation, self.NAME), before + 1)
+        if way == "cmd":
+            self.check_gone(f"pids.{operation}.{self.NAME}")
+
+    def check_way(self, way):
+        # Two layers with one question: one of them waits for the other's answer.
+        image = self.image("enc", None, 2 * [{PROVIDER + self.NAME: b64(self.NAME.encode())}])
+        self.interrupt(way, "unwrap", "pull", "--root", self.path(self.NAME + ".store"),
+                       "--insecure-policy", image, self.path(self.NAME + ".bundle"))
+        self.check_nothing_stored(self.NAME)
+        made = self.path("made")
+        self.interrupt(way, "unwrap", "decrypt", image, f"oci:{made}:latest")
+        self.assertFalse(os.path.lexists(made))
+        self.interrupt(way, "wrap", "encrypt", "--encryption-key", "provider:" + self.NAME,
+                       f"oci:{self.plain}:latest", f"oci:{made}:latest")
+        self.assertFalse(os.path.lexists(made))
+
+    def test_cmd(self):
+        self.check_way("cmd")
+
+    def test_grpc(self):
+        self.check_way("grpc")
+
+    def test_ttrpc(self):
+        self.check_way("ttrpc")
 
 
 class Others(FaultCase):

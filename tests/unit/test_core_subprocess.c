@@ -12,8 +12,11 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -111,6 +114,63 @@ static void program_that_hangs_is_killed_at_its_deadline(void **state)
     expect_deadline("sleep 1000", (struct sl_span){input, BIG});
     expect_deadline("exec >&- 2>&-; sleep 1000", (struct sl_span){0});
     expect_deadline("exec cat /dev/zero >&2", (struct sl_span){0});
+}
+
+/* Whoever cancels once the program has said, on a FIFO, that it runs. */
+struct canceller {
+    const char *fifo;
+    int cancel_fd;
+    int child; /* a pidfd of a child of the program */
+};
+
+static void *cancel_when_told(void *arg)
+{
+    struct canceller *c = arg;
+    char text[16] = {0};
+    SL_AUTO_FD fd = open(c->fifo, O_RDONLY | O_CLOEXEC);
+    if (read(fd, text, sizeof(text) - 1) > 0)
+        c->child = pidfd_open((pid_t)strtol(text, NULL, 10), 0);
+    (void)eventfd_write(c->cancel_fd, 1);
+    return NULL;
+}
+
+static void program_cancelled_while_it_runs_is_killed_with_its_children(void **state)
+{
+    (void)state;
+    SCRATCH_DIR d = scratch_make();
+    SL_AUTO_FREE char *fifo = scratch_path(&d, "fifo");
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    SL_AUTO_FD cancel = eventfd(0, EFD_CLOEXEC);
+    struct canceller c = {.fifo = fifo, .cancel_fd = cancel, .child = -1};
+    const char *const argv[] = {"sh", "-c", "sleep 1000 & echo $! > \"$0\"; wait", fifo, NULL};
+    const struct sl_subprocess process = {
+        .argv = argv, .deadline_ms = LONG_MS, .output_max = 100, .cancel_fd = cancel};
+    struct sl_subprocess_result result = {0};
+    struct sl_error err = {0};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, cancel_when_told, &c), 0);
+    int r = sl_subprocess_run(&process, &result, &err);
+    (void)pthread_join(thread, NULL);
+    SL_AUTO_FD child = c.child;
+    assert_int_equal(r, -ECANCELED);
+    assert_int_equal(err.code, SL_E_CANCELLED);
+    assert_string_equal(err.msg, "sh: cancelled");
+    struct pollfd p = {.fd = child, .events = POLLIN};
+    assert_int_equal(poll(&p, 1, 10000), 1);
+}
+
+/* Or it would be told that there is no such program. */
+static void program_cancelled_before_is_not_started(void **state)
+{
+    (void)state;
+    const char *const argv[] = {"/nonexistent/program", NULL};
+    SL_AUTO_FD cancel = eventfd(1, EFD_CLOEXEC);
+    const struct sl_subprocess process = {
+        .argv = argv, .deadline_ms = LONG_MS, .cancel_fd = cancel};
+    struct sl_subprocess_result result = {0};
+    struct sl_error err = {0};
+    assert_int_equal(sl_subprocess_run(&process, &result, &err), -ECANCELED);
+    assert_int_equal(err.code, SL_E_CANCELLED);
 }
 
 static void program_that_floods_its_output_reaches_the_limit(void **state)
@@ -264,6 +324,8 @@ int main(void)
         cmocka_unit_test(input_larger_than_a_pipe_comes_back_whole),
         cmocka_unit_test(program_that_never_reads_is_no_harm),
         cmocka_unit_test(program_that_hangs_is_killed_at_its_deadline),
+        cmocka_unit_test(program_cancelled_while_it_runs_is_killed_with_its_children),
+        cmocka_unit_test(program_cancelled_before_is_not_started),
         cmocka_unit_test(program_that_floods_its_output_reaches_the_limit),
         cmocka_unit_test(output_of_exactly_the_limit_is_kept),
         cmocka_unit_test(errors_beyond_what_is_kept_are_dropped),

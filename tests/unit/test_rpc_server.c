@@ -6,6 +6,7 @@
 
 #include <sched.h>
 #include <semaphore.h>
+#include <sys/eventfd.h>
 
 enum { THREADS = 4, CALLS = 100, SOON_MS = 50, LONG_MS = 20000 };
 
@@ -139,6 +140,48 @@ static void *keep(void *arg)
     return (void *)(intptr_t)call(arg, "Keep", "x", LONG_MS, &err);
 }
 
+struct canceller {
+    struct desk *desk;
+    int cancel_fd;
+};
+
+static void *cancel_when_kept(void *arg)
+{
+    struct canceller *c = arg;
+    sem_wait(&c->desk->is_kept);
+    (void)eventfd_write(c->cancel_fd, 1);
+    return NULL;
+}
+
+static void call_that_is_cancelled_ends_at_once(void **state)
+{
+    struct desk *desk = *state;
+    SL_AUTO_FD cancel = eventfd(0, EFD_CLOEXEC);
+    struct canceller c = {desk, cancel};
+    struct sl_error err = {0};
+    pthread_t thread;
+    sl_rpc_client_set_cancel_fd(desk->client, cancel);
+    assert_ok(call(desk, "Echo", "x", LONG_MS, NULL));
+    assert_int_equal(pthread_create(&thread, NULL, cancel_when_kept, &c), 0);
+    int r = call(desk, "Keep", "x", LONG_MS, &err);
+    pthread_join(thread, NULL);
+    assert_fails(r, ECANCELED, err, SL_E_CANCELLED);
+    assert_non_null(strstr(err.msg, ": cancelled"));
+    sl_rpc_call_answer(desk->kept, sl_span_of("too late"));
+}
+
+/* Or it would be told that there is no such server. */
+static void call_after_the_cancellation_is_not_made(void **state)
+{
+    struct desk *desk = *state;
+    SL_AUTO_FD cancel = eventfd(1, EFD_CLOEXEC);
+    struct sl_error err = {0};
+    sl_rpc_client_free(desk->client);
+    assert_ok(sl_rpc_client_new(SL_RPC_TTRPC, "unix:///nonexistent", NULL, &desk->client, NULL));
+    sl_rpc_client_set_cancel_fd(desk->client, cancel);
+    assert_fails(call(desk, "Echo", "x", LONG_MS, &err), ECANCELED, err, SL_E_CANCELLED);
+}
+
 static void stop_waits_for_a_call_in_flight(void **state)
 {
     struct desk *desk = *state;
@@ -187,6 +230,8 @@ int main(void)
         server_test(calls_of_several_threads_go_side_by_side),
         server_test(refusal_is_an_auth_failure_with_its_text),
         server_test(call_that_is_kept_ends_at_its_deadline_and_is_abandoned),
+        server_test(call_that_is_cancelled_ends_at_once),
+        server_test(call_after_the_cancellation_is_not_made),
         server_test(stop_waits_for_a_call_in_flight),
         server_test(answer_after_the_stop_goes_nowhere),
         server_test(call_never_answered_goes_with_the_server),

@@ -14,8 +14,9 @@ struct sl_key_access {
     struct sl_providers *providers;  /* never NULL once open */
     struct sl_provider_wires *wires; /* key_access.c's: the rpc clients, one for each provider */
 };
-/* Wrong options are told here, also where no key will be needed. */
-SL_MUST_CHECK int sl_key_access_open(const struct sl_key_options *options,
+/* Wrong options are told here, also where no key will be needed. Whoever waits for a provider waits
+ * until cancel_fd (core/cancel.h; borrowed; -1: none) is readable at most. */
+SL_MUST_CHECK int sl_key_access_open(const struct sl_key_options *options, int cancel_fd,
                                      struct sl_key_access *ret, struct sl_error *err);
 void sl_key_access_done(struct sl_key_access *access);
 SL_DEFINE_AUTO_DONE(sl_key_access, sl_key_access_done)

@@ -54,6 +54,9 @@ SL_MUST_CHECK int sl_rpc_client_new(enum sl_rpc_protocol protocol, const char *t
 /* No call may be running. */
 struct sl_rpc_client *sl_rpc_client_free(struct sl_rpc_client *client);
 SL_DEFINE_AUTO(sl_rpc_client, sl_rpc_client_free)
+/* Calls end soon, with SL_E_CANCELLED, once cancel_fd (core/cancel.h; borrowed) is readable. Before
+ * the first call. */
+void sl_rpc_client_set_cancel_fd(struct sl_rpc_client *client, int cancel_fd);
 /* Blocks, at most deadline_ms in all, and the server is told so. *ret may be secret: the caller
  * wipes it; copies made here are wiped. Fails with SL_E_NETWORK when there is no answer (ETIMEDOUT
  * at the deadline) or the answer is nonsense, and with SL_E_AUTH when the server's status is not

@@ -51,6 +51,8 @@ typedef int sl_provider_call_fn(void *arg, const struct sl_provider *provider, b
                                 struct sl_error *err);
 void sl_providers_set_call(struct sl_providers *providers, sl_provider_call_fn *fn, void *arg,
                            int deadline_ms);
+/* Commands are killed, with SL_E_CANCELLED, once it is readable (core/cancel.h; borrowed). */
+void sl_providers_set_cancel_fd(struct sl_providers *providers, int cancel_fd);
 
 /* Have the types of sl_provider_unwrap_fn and sl_provider_wrap_fn; arg is the providers.
  * Concurrent unwraps of the same element are one request, and answers are kept, in locked memory,

@@ -11,6 +11,7 @@ struct sl_subprocess {
     int deadline_ms;
     size_t output_max; /* bytes of stdout; more is SL_E_LIMIT */
     size_t errors_max; /* bytes of stderr to keep, the rest is dropped; 0: /dev/null */
+    int cancel_fd;     /* see cancel.h; 0 or -1: none */
 };
 
 struct sl_subprocess_result {
@@ -23,6 +24,7 @@ void sl_subprocess_result_done(struct sl_subprocess_result *result);
 SL_DEFINE_AUTO_DONE(sl_subprocess_result, sl_subprocess_result_done)
 
 /* Blocks. 0 when it ran to its end, whatever its status. ENOENT: there is no such program;
- * ETIMEDOUT: it was killed at its deadline. Errors have the code SL_E_SYSTEM unless stated. */
+ * ETIMEDOUT: it was killed at its deadline; ECANCELED, SL_E_CANCELLED: it was not started, or
+ * killed, since cancel_fd became readable. Errors have the code SL_E_SYSTEM unless stated. */
 SL_MUST_CHECK int sl_subprocess_run(const struct sl_subprocess *process,
                                     struct sl_subprocess_result *ret, struct sl_error *err);
