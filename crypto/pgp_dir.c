@@ -25,37 +25,45 @@ enum {
 
 /* ---- programs that use a directory ---- */
 
-/* The number cannot go to another process once it is open. */
-static void kill_if_user_of(int proc, const char *pid, struct sl_span homedir)
+/* gpgme before 1.24 and gpg give the directory as an argument of its own, gpgme since then in the
+ * same one, behind a '='. */
+static bool has_homedir(struct sl_span cmdline, const char *path)
 {
-    char text[CMDLINE_MAX];
+    static const char option[] = "\0--homedir";
+    const uint8_t *p = cmdline.data;
+    const uint8_t *end = cmdline.data + cmdline.len;
+    size_t len = strlen(path) + 1;
+    while ((p = memmem(p, (size_t)(end - p), option, sizeof(option) - 1))) {
+        p += sizeof(option) - 1;
+        if ((size_t)(end - p) > len && (*p == '\0' || *p == '=') && memcmp(p + 1, path, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The number cannot go to another process once it is open. */
+static void kill_if_user_of(int proc, const char *pid, const char *homedir)
+{
+    uint8_t text[CMDLINE_MAX];
     pid_t number = (pid_t)strtol(pid, NULL, 10);
     SL_AUTO_FREE char *path = sl_strf("%s/cmdline", pid);
     SL_AUTO_FD pidfd = pidfd_open(number, 0);
     SL_AUTO_FD fd = path && pidfd >= 0 ? openat(proc, path, O_RDONLY | O_CLOEXEC) : -1;
     ssize_t n = fd < 0 ? -1 : TEMP_FAILURE_RETRY(read(fd, text, sizeof(text)));
-    if (n > 0 && number != getpid() && memmem(text, (size_t)n, homedir.data, homedir.len))
+    if (n > 0 && number != getpid() && has_homedir((struct sl_span){text, (size_t)n}, homedir))
         (void)pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
 }
 
 void sl_pgp_dir_kill(const char *path)
 {
-    static const char option[] = "\0--homedir";
-    struct sl_bytes homedir = {0};
     DIR *proc = opendir("/proc");
-    int r = sl_bytes_append(&homedir, (struct sl_span){(const uint8_t *)option, sizeof(option)},
-                            CMDLINE_MAX, NULL);
-    if (r == 0)
-        r = sl_bytes_append(&homedir, (struct sl_span){(const uint8_t *)path, strlen(path) + 1},
-                            CMDLINE_MAX, NULL);
     const struct dirent *entry = NULL;
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): each stream is read by one thread */
-    while (r == 0 && proc && (entry = readdir(proc)))
+    while (proc && (entry = readdir(proc)))
         if (isdigit((unsigned char)entry->d_name[0]))
-            kill_if_user_of(dirfd(proc), entry->d_name, sl_bytes_span(&homedir));
+            kill_if_user_of(dirfd(proc), entry->d_name, path);
     if (proc)
         closedir(proc);
-    sl_bytes_done(&homedir);
 }
 
 /* ---- removing ---- */

@@ -188,11 +188,18 @@ int sl_connection_call(struct sl_connection *connection, const struct sl_wire_re
     return 0;
 }
 
+/* What is said on the connection from now on is not about this call. */
+static struct sl_connection *detach(struct sl_rpc_call *call)
+{
+    struct sl_connection *connection = sl_steal(&call->connection);
+    connection->n_calls--;
+    return connection;
+}
+
 static void forget(struct sl_rpc_call *call)
 {
     atomic_store(&call->is_abandoned, true);
-    call->connection->n_calls--;
-    call->connection = NULL;
+    (void)detach(call);
 }
 
 void sl_calls_abandon(struct sl_connection *connection, const uint32_t *stream)
@@ -235,8 +242,9 @@ void sl_calls_deliver(struct sl_rpc_server *server)
     struct sl_rpc_call *call;
     while ((call = STAILQ_FIRST(&answered))) {
         STAILQ_REMOVE_HEAD(&answered, answered);
+        /* Detached first: the last answer may end a connection that is shut. */
         if (call->connection)
-            sl_connection_answer(call->connection, call->stream, call->status,
+            sl_connection_answer(detach(call), call->stream, call->status,
                                  sl_bytes_span(&call->answer));
         sl_call_free(call);
     }

@@ -50,17 +50,25 @@ def run(*argv, **kwargs):
     return done.stdout
 
 
+def homedir(argv):
+    """What the option says: an argument of its own, or since gpgme 1.24 behind a '='."""
+    for arg, following in zip(argv, argv[1:] + [""]):
+        if arg.startswith("--homedir"):
+            return arg.partition("=")[2] or following
+    return ""
+
+
 def agents():
     """Homes of running gpg agents; one that only waits for its parent counts no more."""
     homes = []
     for path in glob.glob("/proc/[0-9]*/cmdline"):
         try:
             with open(path, "rb") as f:
-                argv = f.read().split(b"\0")
+                argv = os.fsdecode(f.read()).split("\0")
         except OSError:
             continue
-        if argv[0].endswith((b"gpg-agent", b"keyboxd", b"scdaemon")):
-            homes.append(argv[argv.index(b"--homedir") + 1].decode() if b"--homedir" in argv else "")
+        if argv[0].endswith(("gpg-agent", "keyboxd", "scdaemon")):
+            homes.append(homedir(argv))
     return homes
 
 
@@ -352,7 +360,7 @@ class Pgp(ElementCase, SkopeoImage):
                 os.sched_yield()
             with open(self.hangs, encoding="ascii") as f:
                 pid, *argv = f.read().split()
-            children.append((child, int(pid), argv[argv.index("--homedir") + 1]))
+            children.append((child, int(pid), homedir(argv)))
         (killed, orphan, left), (alive, used, home) = children
         killed.kill()
         killed.wait()

@@ -2,6 +2,8 @@
 /* The server's threads, lives and ends; what it says on the wire is tested from outside. */
 #include "server.h"
 
+#include "sluice/core/clock.h"
+
 #include "rpc_vectors.h"
 
 #include <sched.h>
@@ -182,18 +184,29 @@ static void call_after_the_cancellation_is_not_made(void **state)
     assert_fails(call(desk, "Echo", "x", LONG_MS, &err), ECANCELED, err, SL_E_CANCELLED);
 }
 
+static void *stop(void *arg)
+{
+    sl_rpc_server_stop(arg, LONG_MS);
+    return NULL;
+}
+
+/* And no longer, though the client keeps its connection. */
 static void stop_waits_for_a_call_in_flight(void **state)
 {
     struct desk *desk = *state;
-    pthread_t asks, answers;
+    pthread_t asks, stops;
     void *result;
+    int64_t start = sl_clock_ms();
     assert_int_equal(pthread_create(&asks, NULL, keep, desk), 0);
     sem_wait(&desk->is_kept);
-    assert_int_equal(pthread_create(&answers, NULL, answer, desk->kept), 0);
-    sl_rpc_server_stop(desk->server, LONG_MS);
-    pthread_join(answers, NULL);
+    assert_int_equal(pthread_create(&stops, NULL, stop, desk->server), 0);
+    while (call(desk, "Echo", "are you there", LONG_MS, NULL) == 0)
+        sched_yield(); /* it has not yet begun to stop */
+    answer(desk->kept);
+    pthread_join(stops, NULL);
     pthread_join(asks, &result);
     assert_int_equal((intptr_t)result, 0);
+    assert_true(sl_clock_ms() - start < LONG_MS);
 }
 
 static void answer_after_the_stop_goes_nowhere(void **state)
