@@ -22,7 +22,8 @@ sys.exit(code)
 
 def is_sanitized(program):
     with open(program, "rb") as file:
-        return b"__asan_init" in file.read()
+        data = file.read()
+    return b"__asan_init" in data or b"__tsan_init" in data
 
 
 def shipped(program):
