@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli.h"
-#include "sluice/reference.h"
+#include "sluice/core/reference.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aes_seal.h"
 
-#include "openssl_auto.h"
+#include "sluice/core/openssl_auto.h"
 
 #include <openssl/err.h>
 #include <openssl/rand.h>

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "jwe_message.h"
-#include "openssl_auto.h"
+#include "sluice/core/openssl_auto.h"
 
 struct sl_jwe_alg;
 /* NULL when alg is unknown (or NULL). Static. */

@@ -2,9 +2,9 @@
 /* JSON Web Keys (RFC 7517, RFC 7518 section 6): RSA, and EC on P-256, P-384 and P-521. */
 #pragma once
 
-#include "openssl_auto.h"
 #include "sluice/core/json.h"
 #include "sluice/core/json_writer.h"
+#include "sluice/core/openssl_auto.h"
 
 enum sl_jwk_part { SL_JWK_PUBLIC, SL_JWK_PRIVATE };
 

@@ -2,8 +2,8 @@
 /* The inside of a key ring, and the one function each wrapping protocol offers. */
 #pragma once
 
-#include "openssl_auto.h"
 #include "pkcs11_token.h"
+#include "sluice/core/openssl_auto.h"
 #include "sluice/key_unwrap.h"
 
 /* OpenPGP secret keys as they stand in a file, and what unlocks them. gpg sees them when a layer

@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include "openssl_auto.h"
 #include "sluice/core/bytes.h"
+#include "sluice/core/openssl_auto.h"
 
 /* Where the key is, and the PIN: secret. */
 struct sl_pkcs11_key;

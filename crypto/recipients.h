@@ -2,7 +2,7 @@
 /* The inside of a list of recipients, and the one function each wrapping protocol offers. */
 #pragma once
 
-#include "openssl_auto.h"
+#include "sluice/core/openssl_auto.h"
 #include "sluice/core/secret.h"
 #include "sluice/key_wrap.h"
 

@@ -2,8 +2,8 @@
 /* RSA decryption of content keys. */
 #pragma once
 
-#include "openssl_auto.h"
 #include "sluice/core/bytes.h"
+#include "sluice/core/openssl_auto.h"
 
 /* OAEP with this digest ("SHA1", "SHA256", …) for label and mask, empty label. */
 SL_MUST_CHECK int sl_rsa_oaep_open(EVP_PKEY *key, const char *digest, const char *mgf_digest,

@@ -2,8 +2,8 @@
 /* RSA encryption of content keys, the way back from rsa_open.h. */
 #pragma once
 
-#include "openssl_auto.h"
 #include "sluice/core/bytes.h"
+#include "sluice/core/openssl_auto.h"
 
 /* OAEP with this digest ("SHA1", "SHA256", …) for label and mask, empty label. */
 SL_MUST_CHECK int sl_rsa_oaep_seal(EVP_PKEY *key, const char *digest, struct sl_span text,

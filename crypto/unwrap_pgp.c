@@ -7,8 +7,8 @@
  */
 #include "aes_open.h"
 #include "key_ring.h"
-#include "pgp_home.h"
 #include "pgp_message.h"
+#include "sluice/core/pgp_home.h"
 #include "sluice/core/secret.h"
 
 #include <stdlib.h>

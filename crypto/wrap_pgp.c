@@ -4,9 +4,9 @@
  * named by the whole e-mail address or name of exactly one usable key. Whether the key belongs to
  * whom it says is for the owner of the directory to know: it is not asked.
  */
-#include "pgp_home.h"
 #include "pgp_message.h"
 #include "recipients.h"
+#include "sluice/core/pgp_home.h"
 
 #include <stdlib.h>
 #include <string.h>

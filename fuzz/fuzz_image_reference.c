@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* These bytes come from whoever names an image: a user, or a pod's specification written by the
  * host. Whatever is accepted must be read the same way again once it has been formatted. */
-#include "sluice/reference.h"
+#include "sluice/core/reference.h"
 
 #include <stdlib.h>
 #include <string.h>

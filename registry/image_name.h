@@ -2,7 +2,7 @@
 /* Where an image is, or shall be: the texts that sources and sinks are opened by. */
 #pragma once
 
-#include "sluice/reference.h"
+#include "sluice/core/reference.h"
 
 struct sl_image_name {
     char *text;               /* canonical: "docker.io/library/busybox:latest", "oci:DIR:TAG" */

@@ -22,7 +22,7 @@
 #pragma once
 
 #include "sluice/core/json.h"
-#include "sluice/reference.h"
+#include "sluice/core/reference.h"
 
 struct sl_registry_rules;
 

@@ -7,8 +7,8 @@
  */
 #pragma once
 
+#include "sluice/core/reference.h"
 #include "sluice/image_sink.h"
-#include "sluice/reference.h"
 
 #include <stdatomic.h>
 

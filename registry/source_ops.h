@@ -6,8 +6,8 @@
  */
 #pragma once
 
+#include "sluice/core/reference.h"
 #include "sluice/image_source.h"
-#include "sluice/reference.h"
 
 #include <stdatomic.h>
 

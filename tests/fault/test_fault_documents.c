@@ -2,8 +2,8 @@
 /* Documents of an image, read with too little memory. */
 #include "alloc_fault.h"
 
+#include "sluice/core/reference.h"
 #include "sluice/image_source.h"
-#include "sluice/reference.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

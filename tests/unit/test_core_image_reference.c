@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The oracle is the behaviour of docker and containers/image, as published in their own tests. */
-#include "sluice/reference.h"
+#include "sluice/core/reference.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -15,6 +15,10 @@ struct sl_reference {
 /* Parses "busybox", "quay.io/a/b:tag@sha256:…". No transport prefix. */
 SL_MUST_CHECK int sl_reference_parse(const char *text, struct sl_reference **ret,
                                      struct sl_error *err);
+/* The same without a default: tag stays NULL. For names others wrote, such as those in signatures.
+ */
+SL_MUST_CHECK int sl_reference_parse_as_written(const char *text, struct sl_reference **ret,
+                                                struct sl_error *err);
 struct sl_reference *sl_reference_free(struct sl_reference *ref);
 SL_DEFINE_AUTO(sl_reference, sl_reference_free)
 /* "host/repository[:tag][@digest]", to be freed; NULL when out of memory. */

@@ -8,7 +8,7 @@
  * Both repositories and policies are looked up by what comes out of here, so anything outside the
  * grammar is refused, never repaired.
  */
-#include "sluice/reference.h"
+#include "sluice/core/reference.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +22,6 @@ enum {
 static const char default_host[] = "docker.io";
 static const char legacy_host[] = "index.docker.io";
 static const char default_namespace[] = "library/";
-static const char default_tag[] = "latest";
 
 /* The parts of a reference, lent from its text. */
 struct piece {
@@ -245,7 +244,7 @@ static int set_digest(struct sl_reference *ref, const char *text, struct piece d
 
 /* rest: what follows the domain. */
 static int parse_rest(struct sl_reference *ref, const char *text, struct piece domain,
-                      struct piece rest, struct sl_error *err)
+                      struct piece rest, const char *default_tag, struct sl_error *err)
 {
     bool has_digest = memchr(rest.p, '@', rest.len) != NULL;
     struct piece named = cut(&rest, '@');
@@ -253,13 +252,15 @@ static int parse_rest(struct sl_reference *ref, const char *text, struct piece d
     struct piece path = cut(&named, ':');
 
     int r = set_name(ref, text, domain, path, err);
-    if (r >= 0 && (has_tag || !has_digest))
-        r = set_tag(ref, text, has_tag ? named : (struct piece){default_tag, strlen(default_tag)},
-                    err);
+    if (r >= 0 && has_tag)
+        r = set_tag(ref, text, named, err);
+    else if (r >= 0 && !has_digest && default_tag)
+        r = set_tag(ref, text, (struct piece){default_tag, strlen(default_tag)}, err);
     return r < 0 || !has_digest ? r : set_digest(ref, text, rest, err);
 }
 
-int sl_reference_parse(const char *text, struct sl_reference **ret, struct sl_error *err)
+static int parse(const char *text, const char *default_tag, struct sl_reference **ret,
+                 struct sl_error *err)
 {
     if (!text || !*text)
         return sl_error_set(err, SL_E_FORMAT, EINVAL, "the image reference is empty");
@@ -270,11 +271,21 @@ int sl_reference_parse(const char *text, struct sl_reference **ret, struct sl_er
         return sl_error_oom(err);
     struct piece rest = {text, strlen(text)};
     struct piece domain = split_domain(&rest);
-    int r = parse_rest(ref, text, domain, rest, err);
+    int r = parse_rest(ref, text, domain, rest, default_tag, err);
     if (r < 0)
         return r;
     *ret = sl_steal(&ref);
     return 0;
+}
+
+int sl_reference_parse(const char *text, struct sl_reference **ret, struct sl_error *err)
+{
+    return parse(text, "latest", ret, err);
+}
+
+int sl_reference_parse_as_written(const char *text, struct sl_reference **ret, struct sl_error *err)
+{
+    return parse(text, /* default_tag= */ NULL, ret, err);
 }
 
 struct sl_reference *sl_reference_free(struct sl_reference *ref)

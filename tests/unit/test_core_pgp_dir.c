@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which programs are killed for the directory they were given. */
-#include "pgp_dir.h"
+#include "sluice/core/pgp_dir.h"
 
 #include <setjmp.h>
 #include <signal.h>

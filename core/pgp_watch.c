@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "pgp_watch.h"
+#include "sluice/core/pgp_watch.h"
 
-#include "pgp_dir.h"
+#include "sluice/core/pgp_dir.h"
 
 #include <pthread.h>
 #include <stdlib.h>

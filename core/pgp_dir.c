@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "pgp_dir.h"
+#include "sluice/core/pgp_dir.h"
 
 #include <ctype.h>
 #include <dirent.h>

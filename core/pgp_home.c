@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "pgp_home.h"
+#include "sluice/core/pgp_home.h"
 
 #include "sluice/core/subprocess.h"
 

@@ -6,8 +6,8 @@
  */
 #pragma once
 
-#include "pgp_dir.h"
-#include "pgp_watch.h"
+#include "sluice/core/pgp_dir.h"
+#include "sluice/core/pgp_watch.h"
 
 enum { SL_PGP_DEADLINE_MS = 60 * 1000 };
 
