@@ -50,6 +50,7 @@ struct sl_resolved_image {
     struct sl_digest manifest_digest;
     bool has_index_digest; /* it was chosen from an index: this one, the outermost */
     struct sl_digest index_digest;
+    struct sl_bytes index_json; /* of index_digest */
     struct sl_bytes manifest_json;
     struct sl_bytes config_json; /* verified against manifest->config */
     struct sl_manifest *manifest;
@@ -60,6 +61,14 @@ struct sl_resolved_image {
 SL_MUST_CHECK int sl_image_source_resolve(struct sl_image_source *src,
                                           const struct sl_platform *platform,
                                           struct sl_resolved_image **ret, struct sl_error *err);
+/* The two halves of it, for those who have something to do between them: *ret without the config,
+ * then the config. */
+SL_MUST_CHECK int sl_image_source_find(struct sl_image_source *src,
+                                       const struct sl_platform *platform,
+                                       struct sl_resolved_image **ret, struct sl_error *err);
+SL_MUST_CHECK int sl_image_source_fetch_config(struct sl_image_source *src,
+                                               struct sl_resolved_image *image,
+                                               struct sl_error *err);
 struct sl_resolved_image *sl_resolved_image_free(struct sl_resolved_image *image);
 SL_DEFINE_AUTO(sl_resolved_image, sl_resolved_image_free)
 
