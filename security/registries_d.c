@@ -309,6 +309,20 @@ int sl_registries_d_open(const struct sl_resources *resources, const char *name,
     return 0;
 }
 
+int sl_registries_d_parse(struct sl_span yaml, const char *what, bool compat_image_rs,
+                          struct sl_registries_d **ret, struct sl_error *err)
+{
+    SL_AUTO(sl_registries_d) config = calloc(1, sizeof(*config));
+    if (!config)
+        return sl_error_oom(err);
+    config->compat_image_rs = compat_image_rs;
+    int r = parse_file(config, what, yaml, err);
+    if (r < 0)
+        return r;
+    *ret = sl_steal(&config);
+    return 0;
+}
+
 /* ---- looking up ---- */
 
 static const char *first_of(const struct section *s, const enum url_field *fields, size_t n)
