@@ -9,12 +9,10 @@
 
 static struct sl_kbc *open_broker(const struct scratch_dir *dir)
 {
-    scratch_write(dir, "keys", "{}", 0600);
     scratch_write(dir, "resources", RESOURCES, 0600);
-    SL_AUTO_FREE char *keys = scratch_path(dir, "keys");
     SL_AUTO_FREE char *resources = scratch_path(dir, "resources");
-    const struct sl_kbc_options options = {
-        .selection = "offline_fs_kbc::null", .offline_keys = keys, .offline_resources = resources};
+    const struct sl_kbc_options options = {.selection = "offline_fs_kbc::null",
+                                           .offline_resources = resources};
     struct sl_kbc *kbc = NULL;
     struct sl_error err = {0};
     assert_done(sl_kbc_open(&options, &kbc, &err));
