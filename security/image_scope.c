@@ -98,8 +98,8 @@ static bool next_parent(struct sl_image_scopes_walk *walk)
 static bool next_domain(struct sl_image_scopes_walk *walk)
 {
     const char *end = walk->name + strcspn(walk->name, ":/");
-    const char *dot = walk->domain < end ? memchr(walk->domain, '.', (size_t)(end - walk->domain))
-                                         : NULL;
+    const char *dot =
+        walk->domain < end ? memchr(walk->domain, '.', (size_t)(end - walk->domain)) : NULL;
     if (!dot) {
         walk->step = END;
         return false;

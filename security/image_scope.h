@@ -17,7 +17,8 @@ const char *sl_image_transport(const char *name);
 
 /* The same one by one, without memory, so that it cannot fail. */
 struct sl_image_scopes_walk {
-    struct sl_span head, tail; /* of the current scope, whose text is both; borrowed from the name */
+    struct sl_span head,
+        tail; /* of the current scope, whose text is both; borrowed from the name */
     /* private: */
     const char *name;
     size_t repository_len, parent_len;

@@ -90,8 +90,7 @@ static bool match_remapped(const struct sl_identity_rule *rule, const struct sl_
     if (!after_prefix(name, rule->prefix))
         return match_repo_digest_or_exactly(wanted, is);
     /* Tag and digest stay; the format puts them behind the name. */
-    SL_AUTO_FREE char *text =
-        sl_strf("%s%s", rule->signed_prefix, full + strlen(rule->prefix));
+    SL_AUTO_FREE char *text = sl_strf("%s%s", rule->signed_prefix, full + strlen(rule->prefix));
     SL_AUTO(sl_reference) remapped = text ? parse_full(text) : NULL;
     return remapped && match_repo_digest_or_exactly(remapped, is);
 }
