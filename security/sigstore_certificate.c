@@ -183,6 +183,9 @@ static int verify_by_authority(const struct sl_trusted_chain *authority, X509 *l
     int last = sk_X509_num(authority->certs) - 1;
     if (last < 0 || !sl_validity_has(&authority->valid, t))
         return X509_V_ERR_CERT_UNTRUSTED;
+    /* Else OpenSSL would ask nobody about a leaf that is listed as a CA. */
+    if (X509_cmp(leaf, sk_X509_value(authority->certs, last)) == 0)
+        return X509_V_ERR_INVALID_CA;
     STACK_OF(X509) *untrusted = join(authority->certs, last, intermediates);
     STACK_OF(X509) *anchors = sk_X509_new_null();
     int error = X509_V_ERR_OUT_OF_MEM;
@@ -231,7 +234,7 @@ static int check_fulcio_uses(X509 *leaf, struct sl_signature_finding *finding)
     if (sl_certificate_check_extensions(leaf, &err) < 0)
         return sl_finding_reject(finding, SL_SIG_CERT, "certificate: %s", err.msg);
     uint32_t flags = X509_get_extension_flags(leaf);
-    if (X509_check_ca(leaf) != 0)
+    if ((flags & EXFLAG_CA) != 0 || X509_check_ca(leaf) != 0)
         return sl_finding_reject(finding, SL_SIG_CERT, "certificate: it is a CA's, not a signer's");
     if ((flags & EXFLAG_KUSAGE) == 0 || (X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) == 0)
         return sl_finding_reject(finding, SL_SIG_CERT,
