@@ -9,8 +9,12 @@ writes keys, trusted_root.json and samples of every kind of signature over one i
     *.pem, *.pub            certificates and public keys; cosign.key is the signer's (PKCS#8)
     trusted_root.json       all authorities and logs
     sig/NAME.json           {"payload": base64, "annotations": {…}} of a cosign .sig layer
-    sig/NAME.payload, .sig, .der, .body, …  the same, in pieces
+    sig/NAME.payload, .sig, .pem, .log, .tsr  the same, in pieces
     bundles/NAME.json       sigstore bundles
+    pieces/NAME/            what is in a bundle, decoded: payload, pae, signature, spki or
+                            certificate, response; of its log entry body, set, root, hashes (one
+                            after the other), checkpoint, and in numbers a line: log id, index,
+                            time, index in the proof, tree size, kind, version
 
 or, as a module: lab = Lab(); lab.cosign_layer("fulcio-rekor", digest, reference);
 lab.bundle(digest, …); lab.trusted_root().
@@ -33,7 +37,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
-DIGEST = "sha256:" + hashlib.sha256(b"an image manifest").hexdigest()
+MANIFEST = b"an image manifest"
+DIGEST = "sha256:" + hashlib.sha256(MANIFEST).hexdigest()
 REFERENCE = "registry.example.com/lab/image:1"
 EMAIL = "signer@example.com"
 URI = "https://github.com/lab/image/.github/workflows/release.yml@refs/heads/main"
@@ -348,7 +353,8 @@ class TimestampAuthority:
     def __init__(self, key, chain):
         self.key, self.chain = key, chain  # own certificate first
 
-    def _info(self, data, t, hash_name):
+    def info(self, data, t=SIGN_TIME, hash_name="sha256"):
+        """The TSTInfo that is signed."""
         stamp = datetime.datetime.utcfromtimestamp(t).strftime("%Y%m%d%H%M%SZ").encode()
         imprint = sequence(algorithm(hash_name), octets(hashlib.new(hash_name, data).digest()))
         return sequence(der_int(1), der_oid("1.3.6.1.4.1.57264.2"), imprint, der_int(t),
@@ -376,7 +382,7 @@ class TimestampAuthority:
     def response(self, data, t=SIGN_TIME, hash_name="sha256", signature_hash="sha256",
                  certificates=True, status=0):
         """A TimeStampResp over data; certificates: the authority's chain goes with it."""
-        info = self._info(data, t, hash_name)
+        info = self.info(data, t, hash_name)
         chain = der(0xA0, *[cert_der(c) for c in self.chain[:-1]]) if certificates else b""
         content = sequence(der_oid("1.2.840.113549.1.9.16.1.4"), der(0xA0, octets(info)))
         signed = sequence(der_int(3), set_of(algorithm(signature_hash)), content, chain,
@@ -434,6 +440,14 @@ class Lab:
         leaf = certificate(key, name_of("tsa"), (ca_key, chain[0]),
                            eku=ExtendedKeyUsageOID.TIME_STAMPING, eku_critical=True)
         self.tsa = TimestampAuthority(key, [leaf] + chain)
+
+    def sibling_tsa(self, critical=True):
+        """(key, chain) of another certificate of the same timestamp CA."""
+        ca_key, key = self.new_key("tsa intermediate"), self.new_key("tsa sibling")
+        leaf = certificate(key, name_of("tsa sibling" if critical else "uncritical tsa"),
+                           (ca_key, self.tsa.chain[1]), eku_critical=critical,
+                           eku=ExtendedKeyUsageOID.TIME_STAMPING)
+        return key, [leaf] + self.tsa.chain[1:]
 
     def _make_pki(self):
         ca_key, self.pki_chain = self._ca("pki", None)
@@ -671,6 +685,66 @@ def write_layer(lab, folder, kind, digest, reference):
         write(folder, f"sig/{kind}.tsr", base64.b64decode(stamp["SignedRFC3161Timestamp"]))
 
 
+def write_entry(folder, where, entry):
+    proof = entry.get("inclusionProof", {})
+    promise = entry.get("inclusionPromise", {})
+    raw = {"body": entry["canonicalizedBody"], "set": promise.get("signedEntryTimestamp", ""),
+           "root": proof.get("rootHash", "")}
+    for name, text in raw.items():
+        write(folder, where + name, base64.b64decode(text))
+    write(folder, where + "hashes", b"".join(map(base64.b64decode, proof.get("hashes", []))))
+    write(folder, where + "checkpoint", proof.get("checkpoint", {}).get("envelope", ""))
+    write(folder, where + "numbers", " ".join([
+        base64.b64decode(entry["logId"]["keyId"]).hex(), entry["logIndex"],
+        entry.get("integratedTime", "0"), proof.get("logIndex", "0"), proof.get("treeSize", "0"),
+        entry["kindVersion"]["kind"], entry["kindVersion"]["version"]]) + "\n")
+
+
+def write_pieces(lab, folder, name, bundle, message):
+    where = f"pieces/{name}/"
+    material = bundle["verificationMaterial"]
+    payload, signed, pre = message, bundle.get("messageSignature"), b""
+    if "dsseEnvelope" in bundle:
+        payload = base64.b64decode(bundle["dsseEnvelope"]["payload"])
+        pre = pae(PAYLOAD_TYPE, payload)
+        signed = {"signature": bundle["dsseEnvelope"]["signatures"][0]["sig"]}
+    cert = material.get("certificate") or \
+        material.get("x509CertificateChain", {}).get("certificates", [{}])[0]
+    stamps = material.get("timestampVerificationData", {}).get("rfc3161Timestamps", [{}])
+    write(folder, where + "payload", payload)
+    write(folder, where + "pae", pre)
+    write(folder, where + "signature", base64.b64decode(signed["signature"]))
+    write(folder, where + "certificate", base64.b64decode(cert.get("rawBytes", "")))
+    write(folder, where + "spki", b"" if cert else spki(lab.key))
+    write(folder, where + "response", base64.b64decode(stamps[0].get("signedTimestamp", "")))
+    for entry in material.get("tlogEntries", []):
+        write_entry(folder, where, entry)
+
+
+def write_timestamps(lab, folder, data=b"a signature"):
+    """Good and bad responses over the same bytes."""
+    early = calendar.timegm(CA_START.timetuple()) - 1
+    stranger = Lab("a stranger").tsa
+    sibling = TimestampAuthority(*lab.sibling_tsa())
+    plain = TimestampAuthority(*lab.sibling_tsa(critical=False))
+    samples = {
+        "good": {}, "sha384": {"hash_name": "sha384"}, "sha512": {"hash_name": "sha512"},
+        "bare": {"certificates": False}, "modified": {"status": 1}, "rejected": {"status": 2},
+        "sha1-imprint": {"hash_name": "sha1"}, "sha1-signature": {"signature_hash": "sha1"},
+        "early": {"t": early}, "late": {"t": calendar.timegm(CA_END.timetuple()) + 1},
+    }
+    write(folder, "timestamps/data", data)
+    for name, how in samples.items():
+        write(folder, f"timestamps/{name}.tsr", lab.tsa.response(data, **how))
+    write(folder, "timestamps/refused.tsr", sequence(sequence(der_int(2))))
+    write(folder, "timestamps/info", lab.tsa.info(data))
+    for name, authority in (("stranger", stranger), ("sibling", sibling), ("uncritical", plain)):
+        write(folder, f"timestamps/{name}.tsr", authority.response(data))
+    for name, certs in (("chain", lab.tsa.chain), ("stranger", stranger.chain),
+                        ("uncritical", plain.chain)):
+        write(folder, f"timestamps/{name}.pem", b"".join(cert_pem(c) for c in certs))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder")
@@ -682,6 +756,8 @@ def main():
         write_layer(lab, args.folder, kind, args.digest, args.reference)
     for name, bundle in lab.sample_bundles(args.digest).items():
         write(args.folder, f"bundles/{name}.json", json.dumps(bundle, indent=1))
+        write_pieces(lab, args.folder, name, bundle, MANIFEST)
+    write_timestamps(lab, args.folder)
     write_trust(lab, args.folder)
 
 
