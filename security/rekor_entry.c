@@ -6,14 +6,13 @@
  * JSON of RFC 8785. An entry proves nothing unless it is about this very signature, key and
  * payload.
  */
+#include "pem_block.h"
 #include "sigstore_trust.h"
 
 #include "sluice/core/digest.h"
 #include "sluice/core/json.h"
-#include "sluice/core/openssl_auto.h"
 
 #include <inttypes.h>
-#include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,33 +113,11 @@ static int check_signature(const struct sl_json *node, const struct sl_logged_si
     return spans_equal(sl_bytes_span(&bytes), about->signature) ? 0 : not_ours(err, "signature");
 }
 
-struct pem_block {
-    char *name, *header;
-    uint8_t *der;
-    long der_len;
-};
-static void pem_block_done(struct pem_block *p)
+static bool pem_holds(struct sl_span pem, const char *label, struct sl_span der)
 {
-    OPENSSL_free(p->name);
-    OPENSSL_free(p->header);
-    OPENSSL_free(p->der);
-}
-SL_DEFINE_AUTO_DONE(pem_block, pem_block_done)
-
-/* One block and nothing else: PEM_read_bio() alone skips what stands before it. */
-static bool pem_holds(struct sl_span pem, const char *name, struct sl_span der)
-{
-    static const char begin[] = "-----BEGIN ";
-    SL_AUTO_DONE(pem_block) block = {0};
-    if (pem.len < sizeof(begin) - 1 || memcmp(pem.data, begin, sizeof(begin) - 1) != 0 ||
-        pem.len > BODY_MAX || memchr(pem.data, 0, pem.len))
-        return false;
-    SL_AUTO(bio_st) bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-    if (!bio || PEM_read_bio(bio, &block.name, &block.header, &block.der, &block.der_len) != 1)
-        return false;
-    return BIO_pending(bio) == 0 && strcmp(block.name, name) == 0 && !*block.header &&
-           block.der_len > 0 &&
-           spans_equal((struct sl_span){block.der, (size_t)block.der_len}, der);
+    SL_AUTO_DONE(sl_bytes) found = {0};
+    return sl_pem_read_one(pem, label, &found, /* err= */ NULL) == 0 &&
+           spans_equal(sl_bytes_span(&found), der);
 }
 
 /* base64 of PEM: the certificate, or without one the key. */
