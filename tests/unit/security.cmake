@@ -20,3 +20,16 @@ foreach(subject signature_payload simple_signing)
 endforeach()
 sl_add_unit_test(security sigstore_key PRIVATE OpenSSL::Crypto)
 sl_add_unit_test(security sigstore_certificate PRIVATE OpenSSL::Crypto)
+# Keys, entries and timestamps of a sigstore of our own, written anew before each run.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+set(SL_SIGSTORE_LAB ${PROJECT_BINARY_DIR}/sigstore-lab)
+add_test(NAME support.sigstore_lab
+         COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tests/support/sigstore_lab.py
+                 ${SL_SIGSTORE_LAB})
+set_tests_properties(support.sigstore_lab PROPERTIES LABELS unit TIMEOUT 60
+                     FIXTURES_SETUP sigstore_lab ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
+foreach(subject rekor_entry rekor_proof timestamp_token)
+  sl_add_unit_test(security ${subject} PRIVATE OpenSSL::Crypto)
+  target_compile_definitions(test_security_${subject} PRIVATE SL_SIGSTORE_LAB="${SL_SIGSTORE_LAB}")
+  set_tests_properties(unit.security.${subject} PROPERTIES FIXTURES_REQUIRED sigstore_lab)
+endforeach()
