@@ -140,6 +140,11 @@ int sl_image_source_blob(struct sl_image_source *src, const struct sl_descriptor
     return 0;
 }
 
+struct sl_source *sl_image_source_transport(const struct sl_image_source *src)
+{
+    return src->transport;
+}
+
 bool sl_image_source_place(const struct sl_image_source *src, const char **ret_host,
                            const char **ret_repository)
 {
