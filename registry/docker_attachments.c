@@ -7,6 +7,7 @@
  * distribution-spec 1.1 ("Listing Referrers") and, for the extension, containers/image
  * docs/signature-protocols.md.
  */
+#include "docker_manifest.h"
 #include "docker_source.h"
 #include "http_url.h"
 #include "referrers.h"
@@ -33,47 +34,12 @@ static int serving_endpoint(struct sl_source *base, struct sl_docker_endpoint **
     return sl_docker_endpoint_open(*ret, err);
 }
 
-/* 0 for what is not there. */
-static int ask(struct sl_docker_endpoint *ep, struct sl_docker_document *doc, struct sl_error *err)
-{
-    struct sl_error why = {0};
-    int r = sl_docker_endpoint_ask(ep, doc, &why);
-    if (r == 0)
-        return 1;
-    if (doc->refused == 404)
-        return 0;
-    if (err)
-        *err = why;
-    return r;
-}
-
-static int fetch(struct sl_source *base, const char *kind, const char *id,
-                 struct sl_docker_document *doc, struct sl_error *err)
-{
-    struct sl_docker_endpoint *ep = NULL;
-    int r = serving_endpoint(base, &ep, err);
-    if (r < 0)
-        return r;
-    SL_AUTO_FREE char *url = sl_docker_endpoint_url(ep, kind, id);
-    if (!url)
-        return sl_error_oom(err);
-    doc->url = url;
-    r = ask(ep, doc, err);
-    doc->url = NULL;
-    return r;
-}
-
 static int fetch_manifest(struct sl_source *base, const char *id, struct sl_source_document *ret,
                           struct sl_error *err)
 {
-    SL_AUTO_DONE(sl_docker_document) doc = {
-        .accept = sl_docker_manifest_types,
-        .limit = SL_MANIFEST_MAX,
-    };
-    int r = fetch(base, "manifests", id, &doc, err);
-    if (r == 1)
-        r = sl_docker_take_manifest(&doc, ret, err) < 0 ? -ENOMEM : 1;
-    return r;
+    struct sl_docker_endpoint *ep = NULL;
+    int r = serving_endpoint(base, &ep, err);
+    return r < 0 ? r : sl_docker_find_manifest(ep, id, ret, err);
 }
 
 static int docker_by_tag(struct sl_source *base, const char *tag, struct sl_source_document *ret,
@@ -95,12 +61,16 @@ static int docker_blob(struct sl_source *base, const struct sl_descriptor *blob,
 {
     char text[SL_DIGEST_TEXT_MAX];
     sl_digest_format(&blob->digest, text);
+    struct sl_docker_endpoint *ep = NULL;
+    int r = serving_endpoint(base, &ep, err);
+    if (r < 0)
+        return r;
+    SL_AUTO_FREE char *url = sl_docker_endpoint_url(ep, "blobs", text);
+    if (!url)
+        return sl_error_oom(err);
     SL_AUTO_DONE(sl_docker_document) doc = {
-        .limit = (size_t)blob->size,
-        .has_size = true,
-        .size = blob->size,
-    };
-    int r = fetch(base, "blobs", text, &doc, err);
+        .url = url, .limit = (size_t)blob->size, .has_size = true, .size = blob->size};
+    r = sl_docker_find(ep, &doc, err);
     if (r == 1) {
         *ret = doc.bytes;
         doc.bytes = (struct sl_bytes){0};
@@ -176,14 +146,13 @@ static int docker_referrers(struct sl_source *base, const struct sl_digest *imag
     if (r <= 0)
         return r;
     SL_AUTO_FREE char *tag = sl_referrers_tag(image);
-    SL_AUTO_DONE(sl_docker_document) doc = {.accept = index_type, .limit = SL_MANIFEST_MAX};
+    SL_AUTO_DONE(sl_source_document) doc = {0};
     if (!tag)
         return sl_error_oom(err);
-    r = fetch(base, "manifests", tag, &doc, err);
+    r = sl_docker_find_manifest(ep, tag, &doc, err);
     if (r <= 0)
         return r;
-    r = sl_referrers_parse(sl_bytes_span(&doc.bytes), doc.content_type, SL_REFERRERS_MAX, list,
-                           err);
+    r = sl_referrers_parse(sl_bytes_span(&doc.bytes), doc.media_type, SL_REFERRERS_MAX, list, err);
     return r < 0 ? sl_error_wrap(err, r, "tag %.80s", tag) : 1;
 }
 
@@ -196,7 +165,7 @@ static int is_extension_offered(struct sl_docker_endpoint *ep, struct sl_error *
     if (!url)
         return sl_error_oom(err);
     SL_AUTO_DONE(sl_docker_document) doc = {.url = url, .limit = PING_MAX, .is_apart = true};
-    int r = ask(ep, &doc, err);
+    int r = sl_docker_find(ep, &doc, err);
     return r <= 0 ? r : doc.offers_signatures;
 }
 

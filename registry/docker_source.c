@@ -6,19 +6,13 @@
  */
 #include "docker_source.h"
 
+#include "docker_manifest.h"
 #include "docker_opener.h"
 #include "mirror.h"
 #include "sluice/core/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* OCI first, then docker schema 2. Schema 1 is not asked for: it has no diff_ids. */
-const char sl_docker_manifest_types[] =
-    "application/vnd.oci.image.index.v1+json, "
-    "application/vnd.oci.image.manifest.v1+json, "
-    "application/vnd.docker.distribution.manifest.list.v2+json, "
-    "application/vnd.docker.distribution.manifest.v2+json";
 
 static struct sl_docker_source *docker_of(struct sl_source *base)
 {
@@ -176,28 +170,6 @@ static int fetch_somewhere(struct sl_docker_source *src, struct order *order, si
 }
 
 /* --- operations --- */
-
-static char *media_type_of(const char *content_type)
-{
-    return content_type ? strndup(content_type, strcspn(content_type, "; \t")) : NULL;
-}
-
-int sl_docker_take_manifest(struct sl_docker_document *doc, struct sl_source_document *ret,
-                            struct sl_error *err)
-{
-    struct sl_digest promised;
-    char *media_type = media_type_of(doc->content_type);
-    if (doc->content_type && !media_type)
-        return sl_error_oom(err);
-    ret->media_type = media_type;
-    /* A header in another form than ours proves nothing; the front has its own digest then. */
-    ret->has_promised = sl_digest_parse(doc->content_digest, &promised, NULL) == 0;
-    if (ret->has_promised)
-        ret->promised = promised;
-    ret->bytes = doc->bytes;
-    doc->bytes = (struct sl_bytes){0};
-    return 0;
-}
 
 static int docker_fetch_manifest(struct sl_source *base, const struct sl_digest *digest,
                                  struct sl_source_document *ret, struct sl_error *err)
