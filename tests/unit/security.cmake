@@ -9,6 +9,11 @@ sl_add_unit_test(security signed_identity)
 sl_add_unit_test(security policy_parse PRIVATE OpenSSL::Crypto)
 target_link_options(test_security_policy_parse PRIVATE
   -Wl,--wrap=sl_log,--wrap=sl_sigstore_trust_open,--wrap=sl_sigstore_trust_free)
+sl_add_unit_test(security policy_judge PRIVATE OpenSSL::Crypto)
+foreach(verifier simple_signature_verify cosign_signature_verify bundle_signature_verify
+        pgp_keyring_open pgp_keyring_free sigstore_trust_open sigstore_trust_free)
+  target_link_options(test_security_policy_judge PRIVATE -Wl,--wrap=sl_${verifier})
+endforeach()
 sl_add_unit_test(security provider_messages)
 sl_add_unit_test(security key_provider)
 sl_add_unit_test(security provider_call)

@@ -725,23 +725,33 @@ static void assert_found(const struct sl_signature_policy *policy, const char *n
         fail_msg("%s: %s", name, got);
 }
 
+/* Every scope rejects. scopes: separated by blanks, with one behind the last. */
+static struct sl_signature_policy *accept_scopes(const char *transport, const char *scopes)
+{
+    struct sl_bytes json = {0};
+    struct sl_error err = {0};
+    SL_AUTO_FREE char *head = sl_strf("{\"default\":[" NO "],\"transports\":{\"%s\":{", transport);
+    assert_done(sl_bytes_append(&json, sl_span_of(head), 1 << 20, &err));
+    for (const char *s = scopes; *s; s += strcspn(s, " ") + 1) {
+        const char *comma = s == scopes ? "" : ",";
+        SL_AUTO_FREE char *one = sl_strf("%s\"%.*s\":[" NO "]", comma, (int)strcspn(s, " "), s);
+        assert_done(sl_bytes_append(&json, sl_span_of(one), 1 << 20, &err));
+    }
+    assert_done(
+        sl_bytes_append(&json, sl_span_of("},\"atomic\":{\"x\":[" NO "]}}}"), 1 << 20, &err));
+    struct sl_signature_policy *policy = accept((const char *)json.data);
+    sl_bytes_done(&json);
+    return policy;
+}
+
 static void find_takes_the_most_specific_scope(void **state)
 {
     (void)state;
-#define S(scope) "\"" scope "\":[" NO "]"
-    SL_AUTO(sl_signature_policy) policy = accept(
-        "{\"default\":[" NO
-        "],\"transports\":{\"docker\":{" S("") "," S("unmatched") "," S("deep.com") "," S("*.very."
-                                                                                          "deep."
-                                                                                          "com") "," S("*.deep.com") "," S("deep.com/n1") "," S("deep.com/n1/n2") "," S(
-            "deep.com/n1/n2/n3") "," S("deep.com/n1/n2/n3/repo") "," S("deep.com/n1/n2/n3/"
-                                                                       "repo:tag2") "," S("deep."
-                                                                                          "com/n1/"
-                                                                                          "n2/n3/"
-                                                                                          "repo"
-                                                                                          "@" DIGEST) "},"
-                                                                                                      "\"atomic\":{" S(
-                                                                                                          "unmatched") "}}}");
+    SL_AUTO(sl_signature_policy)
+    policy = accept_scopes("docker", " unmatched deep.com *.very.deep.com *.deep.com deep.com/n1 "
+                                     "deep.com/n1/n2 deep.com/n1/n2/n3 deep.com/n1/n2/n3/repo "
+                                     "deep.com/n1/n2/n3/repo:tag2 "
+                                     "deep.com/n1/n2/n3/repo@" DIGEST " ");
     static const char *const cases[][2] = {
         {"deep.com/n1/n2/n3/repo:tag2", "deep.com/n1/n2/n3/repo:tag2"},
         {"deep.com/n1/n2/n3/repo:nottag2", "deep.com/n1/n2/n3/repo"},
@@ -759,18 +769,15 @@ static void find_takes_the_most_specific_scope(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_found(policy, cases[i][0], cases[i][1]);
     /* Without "" a transport falls to the default of all. */
-    SL_AUTO(sl_signature_policy) plain = accept(DOCKER(S("unmatched.org")));
+    SL_AUTO(sl_signature_policy) plain = accept_scopes("docker", "unmatched.org ");
     assert_found(plain, "this.does-not/match:anything", "(default)");
 }
 
 static void find_of_a_layout_goes_by_clean_paths(void **state)
 {
     (void)state;
-    SL_AUTO(sl_signature_policy) policy =
-        accept("{\"default\":[" NO
-               "],\"transports\":{\"oci\":{" S("/srv") "," S("/srv/a") "," S("") "}}}");
-    SL_AUTO(sl_signature_policy) none =
-        accept("{\"default\":[" NO "],\"transports\":{\"oci\":{" S("") "}}}");
+    SL_AUTO(sl_signature_policy) policy = accept_scopes("oci", " /srv /srv/a ");
+    SL_AUTO(sl_signature_policy) none = accept_scopes("oci", " ");
     const struct sl_requirements *list = NULL;
     const struct sl_policy_scope *scope = NULL;
     struct sl_error err = {0};
