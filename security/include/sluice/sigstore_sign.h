@@ -14,7 +14,7 @@ enum { SL_SIGNING_KEY_MAX = 64 * 1024 /* bytes of a key file */ };
 struct sl_signing_key;
 /* passphrase: NULL when there is none; "" is one. SL_E_AUTH: -ENOKEY when the key wants a
  * passphrase, -EKEYREJECTED when it is the wrong one. SL_E_UNSUPPORTED: a kind we do not sign with.
- * Errors never quote the file. */
+ * Errors quote nothing of a key. */
 SL_MUST_CHECK int sl_signing_key_parse(struct sl_span pem, const char *passphrase,
                                        struct sl_signing_key **ret, struct sl_error *err);
 struct sl_signing_key *sl_signing_key_free(struct sl_signing_key *key);
