@@ -23,8 +23,9 @@ static int body_check(const struct pieces *p, struct sl_error *err)
 }
 
 static const char *const bundles[] = {
-    "key-dsse",    "key-intoto",        "key-message",    "key-dsse-v2",    "key-message-v2",
-    "fulcio-dsse", "fulcio-intoto-0.1", "fulcio-message", "fulcio-dsse-v2", "fulcio-message-v2",
+    "key-dsse",       "key-intoto",        "key-message",       "key-dsse-v2",
+    "key-message-v2", "fulcio-dsse",       "fulcio-intoto-0.1", "fulcio-message",
+    "fulcio-dsse-v2", "fulcio-message-v2", PUBLIC_V1,           PUBLIC_V2,
 };
 enum { N_BUNDLES = sizeof(bundles) / sizeof(bundles[0]) };
 
@@ -296,6 +297,17 @@ static void set_covers_all_it_says(void **state)
     log_done(&t.log);
 }
 
+static void set_of_the_public_rekor_is_accepted(void **state)
+{
+    (void)state;
+    struct log_and_trust t;
+    trust_one_log(&t, PUBLIC_V1 "/log.pub");
+    PIECES p = pieces_read(PUBLIC_V1);
+    struct sl_error err = {0};
+    assert_done(set_check(&t.trust, &p, 1766077479, 771488337, &err));
+    log_done(&t.log);
+}
+
 static void set_of_numbers_out_of_range_is_refused(void **state)
 {
     (void)state;
@@ -499,6 +511,7 @@ int main(void)
         cmocka_unit_test(body_with_more_than_one_pem_block_is_refused),
         cmocka_unit_test(body_with_members_we_do_not_know_is_accepted),
         cmocka_unit_test(set_covers_all_it_says),
+        cmocka_unit_test(set_of_the_public_rekor_is_accepted),
         cmocka_unit_test(set_of_numbers_out_of_range_is_refused),
         cmocka_unit_test(set_of_a_log_not_trusted_is_refused),
         cmocka_unit_test(annotation_proves_its_time),

@@ -369,10 +369,10 @@ static void checkpoint_of_another_key_is_refused(void **state)
 static void assert_entry_of(const char *bundle, struct sl_trusted_log *log)
 {
     PIECES p = pieces_read(bundle);
-    struct sl_span hashes[16];
+    struct sl_span hashes[24];
     struct sl_error err = {0};
     size_t n = p.hashes.len / 32;
-    assert_in_range(n, 1, 16);
+    assert_in_range(n, 1, 24);
     for (size_t i = 0; i < n; i++)
         hashes[i] = (struct sl_span){p.hashes.data + 32 * i, 32};
     struct sl_inclusion_proof proof = {
@@ -404,6 +404,19 @@ static void entry_of_both_rekors_is_accepted(void **state)
     log_done(&v2);
 }
 
+static void entry_of_both_public_rekors_is_accepted(void **state)
+{
+    (void)state;
+    struct sl_trusted_log v1 = log_of_key(read_public_key(PUBLIC_V1 "/log.pub"));
+    struct sl_trusted_log v2 = log_of_key(read_public_key(PUBLIC_V2 "/log.pub"));
+    v1.host = strdup("rekor.sigstore.dev");
+    v2.host = strdup("log2025-alpha3.rekor.sigstage.dev");
+    assert_entry_of(PUBLIC_V1, &v1);
+    assert_entry_of(PUBLIC_V2, &v2);
+    log_done(&v1);
+    log_done(&v2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -415,6 +428,7 @@ int main(void)
         cmocka_unit_test(checkpoint_of_a_log_by_another_name),
         cmocka_unit_test(checkpoint_of_another_key_is_refused),
         cmocka_unit_test(entry_of_both_rekors_is_accepted),
+        cmocka_unit_test(entry_of_both_public_rekors_is_accepted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
