@@ -391,10 +391,11 @@ static int read_bundle(const struct sl_json *root, struct sl_bundle *bundle, str
 {
     static const char *const members[] = {"mediaType", "verificationMaterial", "messageSignature",
                                           "dsseEnvelope", NULL};
-    const char *media_type;
-    int r = sl_json_need_string(root, "mediaType", &media_type, err);
-    if (r == 0) /* first: another version may well have other members */
-        r = read_version(media_type, &bundle->version, err);
+    const char *media_type = sl_json_string(sl_json_get(root, "mediaType"));
+    if (!media_type)
+        return wrong(err, "'mediaType' must be a string");
+    /* First: another version may well have other members. */
+    int r = read_version(media_type, &bundle->version, err);
     if (r == 0)
         r = sl_proto_check(root, "bundle", members, err);
     if (r == 0)

@@ -325,10 +325,9 @@ static int check_media_type(const struct sl_json *root, struct sl_error *err)
         "application/vnd.dev.sigstore.trustedroot.v0.1+json",
         "application/vnd.dev.sigstore.trustedroot.v0.2+json", /* adds operators, no rules we need */
     };
-    const char *media_type;
-    int r = sl_json_need_string(root, "mediaType", &media_type, err);
-    if (r < 0)
-        return r;
+    const char *media_type = sl_json_string(sl_json_get(root, "mediaType"));
+    if (!media_type)
+        return wrong(err, "'mediaType' must be a string");
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (strcmp(media_type, known[i]) == 0)
             return 0;
