@@ -43,7 +43,7 @@ void sl_bundle_done(struct sl_bundle *bundle)
 
 static int wrong(struct sl_error *err, const char *what)
 {
-    return sl_error_set(err, SL_E_FORMAT, EBADMSG, "%s", what);
+    return sl_error_set(err, SL_E_FORMAT, EINVAL, "%s", what);
 }
 
 /* A list of messages that have one member each: bytes. */
@@ -83,7 +83,7 @@ static int read_hash(const struct sl_json *object, const char *name, uint8_t out
     if (r < 0)
         return r;
     if (bytes.len != HASH_SIZE)
-        return sl_error_set(err, SL_E_FORMAT, EBADMSG, "'%s' must be of 32 bytes", name);
+        return sl_error_set(err, SL_E_FORMAT, EINVAL, "'%s' must be of 32 bytes", name);
     memcpy(out, bytes.data, HASH_SIZE);
     return 0;
 }
@@ -103,7 +103,7 @@ static int read_proof_hashes(const struct sl_json *proof, struct sl_bundle_entry
     for (size_t i = 0; i < n; i++) {
         const char *text = sl_json_string(sl_json_at(list, i));
         struct sl_bytes *hash = &entry->proof_hashes[i];
-        r = text ? sl_base64_decode(sl_span_of(text), hash, err) : -EBADMSG;
+        r = text ? sl_base64_decode(sl_span_of(text), hash, err) : -EINVAL;
         if (r == -ENOMEM)
             return r;
         if (r < 0 || hash->len != HASH_SIZE)

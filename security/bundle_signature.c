@@ -265,7 +265,7 @@ static int check_entry(struct examination *x, const struct sl_bundle_entry *entr
         r = check_promise(x, entry, err);
     /* The parser has seen to it; without either, nothing is proved. */
     if (r == 0 && !entry->has_proof && !entry->set.len)
-        return sl_error_set(err, SL_E_FORMAT, EBADMSG, "has neither proof nor promise");
+        return sl_error_set(err, SL_E_FORMAT, EINVAL, "has neither proof nor promise");
     return r;
 }
 

@@ -49,7 +49,7 @@ int sl_dsse_envelope_read(const struct sl_json *node, struct sl_dsse_envelope *r
     if (r < 0)
         return r;
     if (n != 1)
-        return sl_error_set(err, SL_E_FORMAT, EBADMSG,
+        return sl_error_set(err, SL_E_FORMAT, EINVAL,
                             "'dsseEnvelope' has %zu signatures; exactly one is allowed", n);
     return read_signature(sl_json_at(signatures, 0), ret, err);
 }
@@ -77,7 +77,7 @@ void sl_statement_done(struct sl_statement *statement)
 
 static int wrong(struct sl_error *err, const char *what)
 {
-    return sl_error_set(err, SL_E_FORMAT, EBADMSG, "in-toto statement: %s", what);
+    return sl_error_set(err, SL_E_FORMAT, EINVAL, "in-toto statement: %s", what);
 }
 
 static int read_subject(const struct sl_json *subject, struct sl_statement *ret,

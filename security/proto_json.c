@@ -9,7 +9,7 @@
 
 static int wrong(struct sl_error *err, const char *name, const char *what)
 {
-    return sl_error_set(err, SL_E_FORMAT, EBADMSG, "'%.60s' %s", name, what);
+    return sl_error_set(err, SL_E_FORMAT, EINVAL, "'%.60s' %s", name, what);
 }
 
 int sl_proto_check(const struct sl_json *node, const char *what, const char *const *members,
@@ -22,7 +22,7 @@ int sl_proto_check(const struct sl_json *node, const char *what, const char *con
         while (*known && strcmp(*known, sl_json_name_at(node, i)) != 0)
             known++;
         if (!*known)
-            return sl_error_set(err, SL_E_FORMAT, EBADMSG, "'%s' has an unknown member '%.60s'",
+            return sl_error_set(err, SL_E_FORMAT, EINVAL, "'%s' has an unknown member '%.60s'",
                                 what, sl_json_name_at(node, i));
     }
     return 0;
@@ -184,5 +184,5 @@ int sl_certificate_parse_der(struct sl_span der, X509 **ret, struct sl_error *er
     }
     X509_free(cert);
     ERR_clear_error();
-    return sl_error_set(err, SL_E_FORMAT, EBADMSG, "is not one X.509 certificate in DER");
+    return sl_error_set(err, SL_E_FORMAT, EINVAL, "is not one X.509 certificate in DER");
 }

@@ -24,7 +24,7 @@ enum {
 
 static int wrong(struct sl_error *err, const char *what)
 {
-    return sl_error_set(err, SL_E_FORMAT, EBADMSG, "%s", what);
+    return sl_error_set(err, SL_E_FORMAT, EINVAL, "%s", what);
 }
 
 /* ---- times ---- */
@@ -124,7 +124,7 @@ static int parse_key(const struct sl_json *node, struct sl_public_key *ret, stru
         (form->bits && EVP_PKEY_bits(ret->key) != form->bits)) {
         sl_public_key_done(ret);
         *ret = (struct sl_public_key){0};
-        return sl_error_set(err, SL_E_FORMAT, EBADMSG, "the key is not of the kind '%s'", details);
+        return sl_error_set(err, SL_E_FORMAT, EINVAL, "the key is not of the kind '%s'", details);
     }
     return 0;
 }

@@ -89,7 +89,7 @@ static void spoiled_envelopes_are_refused(void **state)
         SL_AUTO_FREE char *json = text_edit(ENVELOPE, cases[i][0], cases[i][1]);
         SL_AUTO_DONE(sl_dsse_envelope) envelope = {0};
         struct sl_error err = {0};
-        assert_error(read_envelope(json, &envelope, &err), EBADMSG, SL_E_FORMAT, cases[i][2]);
+        assert_error(read_envelope(json, &envelope, &err), EINVAL, SL_E_FORMAT, cases[i][2]);
     }
 }
 
@@ -179,7 +179,7 @@ static void spoiled_statements_are_refused(void **state)
         SL_AUTO_FREE char *json = text_edit(STATEMENT, cases[i][0], cases[i][1]);
         SL_AUTO_DONE(sl_statement) statement = {0};
         struct sl_error err = {0};
-        assert_error(sl_statement_parse(sl_span_of(json), &statement, &err), EBADMSG, SL_E_FORMAT,
+        assert_error(sl_statement_parse(sl_span_of(json), &statement, &err), EINVAL, SL_E_FORMAT,
                      cases[i][2]);
         assert_null(statement.subjects);
     }
