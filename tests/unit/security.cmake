@@ -10,3 +10,4 @@ target_link_options(test_security_key_wipe PRIVATE -Wl,--wrap=free,--wrap=malloc
 sl_add_unit_test(security dsse)
 sl_add_unit_test(security bundle)
 sl_add_unit_test(security bundle_signature PRIVATE OpenSSL::Crypto)
+sl_add_unit_test(security trusted_root PRIVATE OpenSSL::Crypto)
