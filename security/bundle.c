@@ -137,7 +137,7 @@ static int read_proof(const struct sl_json *node, struct sl_bundle_entry *entry,
     if (r == 0)
         r = read_proof_hashes(node, entry, err);
     if (r == 0)
-        r = read_checkpoint(sl_json_get(node, "checkpoint"), entry, err);
+        r = read_checkpoint(sl_proto_get(node, "checkpoint"), entry, err);
     entry->has_proof = r == 0;
     return r;
 }
@@ -175,8 +175,8 @@ static int read_log_id(const struct sl_json *node, struct sl_bundle_entry *entry
 static int read_evidence(enum sl_bundle_version version, const struct sl_json *node,
                          struct sl_bundle_entry *entry, struct sl_error *err)
 {
-    const struct sl_json *promise = sl_json_get(node, "inclusionPromise");
-    const struct sl_json *proof = sl_json_get(node, "inclusionProof");
+    const struct sl_json *promise = sl_proto_get(node, "inclusionPromise");
+    const struct sl_json *proof = sl_proto_get(node, "inclusionProof");
     if (version == SL_BUNDLE_0_1 && !promise)
         return wrong(err, "'inclusionPromise' is missing, which version 0.1 demands");
     if (version != SL_BUNDLE_0_1 && !proof)
@@ -197,9 +197,9 @@ static int read_entry(enum sl_bundle_version version, const struct sl_json *node
     if (r == 0)
         r = sl_proto_count(node, "integratedTime", &entry->integrated_time, err);
     if (r == 0)
-        r = read_log_id(sl_json_get(node, "logId"), entry, err);
+        r = read_log_id(sl_proto_get(node, "logId"), entry, err);
     if (r == 0)
-        r = read_kind(sl_json_get(node, "kindVersion"), entry, err);
+        r = read_kind(sl_proto_get(node, "kindVersion"), entry, err);
     if (r == 0)
         r = sl_proto_need_bytes(node, "canonicalizedBody", &entry->body, err);
     return r < 0 ? r : read_evidence(version, node, entry, err);
@@ -277,9 +277,9 @@ static int read_chain(const struct sl_json *node, struct sl_bundle *bundle, stru
 static int read_signer(const struct sl_json *material, struct sl_bundle *bundle,
                        struct sl_error *err)
 {
-    const struct sl_json *key = sl_json_get(material, "publicKey");
-    const struct sl_json *certificate = sl_json_get(material, "certificate");
-    const struct sl_json *chain = sl_json_get(material, "x509CertificateChain");
+    const struct sl_json *key = sl_proto_get(material, "publicKey");
+    const struct sl_json *certificate = sl_proto_get(material, "certificate");
+    const struct sl_json *chain = sl_proto_get(material, "x509CertificateChain");
     if (!!key + !!certificate + !!chain != 1)
         return wrong(err, "'verificationMaterial' must have exactly one of 'publicKey', "
                           "'certificate', 'x509CertificateChain'");
@@ -314,7 +314,8 @@ static int read_material(const struct sl_json *node, struct sl_bundle *bundle, s
         r = read_signer(node, bundle, err);
     if (r == 0)
         r = read_entries(node, bundle, err);
-    return r < 0 ? r : read_timestamps(sl_json_get(node, "timestampVerificationData"), bundle, err);
+    return r < 0 ? r
+                 : read_timestamps(sl_proto_get(node, "timestampVerificationData"), bundle, err);
 }
 
 /* ---- what is signed ---- */
@@ -346,7 +347,7 @@ static int read_message_digest(const struct sl_json *node, struct sl_bundle *bun
 static int read_message(const struct sl_json *node, struct sl_bundle *bundle, struct sl_error *err)
 {
     static const char *const members[] = {"messageDigest", "signature", NULL};
-    const struct sl_json *digest = sl_json_get(node, "messageDigest");
+    const struct sl_json *digest = sl_proto_get(node, "messageDigest");
     int r = sl_proto_check(node, "messageSignature", members, err);
     if (r == 0 && digest)
         r = read_message_digest(digest, bundle, err);
@@ -355,8 +356,8 @@ static int read_message(const struct sl_json *node, struct sl_bundle *bundle, st
 
 static int read_content(const struct sl_json *root, struct sl_bundle *bundle, struct sl_error *err)
 {
-    const struct sl_json *message = sl_json_get(root, "messageSignature");
-    const struct sl_json *envelope = sl_json_get(root, "dsseEnvelope");
+    const struct sl_json *message = sl_proto_get(root, "messageSignature");
+    const struct sl_json *envelope = sl_proto_get(root, "dsseEnvelope");
     if (!message == !envelope)
         return wrong(err, "must have exactly one of 'messageSignature', 'dsseEnvelope'");
     bundle->is_dsse = envelope;
@@ -391,7 +392,7 @@ static int read_bundle(const struct sl_json *root, struct sl_bundle *bundle, str
 {
     static const char *const members[] = {"mediaType", "verificationMaterial", "messageSignature",
                                           "dsseEnvelope", NULL};
-    const char *media_type = sl_json_string(sl_json_get(root, "mediaType"));
+    const char *media_type = sl_json_string(sl_proto_get(root, "mediaType"));
     if (!media_type)
         return wrong(err, "'mediaType' must be a string");
     /* First: another version may well have other members. */
@@ -399,7 +400,7 @@ static int read_bundle(const struct sl_json *root, struct sl_bundle *bundle, str
     if (r == 0)
         r = sl_proto_check(root, "bundle", members, err);
     if (r == 0)
-        r = read_material(sl_json_get(root, "verificationMaterial"), bundle, err);
+        r = read_material(sl_proto_get(root, "verificationMaterial"), bundle, err);
     return r < 0 ? r : read_content(root, bundle, err);
 }
 

@@ -12,6 +12,12 @@ static int wrong(struct sl_error *err, const char *name, const char *what)
     return sl_error_set(err, SL_E_FORMAT, EINVAL, "'%.60s' %s", name, what);
 }
 
+const struct sl_json *sl_proto_get(const struct sl_json *object, const char *name)
+{
+    const struct sl_json *node = sl_json_get(object, name);
+    return sl_json_type(node) == SL_JSON_NULL ? NULL : node;
+}
+
 int sl_proto_check(const struct sl_json *node, const char *what, const char *const *members,
                    struct sl_error *err)
 {
@@ -31,7 +37,7 @@ int sl_proto_check(const struct sl_json *node, const char *what, const char *con
 int sl_proto_string(const struct sl_json *object, const char *name, char **ret,
                     struct sl_error *err)
 {
-    const struct sl_json *node = sl_json_get(object, name);
+    const struct sl_json *node = sl_proto_get(object, name);
     const char *text = node ? sl_json_string(node) : "";
     if (!text)
         return wrong(err, name, "must be a string");
@@ -45,7 +51,7 @@ int sl_proto_string(const struct sl_json *object, const char *name, char **ret,
 int sl_proto_bytes(const struct sl_json *object, const char *name, struct sl_bytes *ret,
                    struct sl_error *err)
 {
-    const struct sl_json *node = sl_json_get(object, name);
+    const struct sl_json *node = sl_proto_get(object, name);
     if (!node)
         return 0;
     const char *text = sl_json_string(node);
@@ -81,7 +87,7 @@ static bool parse_decimal(const char *text, int64_t *ret)
 int sl_proto_count(const struct sl_json *object, const char *name, int64_t *ret,
                    struct sl_error *err)
 {
-    const struct sl_json *node = sl_json_get(object, name);
+    const struct sl_json *node = sl_proto_get(object, name);
     const char *text =
         sl_json_type(node) == SL_JSON_NUMBER ? sl_json_number(node) : sl_json_string(node);
     int64_t v = 0;
@@ -94,7 +100,7 @@ int sl_proto_count(const struct sl_json *object, const char *name, int64_t *ret,
 int sl_proto_list(const struct sl_json *object, const char *name, size_t max,
                   const struct sl_json **ret, size_t *ret_n, struct sl_error *err)
 {
-    const struct sl_json *node = sl_json_get(object, name);
+    const struct sl_json *node = sl_proto_get(object, name);
     if (node && sl_json_type(node) != SL_JSON_ARRAY)
         return wrong(err, name, "must be a list");
     size_t n = sl_json_count(node);
@@ -162,7 +168,7 @@ static bool parse_time(const char *text, int64_t *ret, bool *ret_has_fraction)
 int sl_proto_time(const struct sl_json *object, const char *name, int64_t *ret,
                   bool *ret_has_fraction, struct sl_error *err)
 {
-    const char *text = sl_json_string(sl_json_get(object, name));
+    const char *text = sl_json_string(sl_proto_get(object, name));
     int64_t seconds;
     bool has_fraction;
     if (!text || !parse_time(text, &seconds, &has_fraction))

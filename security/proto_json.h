@@ -2,9 +2,9 @@
 /*
  * Messages in the JSON form of protocol buffers (protobuf.dev, "ProtoJSON Format"), as sigstore
  * writes bundles and trusted roots. Stricter than that form where it leaves a choice: names in
- * camelCase only, bytes in standard base64 with padding only, no null, enums by name only, times in
- * UTC only. Absent is the same as the empty or zero value. Unknown members are errors. Inside
- * security/ only.
+ * camelCase only, bytes in standard base64 with padding only, enums by name only, times in UTC
+ * only. Absent is the same as null, and as the empty or zero value. Unknown members are errors.
+ * Inside security/ only.
  */
 #pragma once
 
@@ -12,6 +12,8 @@
 
 #include <openssl/x509.h>
 
+/* A member, or NULL when it is absent or null. */
+const struct sl_json *sl_proto_get(const struct sl_json *object, const char *name);
 /* An object with no other members than these (ended by NULL). node NULL: an error too. what names
  * it in errors. */
 SL_MUST_CHECK int sl_proto_check(const struct sl_json *node, const char *what,

@@ -48,7 +48,7 @@ static int read_validity(const struct sl_json *range, struct sl_validity *ret, s
     int r = sl_proto_check(range, "validFor", members, err);
     if (r == 0)
         r = read_time(range, "start", /* is_end= */ false, &valid.start, err);
-    if (r == 0 && sl_json_get(range, "end"))
+    if (r == 0 && sl_proto_get(range, "end"))
         r = read_time(range, "end", /* is_end= */ true, &valid.end, err);
     if (r < 0)
         return r;
@@ -135,7 +135,7 @@ static int read_key(const struct sl_json *node, struct sl_trusted_log *log, stru
     int r = sl_proto_check(node, "publicKey", members, err);
     if (r == 0)
         r = parse_key(node, &log->key, err);
-    return r < 0 ? r : read_validity(sl_json_get(node, "validFor"), &log->valid, err);
+    return r < 0 ? r : read_validity(sl_proto_get(node, "validFor"), &log->valid, err);
 }
 
 /* ---- logs ---- */
@@ -157,9 +157,9 @@ static int read_ids(const struct sl_json *node, struct sl_trusted_log *log, stru
 {
     SL_AUTO_DONE(sl_bytes) id = {0};
     SL_AUTO_DONE(sl_bytes) checkpoint_id = {0};
-    int r = read_id(sl_json_get(node, "logId"), "logId", &id, err);
+    int r = read_id(sl_proto_get(node, "logId"), "logId", &id, err);
     if (r == 0)
-        r = read_id(sl_json_get(node, "checkpointKeyId"), "checkpointKeyId", &checkpoint_id, err);
+        r = read_id(sl_proto_get(node, "checkpointKeyId"), "checkpointKeyId", &checkpoint_id, err);
     if (r < 0)
         return r;
     const struct sl_bytes *known = id.len ? &id : &checkpoint_id;
@@ -204,7 +204,7 @@ static int read_log(const struct sl_json *node, struct sl_trusted_log *log, stru
     r = read_host(node, log, err);
     if (r == 0)
         r = read_ids(node, log, err);
-    return r < 0 ? r : read_key(sl_json_get(node, "publicKey"), log, err);
+    return r < 0 ? r : read_key(sl_proto_get(node, "publicKey"), log, err);
 }
 
 static int read_logs(const struct sl_json *root, const char *name, struct sl_trusted_log **logs,
@@ -287,10 +287,10 @@ static int read_authority(const struct sl_json *node, struct sl_trusted_chain *c
                                           "validFor", "operator", NULL};
     int r = sl_proto_check(node, "authority", members, err);
     if (r == 0) /* names for people; certificates have their own */
-        r = check_subject(sl_json_get(node, "subject"), err);
+        r = check_subject(sl_proto_get(node, "subject"), err);
     if (r == 0)
-        r = read_validity(sl_json_get(node, "validFor"), &chain->valid, err);
-    return r < 0 ? r : read_chain(sl_json_get(node, "certChain"), chain, err);
+        r = read_validity(sl_proto_get(node, "validFor"), &chain->valid, err);
+    return r < 0 ? r : read_chain(sl_proto_get(node, "certChain"), chain, err);
 }
 
 static int read_authorities(const struct sl_json *root, const char *name,
@@ -325,7 +325,7 @@ static int check_media_type(const struct sl_json *root, struct sl_error *err)
         "application/vnd.dev.sigstore.trustedroot.v0.1+json",
         "application/vnd.dev.sigstore.trustedroot.v0.2+json", /* adds operators, no rules we need */
     };
-    const char *media_type = sl_json_string(sl_json_get(root, "mediaType"));
+    const char *media_type = sl_json_string(sl_proto_get(root, "mediaType"));
     if (!media_type)
         return wrong(err, "'mediaType' must be a string");
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)

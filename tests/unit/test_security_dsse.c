@@ -78,7 +78,7 @@ static void spoiled_envelopes_are_refused(void **state)
         {"AAEC", "AAEC\\n", "'sig'"},
         {"AAEC", "AA-_", "'sig'"},
         {"\"AAEC\"", "7", "must be a string"},
-        {"\"keyid\":\"k\"", "\"keyid\":null", "must be a string"},
+        {"\"keyid\":\"k\"", "\"keyid\":1", "must be a string"},
         {"\"keyid\"", "\"cert\"", "unknown member 'cert'"},
         {"\"payload\":\"e30=\",", "", "'payload' is missing"},
         {"e30=", "e30", "'payload'"},

@@ -61,6 +61,7 @@ static void times_are_read_to_the_second(void **state)
         {"\"start\":\"2021-01-12T11:53:27.5Z\"", 1610452408, INT64_MAX},
         {START ",\"end\":\"2022-10-31T23:59:59.999Z\"", 1577836800, 1667260799},
         {START ",\"end\":\"2020-01-01T00:00:00Z\"", 1577836800, 1577836800},
+        {START ",\"end\":null", 1577836800, INT64_MAX},
         {"\"start\":\"2000-02-29T23:59:59Z\"", 951868799, INT64_MAX},
         {"\"start\":\"1969-12-31T23:59:59Z\"", -1, INT64_MAX},
     };
@@ -129,7 +130,8 @@ static void spoiled_roots_are_refused(void **state)
         {"\"validFor\":{" START "}", "\"validFor\":{}", SL_E_FORMAT, "'start'"},
         {",\"validFor\":{" START "}", "", SL_E_FORMAT, "'validFor' is missing"},
         {START, START ",\"end\":\"2019-12-31T23:59:59Z\"", SL_E_FORMAT, "ends before"},
-        {START, START ",\"end\":null", SL_E_FORMAT, "'end'"},
+        {START, START ",\"end\":{}", SL_E_FORMAT, "'end'"},
+        {START, "\"start\":null", SL_E_FORMAT, "'start'"},
         {START, "\"start\":\"2020-01-01T00:00:00+00:00\"", SL_E_FORMAT, "'start'"},
         {START, "\"start\":\"2020-01-01T00:00:00\"", SL_E_FORMAT, "'start'"},
         {START, "\"start\":\"2020-01-01t00:00:00z\"", SL_E_FORMAT, "'start'"},
