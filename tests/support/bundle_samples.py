@@ -5,6 +5,7 @@ signature. What can be spoiled without signing again, tests spoil themselves.
 
     bundle_samples.py DIR
 """
+import base64
 import copy
 import hashlib
 import json
@@ -49,14 +50,13 @@ def statements(lab):
     }
 
 
-def logged(lab, bundle, body, t, log=None):
-    bundle["verificationMaterial"]["tlogEntries"] = [(log or lab.rekor).add(body, t)]
+def logged(lab, bundle, body, t):
+    bundle["verificationMaterial"]["tlogEntries"] = [lab.rekor.add(body, t)]
     return bundle
 
 
 def body_of(bundle):
-    from base64 import b64decode
-    return b64decode(bundle["verificationMaterial"]["tlogEntries"][0]["canonicalizedBody"])
+    return base64.b64decode(bundle["verificationMaterial"]["tlogEntries"][0]["canonicalizedBody"])
 
 
 def logs(lab):
@@ -142,6 +142,8 @@ def main():
     for name, bundle in samples(lab).items():
         lab_module.write(folder, name + ".json", json.dumps(bundle, separators=(",", ":")) + "\n")
     lab_module.write(folder, "trusted_root.json", json.dumps(lab.trusted_root(),
+                                                             separators=(",", ":")) + "\n")
+    lab_module.write(folder, "logless_root.json", json.dumps({**lab.trusted_root(), "tlogs": []},
                                                              separators=(",", ":")) + "\n")
     for name, key in (("cosign", lab.key), ("other", lab.other_key), ("rekor", lab.rekor.key)):
         lab_module.write(folder, name + ".pub", lab_module.public_pem(key))

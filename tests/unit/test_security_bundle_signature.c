@@ -24,6 +24,7 @@ static struct sl_bytes read_sample(const char *name)
 struct trusted {
     const char *key, *rekor, *root, *fulcio_ca, *pki_root;
     bool is_fulcio;
+    const char *root_from, *root_to; /* an edit of the root, not NULL */
 };
 static const struct trusted key_alone = {.key = "cosign.pub"};
 static const struct trusted key_and_rekor = {.key = "cosign.pub", .rekor = "rekor.pub"};
@@ -33,6 +34,37 @@ static const struct trusted keyless = {.root = "trusted_root.json", .is_fulcio =
 static const struct trusted own_fulcio = {
     .rekor = "rekor.pub", .fulcio_ca = "fulcio_root.pem", .is_fulcio = true};
 static const struct trusted own_pki = {.pki_root = "pki_root.pem"};
+
+/* The first validity is that of the first log, at whose time samples were signed. */
+#define VALID_FROM "\"start\":\"2020-01-01T00:00:00Z\""
+static const struct trusted log_until_then = {
+    .key = "cosign.pub",
+    .root = "trusted_root.json",
+    .root_from = VALID_FROM,
+    .root_to = VALID_FROM ",\"end\":\"2025-06-01T12:00:00Z\"",
+};
+static const struct trusted log_until_before = {
+    .key = "cosign.pub",
+    .root = "trusted_root.json",
+    .root_from = VALID_FROM,
+    .root_to = VALID_FROM ",\"end\":\"2025-06-01T11:59:59Z\"",
+};
+static const struct trusted log_from_then = {
+    .key = "cosign.pub",
+    .root = "trusted_root.json",
+    .root_from = VALID_FROM,
+    .root_to = "\"start\":\"2025-06-01T12:00:00Z\"",
+};
+static const struct trusted log_from_later = {
+    .key = "cosign.pub",
+    .root = "trusted_root.json",
+    .root_from = VALID_FROM,
+    .root_to = "\"start\":\"2025-06-01T12:00:01Z\"",
+};
+/* A trusted root demands a log entry, also when it has no log. */
+static const struct trusted key_and_logless_root = {.key = "cosign.pub",
+                                                    .root = "logless_root.json"};
+static const struct trusted keyless_without_log = {.root = "logless_root.json", .is_fulcio = true};
 
 struct fixture {
     struct sl_requirement requirement;
@@ -47,6 +79,18 @@ static struct sl_key_sources add_source(struct fixture *f, const char *file)
     struct sl_key_source *source = &f->sources[f->n_sources++];
     *source = (struct sl_key_source){.bytes = read_sample(file)};
     return (struct sl_key_sources){source, 1};
+}
+
+static void edit_root(struct fixture *f, const struct trusted *trusted)
+{
+    if (!trusted->root_from)
+        return;
+    struct sl_bytes *root = &f->requirement.trusted_root.items[0].bytes;
+    SL_AUTO_FREE char *json =
+        text_edit((const char *)root->data, trusted->root_from, trusted->root_to);
+    sl_bytes_done(root);
+    *root = (struct sl_bytes){0};
+    assert_int_equal(sl_bytes_append(root, sl_span_of(json), 1 << 20, NULL), 0);
 }
 
 static void open_requirement(struct fixture *f, const struct trusted *trusted)
@@ -71,6 +115,7 @@ static void open_requirement(struct fixture *f, const struct trusted *trusted)
         .pki_roots = add_source(f, trusted->pki_root),
         .pki_intermediates = add_source(f, trusted->pki_root ? "pki_intermediate.pem" : NULL),
     };
+    edit_root(f, trusted);
     assert_done(sl_sigstore_trust_open(requirement, &requirement->trust, &code, &err));
 }
 
@@ -172,6 +217,8 @@ static void bundles_of_a_key_are_accepted(void **state)
         {"key-dsse-v2", &key_and_root, false},
         {"key-message", &key_and_root, true},
         {"key-message-v2", &key_and_root, false},
+        {"key-dsse", &log_until_then, true}, /* both ends belong to it */
+        {"key-dsse", &log_from_then, true},
         {"statement-annotated", &key_alone, false},
         {"statement-second-subject", &key_alone, false},
         {"statement-unknown-members", &key_alone, false},
@@ -261,7 +308,11 @@ static void spoiled_under_a_good_signature_is_rejected(void **state)
         {"log-unknown", &key_and_root, SL_SIG_TLOG, "no entry"},
         {"log-swapped", &key_and_rekor, SL_SIG_TLOG, "log entry 1"},
         {"log-good-and-spoiled", &key_and_rekor, SL_SIG_TLOG, "log entry 1"},
+        {"key-dsse", &log_until_before, SL_SIG_TLOG, "not trusted at that time"},
+        {"key-dsse", &log_from_later, SL_SIG_TLOG, "not trusted at that time"},
+        {"key-dsse", &key_and_logless_root, SL_SIG_TLOG, "no entry"},
         /* certificates */
+        {"fulcio-dsse", &keyless_without_log, SL_SIG_CERT, "needs a trusted root"},
         {"fulcio-dsse", &key_alone, SL_SIG_KEY, "names keys"},
         {"key-dsse", &keyless, SL_SIG_KEY, "names certificates"},
         {"key-dsse", &own_pki, SL_SIG_KEY, "names certificates"},

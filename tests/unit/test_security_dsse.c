@@ -185,6 +185,14 @@ static void spoiled_statements_are_refused(void **state)
     }
 }
 
+static void a_longer_sum_is_not_looked_for(void **state)
+{
+    (void)state;
+    SL_AUTO_FREE char *json = text_edit(STATEMENT, HEX, HEX HEX);
+    struct sl_digest longer = digest_of("sha512:" HEX HEX);
+    assert_false(names(json, &longer));
+}
+
 /* A list of n copies of a piece, with a number in each. */
 static char *numbered(const char *piece, int n)
 {
@@ -232,6 +240,7 @@ int main(void)
         cmocka_unit_test(spoiled_envelopes_are_refused),
         cmocka_unit_test(statement_names_what_a_subject_says),
         cmocka_unit_test(near_misses_name_nothing),
+        cmocka_unit_test(a_longer_sum_is_not_looked_for),
         cmocka_unit_test(spoiled_statements_are_refused),
         cmocka_unit_test(subjects_and_digests_have_limits),
     };

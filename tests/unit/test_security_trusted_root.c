@@ -207,22 +207,51 @@ static void an_authority_needs_validity_and_certificates(void **state)
     "ij+u87GY+UqVpg5Cvw4pWlVAy1rcdsMKHAIr327vQGEc2DBZY7xVj3sJILK3ishYediHxvRyPSRiwFeI"             \
     "AFw0MqSiU/YCqHmWqYIGv2gkSBbhxyu9AQIDAQAB"
 
-static void bare_rsa_keys_are_read(void **state)
+/* The first log's key becomes this one. */
+static char *with_rsa_key(const char *base64)
 {
-    (void)state;
     SL_AUTO_DONE(sl_bytes) whole = read_root();
     const char *at = strstr((const char *)whole.data, "\"publicKey\":{\"rawBytes\":\"");
     assert_non_null(at);
     const char *end = strstr(at, "\",\"validFor\"");
     assert_non_null(end);
     SL_AUTO_FREE char *old = sl_strf("%.*s", (int)(end - at), at);
-    SL_AUTO_FREE char *json = text_edit((const char *)whole.data, old,
-                                        "\"publicKey\":{\"rawBytes\":\"" PKCS1_KEY
-                                        "\",\"keyDetails\":\"PKCS1_RSA_PKCS1V5");
+    SL_AUTO_FREE char *key =
+        sl_strf("\"publicKey\":{\"rawBytes\":\"%s\",\"keyDetails\":\"PKCS1_RSA_PKCS1V5", base64);
+    return text_edit((const char *)whole.data, old, key);
+}
+
+static void bare_rsa_keys_are_read(void **state)
+{
+    (void)state;
+    SL_AUTO_FREE char *json = with_rsa_key(PKCS1_KEY);
+    SL_AUTO_FREE char *longer = with_rsa_key(PKCS1_KEY "AAAA");
     struct sl_sigstore_trust *trust;
     struct sl_error err = {0};
     assert_done(parse(json, &trust, &err));
     assert_int_equal(EVP_PKEY_get_base_id(trust->logs[0].key.key), EVP_PKEY_RSA);
+    (void)sl_sigstore_trust_free(trust);
+    assert_error(parse(longer, &trust, &err), EINVAL, SL_E_FORMAT, "PKCS#1");
+    (void)sl_sigstore_trust_free(trust);
+}
+
+static void nothing_stands_behind_a_certificate(void **state)
+{
+    (void)state;
+    SL_AUTO_DONE(sl_bytes) whole = read_root();
+    SL_AUTO_DONE(sl_bytes) der = {0};
+    struct sl_error err = {0};
+    const char *mark = "\"certificates\":[{\"rawBytes\":\"";
+    const char *at = strstr((const char *)whole.data, mark);
+    assert_non_null(at);
+    at += strlen(mark);
+    SL_AUTO_FREE char *base64 = sl_strf("%.*s", (int)strcspn(at, "\""), at);
+    assert_done(sl_base64_decode(sl_span_of(base64), &der, &err));
+    assert_done(sl_bytes_append(&der, (struct sl_span){(const uint8_t *)"", 1}, 1 << 16, &err));
+    SL_AUTO_FREE char *longer = sl_base64_encode(sl_bytes_span(&der));
+    SL_AUTO_FREE char *json = text_edit((const char *)whole.data, base64, longer);
+    struct sl_sigstore_trust *trust;
+    assert_error(parse(json, &trust, &err), EINVAL, SL_E_FORMAT, "not one X.509");
     (void)sl_sigstore_trust_free(trust);
 }
 
@@ -235,6 +264,7 @@ int main(void)
         cmocka_unit_test(spoiled_roots_are_refused),
         cmocka_unit_test(an_authority_needs_validity_and_certificates),
         cmocka_unit_test(bare_rsa_keys_are_read),
+        cmocka_unit_test(nothing_stands_behind_a_certificate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
