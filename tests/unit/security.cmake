@@ -49,3 +49,7 @@ foreach(neighbour rekor_annotation_check timestamp_check signature_payload_check
 endforeach()
 sl_add_unit_test(security sigstore_trust PRIVATE OpenSSL::Crypto)
 target_link_options(test_security_sigstore_trust PRIVATE -Wl,--wrap=sl_trusted_root_parse)
+sl_add_unit_test(security dsse)
+sl_add_unit_test(security bundle)
+sl_add_unit_test(security bundle_signature PRIVATE OpenSSL::Crypto)
+sl_add_unit_test(security trusted_root PRIVATE OpenSSL::Crypto)
