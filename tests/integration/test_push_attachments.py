@@ -187,8 +187,19 @@ class FaultyRegistry(AttachCase):
                 self.assertEqual(self.puts(), [digest_of(data), self.tag][:n])
                 os.remove(self.log)
 
+    def test_who_keeps_a_list_without_saying_so_gets_no_second_one(self):
+        data = self.bundle(1)
+        listed = self.path("list")
+        with open(listed, "w", encoding="utf-8") as f:
+            json.dump({"schemaVersion": 2, "mediaType": oci_layout.INDEX, "manifests": [
+                {"mediaType": oci_layout.MANIFEST, "digest": digest_of(data), "size": len(data)}]}, f)
+        target = self.serve({"on": "GET .*/referrers/" + self.image["digest"], "contents": listed})
+        self.must(self.put("put-referrer", target, data))
+        self.assertEqual(self.puts(), [digest_of(data)])
+
     def test_failures_are_told(self):
-        for on in "PUT .*/manifests/sha256:", "PUT .*/manifests/sha256-", "GET .*/manifests/sha256-":
+        for on in ("GET .*/referrers/", "PUT .*/manifests/sha256:", "PUT .*/manifests/sha256-",
+                   "GET .*/manifests/sha256-"):
             with self.subTest(on):
                 target = self.serve({"on": on, "status": 403})
                 done = self.put("put-referrer", target, self.bundle(1))
