@@ -248,6 +248,19 @@ static void body_with_more_than_one_pem_block_is_refused(void **state)
         assert_pem_refused(&p, bad[i]);
 }
 
+static void body_with_a_second_signature_is_refused(void **state)
+{
+    (void)state;
+    static const char *const two[] = {"key-dsse", "key-intoto"};
+    for (size_t i = 0; i < 2; i++) {
+        PIECES p = pieces_read(two[i]);
+        SL_AUTO_FREE char *body = replaced((const char *)p.body.data, "}]", "},{}]");
+        SL_AUTO_FREE char *none = with_value((const char *)p.body.data, "signatures", "[]");
+        assert_body_refused(&p, body);
+        assert_body_refused(&p, none);
+    }
+}
+
 static void body_with_members_we_do_not_know_is_accepted(void **state)
 {
     (void)state;
@@ -509,6 +522,7 @@ int main(void)
         cmocka_unit_test(body_with_any_member_spoilt_is_refused),
         cmocka_unit_test(body_with_another_spelling_of_its_hash_is_refused),
         cmocka_unit_test(body_with_more_than_one_pem_block_is_refused),
+        cmocka_unit_test(body_with_a_second_signature_is_refused),
         cmocka_unit_test(body_with_members_we_do_not_know_is_accepted),
         cmocka_unit_test(set_covers_all_it_says),
         cmocka_unit_test(set_of_the_public_rekor_is_accepted),

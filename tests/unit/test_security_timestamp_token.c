@@ -18,7 +18,7 @@ static int check(struct sl_trusted_chain *chain, const char *response, int64_t *
 static void token_good_proves_its_time(void **state)
 {
     (void)state;
-    static const char *const good[] = {"good", "sha384", "sha512", "bare", "modified"};
+    static const char *const good[] = {"good", "sha384", "sha512", "bare", "modified", "extension"};
     struct sl_trusted_chain chain = chain_read("timestamps/chain.pem");
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         int64_t time = 0;
@@ -35,10 +35,16 @@ static void token_bad_is_refused_for_its_reason(void **state)
     static const struct {
         const char *name, *part;
     } bad[] = {
-        {"refused", "not granted"},          {"sha1-imprint", "none of SHA-256"},
-        {"sha1-signature", "unsafe"},        {"stranger", "no trusted authority"},
-        {"sibling", "no trusted authority"}, {"uncritical", "no trusted authority"},
-        {"early", "no trusted authority"},   {"late", "no trusted authority"},
+        {"refused", "not granted"},
+        {"version-2", "unknown version"},
+        {"critical-extension", "critical extension"},
+        {"sha1-imprint", "none of SHA-256"},
+        {"sha1-signature", "unsafe"},
+        {"stranger", "no trusted authority"},
+        {"sibling", "no trusted authority"},
+        {"uncritical", "no trusted authority"},
+        {"early", "no trusted authority"},
+        {"late", "no trusted authority"},
     };
     struct sl_trusted_chain chain = chain_read("timestamps/chain.pem");
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -85,6 +91,19 @@ static void token_of_a_listed_ca_is_accepted(void **state)
     assert_done(check(&chain, "sibling", &time, &err));
     assert_error(check(&chain, "bare", &time, &err), EBADMSG, SL_E_INTEGRITY,
                  "no trusted authority");
+    chain_done(&chain);
+}
+
+/* The last certificate of the trusted root is the anchor, self-signed or not. */
+static void token_under_an_anchor_not_self_signed_is_accepted(void **state)
+{
+    (void)state;
+    struct sl_trusted_chain chain = chain_read("timestamps/chain.pem");
+    int64_t time = 0;
+    struct sl_error err = {0};
+    X509_free(sk_X509_pop(chain.certs));
+    assert_done(check(&chain, "bare", &time, &err));
+    assert_error(check(&chain, "stranger", &time, &err), EBADMSG, SL_E_INTEGRITY, "authority");
     chain_done(&chain);
 }
 
@@ -177,6 +196,7 @@ int main(void)
         cmocka_unit_test(token_of_a_refusal_is_no_response),
         cmocka_unit_test(token_of_authority_without_critical_use_is_refused),
         cmocka_unit_test(token_of_a_listed_ca_is_accepted),
+        cmocka_unit_test(token_under_an_anchor_not_self_signed_is_accepted),
         cmocka_unit_test(token_outside_the_authority_window_is_refused),
         cmocka_unit_test(token_of_a_public_authority_is_accepted),
         cmocka_unit_test(token_with_any_byte_changed_proves_nothing_else),
