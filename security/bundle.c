@@ -55,8 +55,8 @@ static int read_bytes_list(const struct sl_json *object, const struct bytes_list
                            struct sl_bytes **ret, size_t *ret_n, struct sl_error *err)
 {
     const char *const members[] = {form->member, NULL};
-    const struct sl_json *list;
-    size_t n;
+    const struct sl_json *list = NULL;
+    size_t n = 0;
     int r = sl_proto_list(object, form->name, form->max, &list, &n, err);
     if (r < 0 || n == 0)
         return r;
@@ -91,8 +91,8 @@ static int read_hash(const struct sl_json *object, const char *name, uint8_t out
 static int read_proof_hashes(const struct sl_json *proof, struct sl_bundle_entry *entry,
                              struct sl_error *err)
 {
-    const struct sl_json *list;
-    size_t n;
+    const struct sl_json *list = NULL;
+    size_t n = 0;
     int r = sl_proto_list(proof, "hashes", SL_BUNDLE_PROOF_HASHES_MAX, &list, &n, err);
     if (r < 0 || n == 0)
         return r;
@@ -218,8 +218,8 @@ static bool is_double(const struct sl_bundle *bundle, const struct sl_bundle_ent
 static int read_entries(const struct sl_json *material, struct sl_bundle *bundle,
                         struct sl_error *err)
 {
-    const struct sl_json *list;
-    size_t n;
+    const struct sl_json *list = NULL;
+    size_t n = 0;
     int r = sl_proto_list(material, "tlogEntries", SL_BUNDLE_ENTRIES_MAX, &list, &n, err);
     if (r < 0 || n == 0)
         return r;
@@ -242,10 +242,10 @@ static int read_entries(const struct sl_json *material, struct sl_bundle *bundle
 static int read_public_key(const struct sl_json *node, struct sl_error *err)
 {
     static const char *const members[] = {"hint", NULL};
-    SL_AUTO_FREE char *hint = NULL;
+    const char *hint = "";
     int r = sl_proto_check(node, "publicKey", members, err);
     /* Whoever wrote the bundle chose the hint: which key has signed is found by trying. */
-    return r < 0 ? r : sl_proto_string(node, "hint", &hint, err);
+    return r < 0 ? r : sl_proto_text(node, "hint", &hint, err);
 }
 
 static int read_certificate(const struct sl_json *node, struct sl_bundle *bundle,
@@ -324,11 +324,11 @@ static int read_message_digest(const struct sl_json *node, struct sl_bundle *bun
                                struct sl_error *err)
 {
     static const char *const members[] = {"algorithm", "digest", NULL};
-    SL_AUTO_FREE char *algorithm = NULL;
+    const char *algorithm = "";
     SL_AUTO_DONE(sl_bytes) digest = {0};
     int r = sl_proto_check(node, "messageDigest", members, err);
     if (r == 0)
-        r = sl_proto_string(node, "algorithm", &algorithm, err);
+        r = sl_proto_text(node, "algorithm", &algorithm, err);
     if (r == 0)
         r = sl_proto_bytes(node, "digest", &digest, err);
     if (r < 0)
@@ -337,7 +337,7 @@ static int read_message_digest(const struct sl_json *node, struct sl_bundle *bun
     if (!is_sha256 && strcmp(algorithm, "SHA2_512") != 0)
         return wrong(err, "the algorithm of 'messageDigest' must be SHA2_256 or SHA2_512");
     bundle->message_digest.alg = is_sha256 ? SL_SHA256 : SL_SHA512;
-    if (digest.len != sl_digest_size(bundle->message_digest.alg))
+    if (!digest.data || digest.len != sl_digest_size(bundle->message_digest.alg))
         return wrong(err, "'messageDigest' is not as long as its algorithm says");
     memcpy(bundle->message_digest.bytes, digest.data, digest.len);
     bundle->has_message_digest = true;

@@ -26,10 +26,10 @@ static int read_signature(const struct sl_json *node, struct sl_dsse_envelope *r
                           struct sl_error *err)
 {
     static const char *const members[] = {"sig", "keyid", NULL};
-    SL_AUTO_FREE char *keyid = NULL;
+    const char *keyid = "";
     int r = sl_proto_check(node, "signatures", members, err);
     if (r == 0) /* a hint, only looked at for its form */
-        r = sl_proto_string(node, "keyid", &keyid, err);
+        r = sl_proto_text(node, "keyid", &keyid, err);
     return r < 0 ? r : sl_proto_need_bytes(node, "sig", &ret->signature, err);
 }
 
@@ -37,8 +37,8 @@ int sl_dsse_envelope_read(const struct sl_json *node, struct sl_dsse_envelope *r
                           struct sl_error *err)
 {
     static const char *const members[] = {"payload", "payloadType", "signatures", NULL};
-    const struct sl_json *signatures;
-    size_t n;
+    const struct sl_json *signatures = NULL;
+    size_t n = 0;
     int r = sl_proto_check(node, "dsseEnvelope", members, err);
     if (r == 0)
         r = sl_proto_string(node, "payloadType", &ret->payload_type, err);

@@ -34,13 +34,24 @@ int sl_proto_check(const struct sl_json *node, const char *what, const char *con
     return 0;
 }
 
-int sl_proto_string(const struct sl_json *object, const char *name, char **ret,
-                    struct sl_error *err)
+int sl_proto_text(const struct sl_json *object, const char *name, const char **ret,
+                  struct sl_error *err)
 {
     const struct sl_json *node = sl_proto_get(object, name);
     const char *text = node ? sl_json_string(node) : "";
     if (!text)
         return wrong(err, name, "must be a string");
+    *ret = text;
+    return 0;
+}
+
+int sl_proto_string(const struct sl_json *object, const char *name, char **ret,
+                    struct sl_error *err)
+{
+    const char *text = "";
+    int r = sl_proto_text(object, name, &text, err);
+    if (r < 0)
+        return r;
     char *copy = strdup(text);
     if (!copy)
         return sl_error_oom(err);

@@ -18,7 +18,10 @@ const struct sl_json *sl_proto_get(const struct sl_json *object, const char *nam
  * it in errors. */
 SL_MUST_CHECK int sl_proto_check(const struct sl_json *node, const char *what,
                                  const char *const *members, struct sl_error *err);
-/* Copies; *ret is "" when the member is absent. */
+/* Borrowed; "" when the member is absent. */
+SL_MUST_CHECK int sl_proto_text(const struct sl_json *object, const char *name, const char **ret,
+                                struct sl_error *err);
+/* The same, copied. */
 SL_MUST_CHECK int sl_proto_string(const struct sl_json *object, const char *name, char **ret,
                                   struct sl_error *err);
 /* *ret must be empty, and stays so when the member is absent. */

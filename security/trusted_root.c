@@ -92,41 +92,38 @@ static const struct key_form key_forms[] = {
     {"PKCS1_RSA_PKCS1V5", EVP_PKEY_RSA, 0, true},
 };
 
-static int find_key_form(const char *details, const struct key_form **ret, struct sl_error *err)
+static const struct key_form *find_key_form(const char *details)
 {
-    for (size_t i = 0; i < sizeof(key_forms) / sizeof(key_forms[0]); i++) {
-        if (strcmp(details, key_forms[i].details) == 0) {
-            *ret = &key_forms[i];
-            return 0;
-        }
-    }
-    return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP,
-                        "keys of the kind '%.60s' are not supported", details);
+    for (size_t i = 0; i < sizeof(key_forms) / sizeof(key_forms[0]); i++)
+        if (strcmp(details, key_forms[i].details) == 0)
+            return &key_forms[i];
+    return NULL;
 }
 
 static int parse_key(const struct sl_json *node, struct sl_public_key *ret, struct sl_error *err)
 {
-    SL_AUTO_FREE char *details = NULL;
+    const char *details = "";
     SL_AUTO_DONE(sl_bytes) der = {0};
-    const struct key_form *form = NULL;
-    int r = sl_proto_string(node, "keyDetails", &details, err);
-    if (r == 0)
-        r = find_key_form(details, &form, err);
+    int r = sl_proto_text(node, "keyDetails", &details, err);
     if (r == 0)
         r = sl_proto_need_bytes(node, "rawBytes", &der, err);
     if (r < 0)
         return r;
+    const struct key_form *form = find_key_form(details);
+    if (!form)
+        return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP,
+                            "keys of the kind '%.60s' are not supported", details);
     r = form->is_pkcs1 ? parse_pkcs1(sl_bytes_span(&der), ret, err)
                        : sl_public_key_parse_der(sl_bytes_span(&der), ret, err);
     if (r < 0)
         return r;
-    if (EVP_PKEY_base_id(ret->key) != form->type ||
-        (form->bits && EVP_PKEY_bits(ret->key) != form->bits)) {
-        sl_public_key_done(ret);
-        *ret = (struct sl_public_key){0};
-        return sl_error_set(err, SL_E_FORMAT, EINVAL, "the key is not of the kind '%s'", details);
-    }
-    return 0;
+    bool fits = EVP_PKEY_get_base_id(ret->key) == form->type &&
+                (form->bits == 0 || EVP_PKEY_get_bits(ret->key) == form->bits);
+    if (fits)
+        return 0;
+    sl_public_key_done(ret);
+    *ret = (struct sl_public_key){0};
+    return sl_error_set(err, SL_E_FORMAT, EINVAL, "the key is not of the kind '%s'", details);
 }
 
 static int read_key(const struct sl_json *node, struct sl_trusted_log *log, struct sl_error *err)
@@ -172,8 +169,8 @@ static int read_ids(const struct sl_json *node, struct sl_trusted_log *log, stru
 /* The part of a URL that checkpoints call the log by, with the port: C2SP tlog-checkpoint. */
 static int read_host(const struct sl_json *node, struct sl_trusted_log *log, struct sl_error *err)
 {
-    SL_AUTO_FREE char *url = NULL;
-    int r = sl_proto_string(node, "baseUrl", &url, err);
+    const char *url = "";
+    int r = sl_proto_text(node, "baseUrl", &url, err);
     if (r < 0)
         return r;
     const char *scheme = strstr(url, "://");
@@ -191,12 +188,12 @@ static int read_log(const struct sl_json *node, struct sl_trusted_log *log, stru
 {
     static const char *const members[] = {"baseUrl",         "hashAlgorithm", "publicKey", "logId",
                                           "checkpointKeyId", "operator",      NULL};
-    SL_AUTO_FREE char *algorithm = NULL, *operator= NULL;
+    const char *algorithm = "", *operated_by = "";
     int r = sl_proto_check(node, "log", members, err);
     if (r == 0)
-        r = sl_proto_string(node, "hashAlgorithm", &algorithm, err);
+        r = sl_proto_text(node, "hashAlgorithm", &algorithm, err);
     if (r == 0)
-        r = sl_proto_string(node, "operator", &operator, err);
+        r = sl_proto_text(node, "operator", &operated_by, err);
     if (r < 0)
         return r;
     if (strcmp(algorithm, "SHA2_256") != 0)
@@ -210,8 +207,8 @@ static int read_log(const struct sl_json *node, struct sl_trusted_log *log, stru
 static int read_logs(const struct sl_json *root, const char *name, struct sl_trusted_log **logs,
                      size_t *n_logs, struct sl_error *err)
 {
-    const struct sl_json *list;
-    size_t n;
+    const struct sl_json *list = NULL;
+    size_t n = 0;
     int r = sl_proto_list(root, name, LOGS_MAX, &list, &n, err);
     if (r < 0 || n == 0)
         return r;
@@ -254,8 +251,8 @@ static int read_chain(const struct sl_json *node, struct sl_trusted_chain *chain
                       struct sl_error *err)
 {
     static const char *const members[] = {"certificates", NULL};
-    const struct sl_json *list;
-    size_t n;
+    const struct sl_json *list = NULL;
+    size_t n = 0;
     int r = sl_proto_check(node, "certChain", members, err);
     if (r == 0)
         r = sl_proto_list(node, "certificates", CHAIN_MAX, &list, &n, err);
@@ -297,8 +294,8 @@ static int read_authorities(const struct sl_json *root, const char *name,
                             struct sl_trusted_chain **chains, size_t *n_chains,
                             struct sl_error *err)
 {
-    const struct sl_json *list;
-    size_t n;
+    const struct sl_json *list = NULL;
+    size_t n = 0;
     int r = sl_proto_list(root, name, AUTHORITIES_MAX, &list, &n, err);
     if (r < 0 || n == 0)
         return r;
