@@ -95,14 +95,16 @@ static int import(struct sl_pgp_keyring *keyring, const struct sl_key_source *so
     return failed(finding, &err);
 }
 
+/* Takes the key. One without a fingerprint could not be told from others. */
 static int keep_key(struct sl_pgp_keyring *keyring, gpgme_key_t key)
 {
-    if (keyring->n == KEYS_MAX || !key->subkeys || !key->subkeys->fpr) {
+    bool has_name = key->subkeys && key->subkeys->fpr;
+    bool has_room = keyring->n < KEYS_MAX;
+    if (has_name && has_room)
+        keyring->keys[keyring->n++] = key;
+    else
         gpgme_key_unref(key);
-        return -E2BIG;
-    }
-    keyring->keys[keyring->n++] = key;
-    return 0;
+    return has_room ? 0 : -E2BIG;
 }
 
 /* The home was empty: what is there now is what was imported. */
