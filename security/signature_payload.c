@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { INDEX_MAX = 4 * 1024 * 1024 }; /* bytes */
+
 static const struct sl_json_limits limits = {.size = SL_SIGNATURE_PAYLOAD_MAX, .depth = 8};
 /* Of an index, as the source that chose from it has read it. */
-static const struct sl_json_limits index_limits = {.size = 4 * 1024 * 1024, .depth = 32};
+static const struct sl_json_limits index_limits = {.size = INDEX_MAX, .depth = 32};
 
 void sl_signature_payload_done(struct sl_signature_payload *payload)
 {

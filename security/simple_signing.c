@@ -95,14 +95,16 @@ static int import(struct sl_pgp_keyring *keyring, const struct sl_key_source *so
     return failed(finding, &err);
 }
 
+/* Takes the key. One without a fingerprint could not be told from others. */
 static int keep_key(struct sl_pgp_keyring *keyring, gpgme_key_t key)
 {
-    if (keyring->n == KEYS_MAX || !key->subkeys || !key->subkeys->fpr) {
+    bool has_name = key->subkeys && key->subkeys->fpr;
+    bool has_room = keyring->n < KEYS_MAX;
+    if (has_name && has_room)
+        keyring->keys[keyring->n++] = key;
+    else
         gpgme_key_unref(key);
-        return -E2BIG;
-    }
-    keyring->keys[keyring->n++] = key;
-    return 0;
+    return has_room ? 0 : -E2BIG;
 }
 
 /* The home was empty: what is there now is what was imported. */
@@ -355,18 +357,16 @@ static int refuse_status(gpgme_signature_t sig, struct sl_signature_finding *fin
     }
 }
 
-/* Revocation first: gpg calls a key that is both expired and revoked expired. */
-static int judge(const struct sl_pgp_keyring *keyring, const struct sl_requirement *requirement,
-                 gpgme_signature_t sig, struct signer *signer, struct sl_signature_finding *finding)
+static bool is_distrusted(gpgme_signature_t sig, const struct sl_pgp_signed_message *message)
 {
-    gpgme_err_code_t status = gpgme_err_code(sig->status);
-    if (status != GPG_ERR_NO_ERROR && status != GPG_ERR_KEY_EXPIRED &&
-        status != GPG_ERR_CERT_REVOKED)
-        return refuse_status(sig, finding);
-    if (!find_signer(keyring, sig->fpr, signer))
-        return sl_finding_reject(finding, SL_SIG_KEY,
-                                 "signed by key %s, which is not one of the policy's",
-                                 sig->fpr ? sig->fpr : "that is not named");
+    return sig->validity == GPGME_VALIDITY_NEVER || sig->validity_reason != 0 ||
+           sig->wrong_key_usage || sig->hash_algo != (gpgme_hash_algo_t)message->hash_algorithm;
+}
+
+/* All that may be wrong with a key and what it is for. */
+static int check_all(const struct signer *signer, const struct sl_requirement *requirement,
+                     gpgme_signature_t sig, struct sl_signature_finding *finding)
+{
     int r = check_signer(signer, requirement, sig, finding);
     if (r == 0 && sig->exp_timestamp && (int64_t)sig->exp_timestamp <= time(NULL))
         r = refuse_status(&(struct _gpgme_signature){.status = gpgme_error(GPG_ERR_SIG_EXPIRED),
@@ -375,21 +375,41 @@ static int judge(const struct sl_pgp_keyring *keyring, const struct sl_requireme
                           finding);
     if (r == 0)
         r = check_key_algorithm(signer, finding);
-    if (r == 0)
-        r = check_hash_algorithm(sig->hash_algo, requirement->is_compat, finding);
+    return r < 0 ? r : check_hash_algorithm(sig->hash_algo, requirement->is_compat, finding);
+}
+
+/* Revocation first: gpg calls a key that is both expired and revoked expired. */
+static int judge(const struct sl_pgp_keyring *keyring, const struct sl_requirement *requirement,
+                 const struct sl_pgp_signed_message *message, gpgme_signature_t sig,
+                 struct sl_signature_finding *finding)
+{
+    struct signer signer = {0};
+    gpgme_err_code_t status = gpgme_err_code(sig->status);
+    if (status != GPG_ERR_NO_ERROR && status != GPG_ERR_KEY_EXPIRED &&
+        status != GPG_ERR_CERT_REVOKED)
+        return refuse_status(sig, finding);
+    if (!find_signer(keyring, sig->fpr, &signer))
+        return sl_finding_reject(finding, SL_SIG_KEY,
+                                 "signed by key %s, which is not one of the policy's",
+                                 sig->fpr ? sig->fpr : "that is not named");
+    int r = check_all(&signer, requirement, sig, finding);
     if (r < 0)
         return r;
-    if (status == GPG_ERR_NO_ERROR ||
-        (status == GPG_ERR_KEY_EXPIRED && requirement->allow_expired_key))
-        return 0;
-    return refuse_status(sig, finding);
+    if (status != GPG_ERR_NO_ERROR &&
+        !(status == GPG_ERR_KEY_EXPIRED && requirement->allow_expired_key))
+        return refuse_status(sig, finding);
+    if (is_distrusted(sig, message))
+        return sl_finding_reject(finding, SL_SIG_KEY, "gpg does not trust the signature by key %s",
+                                 sig->fpr);
+    sl_finding_set_text(finding->key, primary_of(&signer));
+    finding->signed_at = (int64_t)sig->timestamp;
+    return 0;
 }
 
 static int verify(struct sl_pgp_keyring *keyring, const struct sl_requirement *requirement,
                   const struct sl_pgp_signed_message *message, struct sl_bytes *payload,
                   struct sl_signature_finding *finding)
 {
-    struct signer signer = {0};
     int r = run_gpg(keyring, sl_bytes_span(&message->packets), payload, finding);
     if (r < 0)
         return r;
@@ -398,16 +418,7 @@ static int verify(struct sl_pgp_keyring *keyring, const struct sl_requirement *r
     if (!sig || sig->next)
         return sl_finding_reject(finding, SL_SIG_FORMAT, "%s",
                                  sig ? "more than one signature" : "no signature in it");
-    r = judge(keyring, requirement, sig, &signer, finding);
-    if (r < 0)
-        return r;
-    if (sig->validity == GPGME_VALIDITY_NEVER || sig->validity_reason != 0 ||
-        sig->wrong_key_usage || sig->hash_algo != (gpgme_hash_algo_t)message->hash_algorithm)
-        return sl_finding_reject(finding, SL_SIG_KEY, "gpg does not trust the signature by key %s",
-                                 sig->fpr);
-    sl_finding_set_text(finding->key, primary_of(&signer));
-    finding->signed_at = (int64_t)sig->timestamp;
-    return 0;
+    return judge(keyring, requirement, message, sig, finding);
 }
 
 static int walk(struct sl_span bytes, bool is_compat, struct sl_pgp_signed_message *ret,

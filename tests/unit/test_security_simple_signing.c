@@ -209,6 +209,8 @@ static void signature_by_one_of_the_keys_is_accepted(void **state)
     assert_accepted(verify_file("good", "both.pub"));
     run(GPG "--armor --export alice bob >both.asc; cat both.asc bob.pub >mixed.asc");
     assert_accepted(verify_file("good", "both.asc"));
+    assert_accepted(verify_file("good", "mixed.asc"));
+    assert_accepted(verify_file("good", "alice.pub both.asc alice.pub"));
 }
 
 static void signature_of_every_accepted_algorithm_is_accepted(void **state)
