@@ -226,10 +226,11 @@ static int look_at_tag(struct place *p, struct sl_error *err)
     SL_AUTO_FREE char *tag = sl_strf("%s-%s.sig", sl_digest_alg_name(p->digest->alg), hex);
     if (!tag)
         return sl_error_oom(err);
-    int r = sl_attachment_by_tag(p->search->source, tag, &doc, err);
-    if (r <= 0)
-        return r;
-    r = sl_artifact_parse(sl_bytes_span(&doc.bytes), &artifact, &why);
+    int r = sl_attachment_by_tag(p->search->source, tag, &doc, &why);
+    if (r == 0)
+        return 0;
+    if (r > 0)
+        r = sl_artifact_parse(sl_bytes_span(&doc.bytes), &artifact, &why);
     return r < 0 ? skip_malformed(p, tag, r, &why, err) : take_cosign_layers(p, tag, artifact, err);
 }
 

@@ -240,7 +240,7 @@ static int check_sigstore(struct sl_policy_parser *p, const struct sl_json *node
 static int parse_requirement(struct sl_policy_parser *p, const struct sl_json *node,
                              struct sl_requirement *req)
 {
-    struct requirement_form form;
+    struct requirement_form form = {SL_REQUIRE_REJECT, NULL};
     int r = find_form(p, node, &form);
     if (r < 0)
         return r;

@@ -13,9 +13,11 @@ import threading
 import pull_case
 from pull_case import FAILED, INTEGRITY, NETWORK, POLICY, USAGE, PullCase
 
-from crafted_image import ENC, PUBOPTS, Layer, b64, write_image
+from crafted_image import ARCHITECTURE, ENC, PUBOPTS, Layer, b64, write_document, write_image
 from make_tars import archive, entry
-from sign_layout import CosignKey, PgpKey, digest_of
+from sign_layout import (BUNDLE, INDEX, CosignKey, PgpKey, add_referrers, add_tag, bundle_manifest,
+                         digest_of)
+from sigstore_lab import Lab, public_pem
 
 DENIED = "Image policy rejected: Denied by policy: "
 WARNING = "warning: signature policy: "
@@ -294,6 +296,106 @@ insecure = true
         run = self.pull_by(image, self.policy(self.signed()), "--registries.d", conf)
         self.expect_refused(run, POLICY, "E_NOSIG")
         self.assertEqual(self.signature_requests(), [])
+
+
+class Bundles(GateCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.lab = Lab()
+
+    def rule(self, **more):
+        pub = self.write("lab.pub", public_pem(self.lab.key))
+        return self.policy([{"type": "sigstoreSigned", "keyPath": pub, "x-bundles": "digest-only",
+                             **more}])
+
+    def evidence(self):
+        run = self.run_sluice(self.command("images", "--json"))
+        return json.loads(run.stdout)["images"][0]["verdict"]["evidence"]
+
+    def test_a_bundle_among_the_referrers(self):
+        image, digest = self.serve(self.layout), digest_of(self.layout)
+        self.expect_refused(self.pull_by(image, self.rule()), POLICY, "E_NOSIG")
+        add_referrers(self.layout, digest,
+                      (bundle_manifest(self.layout, digest, self.lab.bundle(digest)), BUNDLE))
+        self.expect_refused(self.pull_by(image, self.policy(self.signed())), POLICY, DENIED)
+        self.expect_allowed(self.pull_by(image, self.rule()))
+        self.assertRegex(self.evidence()[0]["where"], "^referrer sha256:[0-9a-f]{64}$")
+
+    def test_a_good_one_among_malformed_ones(self):
+        image, digest = self.serve(self.layout), digest_of(self.layout)
+        bundle, other = self.lab.bundle(digest), "sha256:" + "1" * 64
+        bad = [(bundle_manifest(self.layout, other, bundle), BUNDLE),  # another subject
+               (bundle_manifest(self.layout, digest, bundle, bundle), BUNDLE),
+               (bundle_manifest(self.layout, digest), BUNDLE),
+               (bundle_manifest(self.layout, digest, bundle, artifact_type="text/plain"), BUNDLE),
+               (bundle_manifest(self.layout, digest, bundle), "text/plain"),
+               ({"schemaVersion": 2}, BUNDLE)]
+        add_referrers(self.layout, digest, *bad)
+        self.expect_refused(self.pull_by(image, self.rule()), POLICY, "E_NOSIG",
+                            f"{len(bad)} other")
+        self.layout = self.path("again")
+        write_image(self.layout, self.layers)
+        image = self.serve(self.layout)
+        good = bundle_manifest(self.layout, digest, bundle)
+        bad = [(bundle_manifest(self.layout, other, bundle), BUNDLE), ({"schemaVersion": 2}, BUNDLE)]
+        add_referrers(self.layout, digest, *bad, (good, BUNDLE))
+        self.expect_allowed(self.pull_by(image, self.rule()))
+
+    def test_a_malformed_tag_is_no_signature(self):
+        image, digest = self.serve(self.layout), digest_of(self.layout)
+        document = self.write("junk", b"{}")
+        with open(document, "rb") as file:
+            junk = file.read()
+        path = os.path.join(self.layout, "blobs", "sha256", hashlib.sha256(junk).hexdigest())
+        with open(path, "wb") as file:
+            file.write(junk)
+        add_tag(self.layout, {"mediaType": "application/vnd.oci.image.manifest.v1+json",
+                              "digest": "sha256:" + os.path.basename(path), "size": len(junk)},
+                digest.replace(":", "-") + ".sig")
+        self.expect_refused(self.pull_by(image, self.rule()), POLICY, "E_NOSIG", "1 other")
+
+
+class Indexes(GateCase):
+    """A signature counts that names the platform's manifest or the index that led to it."""
+
+    def setUp(self):
+        super().setUp()
+        self.manifest = digest_of(self.layout)
+        size = os.path.getsize(os.path.join(self.layout, "blobs", *self.manifest.split(":")))
+        self.index = write_document(self.layout, {
+            "schemaVersion": 2, "mediaType": INDEX, "manifests": [{
+                "mediaType": "application/vnd.oci.image.manifest.v1+json", "size": size,
+                "digest": self.manifest,
+                "platform": {"os": "linux", "architecture": ARCHITECTURE}}]}, INDEX)["digest"]
+
+    def bindings(self, image):
+        run = self.verify(image, self.policy(self.signed()), "--json")
+        verdict = json.loads(run.stdout)
+        self.assertEqual((verdict["manifest"], verdict["index"]), (self.manifest, self.index))
+        return [s["binding"] for s in verdict["requirements"][0]["signatures"] if s["accepted"]]
+
+    def test_signed_index(self):
+        image = self.serve(self.layout)
+        self.expect_refused(self.pull_by(image, self.policy(self.signed())), POLICY, "E_NOSIG")
+        for digest in self.manifest, self.index:
+            tag = digest.replace(":", "-")
+            self.assertEqual(len(self.log.requests(tag + ".sig")), 1)
+            self.assertEqual(len(self.log.requests("/referrers/" + digest)), 1)
+        self.sign(image)
+        self.assertEqual(self.bindings(image), ["index"])
+        self.expect_allowed(self.pull_by(image, self.policy(self.signed())))
+
+    def test_signed_manifest(self):
+        image = self.serve(self.layout)
+        self.sign(image, digest=self.manifest)
+        self.assertEqual(self.bindings(image), ["manifest"])
+        self.expect_allowed(self.pull_by(image, self.policy(self.signed())))
+
+    def test_index_signed_for_another_digest(self):
+        image = self.serve(self.layout)
+        self.sign(image, signed="sha256:" + "2" * 64)
+        self.expect_refused(self.pull_by(image, self.policy(self.signed())), POLICY, "E_SIG_DIGEST")
 
 
 class Order(GateCase):

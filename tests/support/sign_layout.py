@@ -12,6 +12,8 @@ import tempfile
 from crafted_image import write_blob
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 REF_NAME = "org.opencontainers.image.ref.name"
 
 
@@ -65,6 +67,28 @@ def add_tag(layout, descriptor, tag):
     index["manifests"].append(dict(descriptor, annotations={REF_NAME: tag}))
     with open(path, "w", encoding="utf-8") as file:
         json.dump(index, file)
+
+
+def add_referrers(layout, digest, *artifacts):
+    """Under the tag sha256-HEX, as registries without the referrers API have it. Each artifact:
+    (manifest, artifactType in the index)."""
+    entries = []
+    for manifest, artifact_type in artifacts:
+        data = json.dumps(manifest).encode()
+        entries.append({"mediaType": MANIFEST, **write_blob(layout, data),
+                        "artifactType": artifact_type})
+    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
+    add_tag(layout, {"mediaType": INDEX, **write_blob(layout, index)}, digest.replace(":", "-"))
+
+
+def bundle_manifest(layout, digest, *bundles, artifact_type=BUNDLE):
+    """What cosign 3 puts beside an image: one bundle is its one layer."""
+    return {"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": artifact_type,
+            "config": {"mediaType": "application/vnd.oci.empty.v1+json",
+                       **write_blob(layout, b"{}")},
+            "layers": [{"mediaType": BUNDLE, **write_blob(layout, json.dumps(b).encode())}
+                       for b in bundles],
+            "subject": {"mediaType": MANIFEST, "digest": digest, "size": 1}}
 
 
 class PgpKey:
