@@ -207,6 +207,20 @@ int sl_signed_digest_check(const struct sl_judged_image *image, const char *dige
     return 0;
 }
 
+/* cosign signs repositories without a tag, and its users meet the stricter default first. */
+static int reject_name(const struct sl_judged_image *image, const char *reference,
+                       struct sl_signature_finding *finding)
+{
+    static const struct sl_identity_rule same_repository = {.type = SL_MATCH_REPOSITORY};
+    if (!sl_identity_accepts(&same_repository, image->name, reference))
+        return sl_finding_reject(finding, SL_SIG_IDENTITY, "it is for another image, %s",
+                                 reference);
+    return sl_finding_reject(finding, SL_SIG_IDENTITY,
+                             "it is for %s; \"signedIdentity\": {\"type\": \"matchRepository\"} "
+                             "accepts any tag of the repository",
+                             reference);
+}
+
 int sl_signature_payload_check(struct sl_span json, const char *type,
                                const struct sl_requirement *requirement,
                                const struct sl_judged_image *image,
@@ -223,8 +237,7 @@ int sl_signature_payload_check(struct sl_span json, const char *type,
         return r;
     sl_finding_set_text(finding->signed_name, payload.reference);
     if (!sl_identity_accepts(&requirement->identity, image->name, payload.reference))
-        return sl_finding_reject(finding, SL_SIG_IDENTITY, "it is for another image, %s",
-                                 payload.reference);
+        return reject_name(image, payload.reference, finding);
     finding->code = SL_SIG_OK;
     finding->reason[0] = 0;
     return 0;
