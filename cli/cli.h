@@ -24,7 +24,7 @@ enum verb_bits {
     VERB_REMOTE = VERB_PULL | VERB_INSPECT | VERB_CONVERT | VERB_KEYS | VERB_VERIFY,
     VERB_OPEN = VERB_PULL | VERB_CONVERT,       /* those that may need keys */
     VERB_BROKER = VERB_OPEN | VERB_KEYPROVIDER, /* those that ask a key broker */
-    VERB_RESOURCE = VERB_BROKER | VERB_VERIFY,  /* those that ask it for files */
+    VERB_RESOURCE = VERB_BROKER | VERB_REMOTE,  /* those that ask it for files */
     VERB_JUDGE = VERB_PULL | VERB_VERIFY,       /* those that ask a signature policy */
     VERB_STORE = VERB_PULL | VERB_IMAGES | VERB_MOUNT | VERB_UNMOUNT | VERB_RM | VERB_GC,
     VERB_ALL = ~0,

@@ -65,7 +65,8 @@ int convert_run(const struct cli_options *o, convert_fn *convert, struct sl_erro
     SL_AUTO(sl_convert_report) report = NULL;
     const struct sl_engine_options options = {.storeless = true,
                                               .memory = o->memory,
-                                              .registry = cli_registry_for(o, &o->source_registry)};
+                                              .registry = cli_registry_for(o, &o->source_registry),
+                                              .broker = &o->keys};
     int r = signal_watch_start(&signals, &options, &engine, err);
     if (r < 0)
         return r;

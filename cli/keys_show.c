@@ -135,7 +135,7 @@ int keys_show(const struct cli_options *o, const char *image_text, struct sl_err
     SL_AUTO(sl_registry) registry = NULL;
     SL_AUTO(sl_image_source) source = NULL;
     SL_AUTO(sl_resolved_image) image = NULL;
-    int r = sl_registry_new(&o->registry, &registry, err);
+    int r = sl_registry_open(&o->registry, &o->keys, &registry, err);
     if (r >= 0)
         r = sl_image_source_open(registry, image_text, &source, err);
     if (r >= 0)

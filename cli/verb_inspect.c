@@ -84,6 +84,6 @@ static int inspect(const struct cli_options *o, struct sl_registry *registry, st
 int verb_inspect(const struct cli_options *o, struct sl_error *err)
 {
     SL_AUTO(sl_registry) registry = NULL;
-    int r = sl_registry_new(&o->registry, &registry, err);
+    int r = sl_registry_open(&o->registry, &o->keys, &registry, err);
     return r < 0 ? r : inspect(o, registry, err);
 }

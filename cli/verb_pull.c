@@ -44,7 +44,7 @@ int verb_pull(const struct cli_options *o, struct sl_error *err)
     SL_AUTO(sl_engine) engine = NULL;
     SL_AUTO(sl_pull_report) report = NULL;
     const struct sl_engine_options options = {
-        .root = o->root, .memory = o->memory, .registry = o->registry};
+        .root = o->root, .memory = o->memory, .registry = o->registry, .broker = &o->keys};
     int r = signal_watch_start(&signals, &options, &engine, err);
     if (r < 0)
         return r;

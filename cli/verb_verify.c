@@ -21,7 +21,7 @@ int verb_verify(const struct cli_options *o, struct sl_error *err)
     SL_AUTO(sl_policy_verdict) verdict = NULL;
     struct sl_error why = {0};
     const struct sl_engine_options engine_options = {
-        .storeless = true, .threads = 1, .registry = o->registry};
+        .storeless = true, .threads = 1, .registry = o->registry, .broker = &o->keys};
     const struct sl_verify_options options = {
         .image = o->args[0], .platform = o->platform, .policy = o->policy, .keys = o->keys};
     int r = signal_watch_start(&signals, &engine_options, &engine, err);

@@ -18,7 +18,8 @@ static int open_guest(struct conversion *c, struct sl_error *err)
 {
     if (!c->options->destination_registry)
         return 0;
-    int r = sl_registry_new(c->options->destination_registry, &c->guest.registry, err);
+    int r = sl_registry_open(c->options->destination_registry, &c->options->keys,
+                             &c->guest.registry, err);
     if (r == 0)
         sl_engine_enter(c->engine, &c->guest);
     return r;

@@ -23,7 +23,7 @@ static int engine_open(struct sl_engine *e, const struct sl_engine_options *o, s
     r = sl_worker_pool_new(o->threads, &e->workers, err);
     if (r < 0)
         return r;
-    return sl_registry_new(&o->registry, &e->registry, err);
+    return sl_registry_open(&o->registry, o->broker, &e->registry, err);
 }
 
 int sl_engine_new(const struct sl_engine_options *options, struct sl_engine **ret,

@@ -157,21 +157,30 @@ static const char *broker_selection(const struct sl_key_options *o,
     return params && strstr(params, "::") ? params : NULL;
 }
 
-static int open_broker(const struct sl_key_options *o, struct sl_key_access *access,
-                       struct sl_error *err)
+static int open_kbc(const struct sl_key_options *o, const char *selection, struct sl_kbc **ret,
+                    struct sl_error *err)
 {
-    const struct sl_kbc_options options = {.selection = broker_selection(o, access),
+    const struct sl_kbc_options options = {.selection = selection,
                                            .offline_keys = o->offline_keys,
                                            .offline_resources = o->offline_resources,
                                            .sample_kek =
                                                o->unsafe_sample_key ? sl_sample_kek : NULL};
-    if (!options.selection)
-        return 0;
-    int r = sl_kbc_open(&options, &access->kbc, err);
-    if (r < 0)
-        return r;
-    sl_key_ring_set_kek_lookup(access->ring, sl_kbc_lookup_kek, access->kbc);
-    return 0;
+    return selection ? sl_kbc_open(&options, ret, err) : 0;
+}
+
+int sl_key_access_open_broker(const struct sl_key_options *options, struct sl_kbc **ret,
+                              struct sl_error *err)
+{
+    return open_kbc(options, options->kbc, ret, err);
+}
+
+static int open_broker(const struct sl_key_options *o, struct sl_key_access *access,
+                       struct sl_error *err)
+{
+    int r = open_kbc(o, broker_selection(o, access), &access->kbc, err);
+    if (r == 0 && access->kbc)
+        sl_key_ring_set_kek_lookup(access->ring, sl_kbc_lookup_kek, access->kbc);
+    return r;
 }
 
 static int fill_ring(const struct sl_key_options *o, struct sl_key_ring *ring, struct sl_error *err)

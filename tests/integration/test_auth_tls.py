@@ -197,6 +197,28 @@ class Password(Case):
     def test_authfile_of_skopeo_login(self):
         self.pulls("--tls-verify=false", "--authfile", self.login())
 
+    def broker(self, **resources):
+        """Options for a broker with these files, named default/NAME/test."""
+        encoded = {f"default/{name}/test": base64.b64encode(text.encode()).decode()
+                   for name, text in resources.items()}
+        return ("--kbc", "offline_fs_kbc::null",
+                "--offline-resources", self.write("resources.json", json.dumps(encoded)))
+
+    def test_authfile_and_rules_from_a_broker(self):
+        with open(self.login(), encoding="utf-8") as file:
+            auth = file.read()
+        rules = f'[[registry]]\nlocation = "{self.registry.host}"\ninsecure = true\n'
+        options = self.broker(credential=auth, rules=rules)
+        self.pulls(*options, "--authfile", "kbs:///default/credential/test",
+                   "--registries-conf", "kbs:///default/rules/test")
+        self.fails(*options, "--authfile", "kbs:///default/other/test",
+                   "--registries-conf", "kbs:///default/rules/test", says="default/other/test")
+        self.pulls("--tls-verify=false", "--authfile", "file://" + self.login())
+
+    def test_authfile_from_nobody_is_told(self):
+        self.fails("--tls-verify=false", "--authfile", "kbs:///default/credential/test",
+                   says="name one with --kbc")
+
     def test_authfile_from_the_environment(self):
         self.pulls("--tls-verify=false", env=self.environment(REGISTRY_AUTH_FILE=self.login()))
 

@@ -106,7 +106,7 @@ class Completion(SluiceCase):
         for verb in VERBS:
             with self.subTest(verb=verb):
                 text = self.ok(verb, "--help")
-                options = re.findall(r"(?m)^  (--[a-z0-9-]+)", text)
+                options = re.findall(r"(?m)^  (--[a-z0-9.-]+)", text)
                 self.assertIn("--json", options)
                 self.assertEqual(self.complete(verb, "--"), options)
 

@@ -18,5 +18,8 @@ struct sl_key_access {
  * until cancel_fd (core/cancel.h; borrowed; -1: none) is readable at most. */
 SL_MUST_CHECK int sl_key_access_open(const struct sl_key_options *options, int cancel_fd,
                                      struct sl_key_access *ret, struct sl_error *err);
+/* The broker alone, for its resources. *ret stays NULL when none was named. */
+SL_MUST_CHECK int sl_key_access_open_broker(const struct sl_key_options *options,
+                                            struct sl_kbc **ret, struct sl_error *err);
 void sl_key_access_done(struct sl_key_access *access);
 SL_DEFINE_AUTO_DONE(sl_key_access, sl_key_access_done)

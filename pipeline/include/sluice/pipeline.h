@@ -11,12 +11,15 @@
 
 #define SL_STORE_ROOT_DEFAULT "/var/lib/sluice"
 
+struct sl_key_options;
+
 struct sl_engine_options {
     const char *root; /* of the store; NULL: SL_STORE_ROOT_DEFAULT */
     bool storeless;   /* for those who only bring images from one place to another: no store */
     unsigned threads; /* workers; 0: one for each core */
     size_t memory;    /* bytes of the buffer pool; 0: SL_BUF_POOL_DEFAULT */
     struct sl_registry_options registry;
+    const struct sl_key_options *broker; /* as for sl_registry_open() */
 };
 
 /* What all pulls of a process share: workers, buffers, connections, the store. Any thread may
@@ -84,6 +87,12 @@ struct sl_key_options {
     bool allow_a256ctr;        /* packets that anybody on the way can change bit by bit */
     unsigned timeout_s;        /* for each request to a broker or provider; 0: 50 */
 };
+
+/* sl_registry_new() for options whose authfile and registries_conf may be resources too
+ * (kbs:///repository/type/tag, file:///path): broker, which may be NULL, says whom to ask. */
+SL_MUST_CHECK int sl_registry_open(const struct sl_registry_options *options,
+                                   const struct sl_key_options *broker, struct sl_registry **ret,
+                                   struct sl_error *err);
 
 /* Which signatures an image needs. A zeroed one means the machine's policy, and refusal where it
  * has none. Files and resources are read, and the pin is checked, before anything of the image is
