@@ -69,18 +69,20 @@ static void publish_some(struct schedule *s)
     int r = s->result == 0 ? sl_pull_take_verdict(s->pull, &err) : 0;
     if (r < 0)
         note_failure(s, r, &err);
-    for (size_t i = 0; i < s->pull->n_layers; i++) {
+    for (size_t i = 0; i < s->pull->n_layers && r > 0 && s->result == 0; i++) {
         struct layer *l = &s->pull->layers[i];
-        if (!l->passed)
-            continue;
-        if (s->result < 0) {
-            sl_layer_abandon(l);
-        } else if (r > 0) {
-            int published = sl_layer_publish(l, &err);
-            if (published < 0)
-                note_failure(s, published, &err);
-        }
+        int published = l->passed ? sl_layer_publish(l, &err) : 0;
+        if (published < 0)
+            note_failure(s, published, &err);
     }
+}
+
+/* After a failure: of those that have passed nothing stays either. */
+static void abandon_some(struct schedule *s)
+{
+    for (size_t i = 0; i < s->pull->n_layers; i++)
+        if (s->pull->layers[i].passed)
+            sl_layer_abandon(&s->pull->layers[i]);
 }
 
 static struct layer *first_waiting(struct pull *pull)
@@ -172,8 +174,6 @@ int sl_pull_layers(struct pull *pull, struct sl_error *err)
             break;
         end_some(&s);
     }
-    for (size_t i = 0; i < pull->n_layers; i++)
-        if (pull->layers[i].passed)
-            sl_layer_abandon(&pull->layers[i]);
+    abandon_some(&s);
     return s.result;
 }

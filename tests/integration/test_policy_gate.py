@@ -451,12 +451,18 @@ class Order(GateCase):
         self.assertFalse(self.answer.is_set())
         self.expect_refused(run, POLICY, DENIED, "E_NOSIG")
 
-    def test_a_layer_that_fails_does_not_wait_for_the_verdict(self):
+    def test_a_layer_that_fails_takes_those_that_wait_with_it(self):
         digest = self.layers[1].descriptor["digest"]
-        image = self.held(r"manifests/.*\.sig", {"on": "blobs/" + digest, "flip": 20})
-        threading.Timer(3, self.answer.set).start()
-        run = self.pull_by(image, self.policy(self.signed()))
-        self.expect_refused(run, INTEGRITY, "layer 2/2")
+        image = self.held(r"\.sig", {"on": "blobs/" + digest, "flip": 20})
+        self.sign(image)
+        child = self.start_by(image, self.policy(self.signed()), "--debug", "--jobs", "1")
+        self.wait_for_passed(child, 1)
+        self.assertTrue(self.log.wait_for("blobs/" + digest))
+        self.answer.set()
+        _, err = child.communicate(timeout=pull_case.DEADLINE)
+        self.assertEqual(child.returncode, INTEGRITY, err)
+        self.assertIn("layer 2/2", err)
+        self.expect_nothing_left()
 
     def test_verify_first_starts_no_layer(self):
         image = self.serve(self.layout)
@@ -492,18 +498,35 @@ class Order(GateCase):
         self.assertTrue(os.path.exists(script + ".calls"))
 
     def test_two_pulls_with_late_verdicts_do_not_wait_for_one_another(self):
-        image = self.held(r"\.sig")
+        """Each has passed the layer that the other one needs next."""
+        lower, upper = self.layers
+        turned = self.path("turned")
+        descriptor, _ = write_image(turned, [upper, lower])
+        subprocess.run(["cp", "-r", os.path.join(turned, "blobs"), self.layout], check=True)
+        add_tag(self.layout, descriptor, "turned")
+        lower_answer = threading.Event()
+        self.addCleanup(lower_answer.set)
+        image = self.held(r"\.sig", {"on": "blobs/" + lower.descriptor["digest"],
+                                     "wait": lower_answer})
+        other = image.replace(":latest", ":turned")
         self.sign(image)
+        self.sign(other, digest=descriptor["digest"])
         policy = self.policy(self.signed())
         first = self.start_by(image, policy, "--debug", "--jobs", "1")
-        self.wait_for_passed(first, len(self.layers))
+        self.wait_until(lambda: self.locks(lower), first)
         self.bundle = self.path("second")
-        second = self.start_by(image, policy, "--debug", "--jobs", "1")
-        self.assertTrue(self.log.wait_for("/blobs/", 3 + 1))  # the second has its config
+        second = self.start_by(other, policy, "--debug", "--jobs", "1")
+        self.wait_for_passed(second, 1)
+        lower_answer.set()
+        self.wait_for_passed(first, 1)
         self.answer.set()
         for child in first, second:
             _, err = child.communicate(timeout=pull_case.DEADLINE)
             self.assertEqual(child.returncode, 0, err)
+
+    def locks(self, layer):
+        return any(layer.diff_id.split(":")[1] in name
+                   for name in pull_case.names(os.path.join(self.store, "locks")))
 
     def test_interrupted_while_a_place_is_silent(self):
         image = self.held(r"\.sig")
