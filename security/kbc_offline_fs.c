@@ -58,10 +58,10 @@ static int load_optional(const char *path, struct sl_offline_table *keys,
     return *ret_exists ? load(path, keys, resources, err) : 0;
 }
 
-static int load_keys(struct offline *o, const char *path, bool has_extras, struct sl_error *err)
+static int load_keys(struct offline *o, const char *path, bool is_optional, struct sl_error *err)
 {
     bool exists;
-    if (path || !has_extras)
+    if (path || !is_optional)
         return load(path ? path : SL_OFFLINE_KEYS_PATH, o->keys, NULL, err);
     return load_optional(SL_OFFLINE_KEYS_PATH, o->keys, NULL, &exists, err);
 }
@@ -101,11 +101,12 @@ static int load_extras(struct offline *o, const char *list, struct sl_error *err
     return r;
 }
 
-/* Keys must be somewhere; resources are missed when asked for. */
+/* Keys must be somewhere, unless the caller named other files; resources are missed when asked for.
+ */
 static int load_files(struct offline *o, const struct sl_kbc_options *options, struct sl_error *err)
 {
     const char *extras = sl_environment_get(EXTRA_FILES_VARIABLE);
-    int r = load_keys(o, options->offline_keys, extras != NULL, err);
+    int r = load_keys(o, options->offline_keys, extras || options->offline_resources, err);
     if (r == 0)
         r = load_resources(o, options->offline_resources, err);
     if (r == 0 && extras)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 sl_add_unit_test(security kbc)
+sl_add_unit_test(security resource)
+sl_add_unit_test(security lookaside)
+sl_add_unit_test(security registries_d)
 sl_add_unit_test(security encryption_policy)
 sl_add_unit_test(security provider_messages)
 sl_add_unit_test(security key_provider)

@@ -19,6 +19,9 @@ struct sl_registries_d;
 SL_MUST_CHECK int sl_registries_d_open(const struct sl_resources *resources, const char *name,
                                        bool compat_image_rs, struct sl_registries_d **ret,
                                        struct sl_error *err);
+/* One text of the same form; what names it in errors. */
+SL_MUST_CHECK int sl_registries_d_parse(struct sl_span yaml, const char *what, bool compat_image_rs,
+                                        struct sl_registries_d **ret, struct sl_error *err);
 struct sl_registries_d *sl_registries_d_free(struct sl_registries_d *config);
 SL_DEFINE_AUTO(sl_registries_d, sl_registries_d_free)
 
