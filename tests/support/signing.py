@@ -106,6 +106,20 @@ class Uploads:
                            "application/vnd.docker.distribution.manifest.v2+json"))
         return self.request("GET", f"/v2/{repository}/manifests/{reference}", Accept=accept)[1]
 
+    def push(self, folder, descriptor, repository, *references):
+        """An image or index of a layout, by these tags (or only by its digest); its digest."""
+        with open(os.path.join(folder, "blobs", *descriptor["digest"].split(":")), "rb") as f:
+            data = f.read()
+        text = json.loads(data)
+        for child in text.get("manifests", ()):
+            self.push(folder, child, repository)
+        for part in [text["config"], *text["layers"]] if "config" in text else ():
+            with open(os.path.join(folder, "blobs", *part["digest"].split(":")), "rb") as f:
+                self.blob(repository, f.read())
+        for reference in references or (descriptor["digest"],):
+            self.manifest(repository, reference, data, descriptor["mediaType"])
+        return descriptor["digest"]
+
     def attach(self, repository, digest, layers):
         """The image sha256-….sig of cosign's SIGNATURE_SPEC. layers: (payload, annotations) or
         (payload, annotations, media type)."""
