@@ -15,6 +15,7 @@ import http.client
 import json
 import os
 import subprocess
+import tempfile
 import urllib.parse
 
 SIMPLE, COSIGN = "atomic container signature", "cosign container image signature"
@@ -148,10 +149,15 @@ class SigstoreKey:
     def __init__(self, name, public, private=None, pem=None):
         self.name, self.public, self.private, self.pem = name, public, private, pem
 
-    def sign(self, data):
-        """Annotations of a layer of a .sig image."""
-        made = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.pem], input=data,
-                              stdout=subprocess.PIPE, timeout=TIMEOUT, check=True).stdout
+    def sign(self, data, digest="sha256"):
+        """Annotations of a layer of a .sig image. digest: None signs the data itself (Ed25519)."""
+        with tempfile.NamedTemporaryFile() as file:  # Ed25519 reads no pipe
+            file.write(data)
+            file.flush()
+            how = ("dgst", "-" + digest, "-sign", self.pem, file.name) if digest else (
+                "pkeyutl", "-sign", "-rawin", "-inkey", self.pem, "-in", file.name)
+            made = subprocess.run(["openssl", *how], stdout=subprocess.PIPE, timeout=TIMEOUT,
+                                  check=True).stdout
         return {COSIGN_SIGNATURE: base64.b64encode(made).decode()}
 
 
@@ -289,12 +295,13 @@ class Signing:
 
     def skopeo_judges(self, policy_path, reference, registries_d=None):
         """What containers/image says of an image in a registry: "allow", "deny" or "malformed"
-        (the policy), and its words."""
-        self._count += 1
-        done = self.peers.run("skopeo", "--policy", policy_path, "--registries.d",
-                              registries_d or self.registries_d(), "copy", "--quiet",
-                              "--src-tls-verify=false", "docker://" + reference,
-                              "dir:" + self.path(f"copy-{self._count}"), env=self.env)
+        (the policy), and its words. From several threads at once, if need be."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as copy:
+            # Signatures that nobody looked at would be copied too, and may be none.
+            done = self.peers.run("skopeo", "--policy", policy_path, "--registries.d",
+                                  registries_d or self.registries_d(), "copy", "--quiet",
+                                  "--remove-signatures", "--src-tls-verify=false",
+                                  "docker://" + reference, "dir:" + copy, env=self.env)
         said = done.stdout.strip()
         if done.returncode == 0:
             return "allow", said
