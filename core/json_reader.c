@@ -16,7 +16,52 @@ struct reader {
     struct sl_json_builder builder;
     struct sl_error *err;
     int r;
+    yajl_handle yajl;
+    struct sl_span text;
+    size_t token_end; /* of the last token that was a value or a name, or opened or closed one */
+    size_t place_at;  /* the byte builder.place is about */
 };
+
+/* ---- places ---- */
+
+/* Only forward, so that a document costs one walk. */
+static void set_place(struct reader *rd, size_t at)
+{
+    struct sl_json_place *place = &rd->builder.place;
+    for (; rd->place_at < at; rd->place_at++) {
+        uint8_t c = rd->text.data[rd->place_at];
+        bool is_continued = (c & 0xc0) == 0x80; /* of a UTF-8 sequence */
+        if (c == '\n')
+            *place = (struct sl_json_place){place->line + 1, 1};
+        else if (!is_continued)
+            place->column++;
+    }
+}
+
+static size_t token_start(const struct reader *rd)
+{
+    size_t at = rd->token_end;
+    while (at < rd->text.len && memchr(" \t\r\n,:", rd->text.data[at], 6))
+        at++;
+    return at;
+}
+
+static void begin_token(struct reader *rd)
+{
+    set_place(rd, token_start(rd));
+    /* The end of the text makes yajl count anew. */
+    size_t end = yajl_get_bytes_consumed(rd->yajl);
+    if (end > rd->token_end)
+        rd->token_end = end;
+}
+
+static int wrap_place(struct reader *rd, int r)
+{
+    const struct sl_json_place *place = &rd->builder.place;
+    return sl_error_wrap(rd->err, r, "line %u, column %u", place->line, place->column);
+}
+
+/* ---- what yajl tells ---- */
 
 static int go_on(struct reader *rd, int r)
 {
@@ -27,18 +72,21 @@ static int go_on(struct reader *rd, int r)
 static int on_null(void *ctx)
 {
     struct reader *rd = ctx;
+    begin_token(rd);
     return go_on(rd, sl_json_build_null(&rd->builder, rd->err));
 }
 
 static int on_boolean(void *ctx, int value)
 {
     struct reader *rd = ctx;
+    begin_token(rd);
     return go_on(rd, sl_json_build_bool(&rd->builder, value, rd->err));
 }
 
 static int on_number(void *ctx, const char *s, size_t len)
 {
     struct reader *rd = ctx;
+    begin_token(rd);
     struct sl_span text = {(const uint8_t *)s, len};
     return go_on(rd, sl_json_build_text(&rd->builder, SL_JSON_NUMBER, text, rd->err));
 }
@@ -46,6 +94,7 @@ static int on_number(void *ctx, const char *s, size_t len)
 static int on_string(void *ctx, const unsigned char *s, size_t len)
 {
     struct reader *rd = ctx;
+    begin_token(rd);
     struct sl_span text = {s, len};
     return go_on(rd, sl_json_build_text(&rd->builder, SL_JSON_STRING, text, rd->err));
 }
@@ -53,24 +102,29 @@ static int on_string(void *ctx, const unsigned char *s, size_t len)
 static int on_key(void *ctx, const unsigned char *s, size_t len)
 {
     struct reader *rd = ctx;
+    begin_token(rd);
     return go_on(rd, sl_json_build_name(&rd->builder, (struct sl_span){s, len}, rd->err));
 }
 
 static int on_start_map(void *ctx)
 {
     struct reader *rd = ctx;
+    begin_token(rd);
     return go_on(rd, sl_json_build_open(&rd->builder, SL_JSON_OBJECT, rd->err));
 }
 
 static int on_start_array(void *ctx)
 {
     struct reader *rd = ctx;
+    begin_token(rd);
     return go_on(rd, sl_json_build_open(&rd->builder, SL_JSON_ARRAY, rd->err));
 }
 
 static int on_end(void *ctx)
 {
-    sl_json_build_close(&((struct reader *)ctx)->builder);
+    struct reader *rd = ctx;
+    begin_token(rd);
+    sl_json_build_close(&rd->builder);
     return 1;
 }
 
@@ -86,25 +140,33 @@ static const yajl_callbacks callbacks = {
     .yajl_end_array = on_end,
 };
 
-static int syntax_error(yajl_handle h, struct sl_error *err)
+static int syntax_error(struct reader *rd, bool is_at_end)
 {
+    size_t at = token_start(rd);
+    size_t consumed = yajl_get_bytes_consumed(rd->yajl);
+    /* It may be one of the commas and colons that were skipped. */
+    if (!is_at_end && consumed && at >= consumed)
+        at = consumed - 1;
+    set_place(rd, at);
     /* The short form: the long one quotes the text, which may hold a key. */
-    unsigned char *why = yajl_get_error(h, 0, NULL, 0);
+    unsigned char *why = yajl_get_error(rd->yajl, 0, NULL, 0);
     const char *text = why ? (const char *)why : "syntax error";
-    int r = sl_error_set(err, SL_E_FORMAT, EINVAL, "not valid JSON at byte %zu: %.*s",
-                         yajl_get_bytes_consumed(h), (int)strcspn(text, "\n"), text);
+    int r = sl_error_set(rd->err, SL_E_FORMAT, EINVAL, "not valid JSON: %.*s",
+                         (int)strcspn(text, "\n"), text);
     if (why)
-        yajl_free_error(h, why);
-    return r;
+        yajl_free_error(rd->yajl, why);
+    return wrap_place(rd, r);
 }
 
-static int check_text(struct sl_span text, struct sl_error *err)
+static int check_text(struct reader *rd)
 {
-    size_t at = sl_json_text_check(text);
-    if (at == text.len)
+    size_t at = sl_json_text_check(rd->text);
+    if (at == rd->text.len)
         return 0;
-    return sl_error_set(err, SL_E_FORMAT, EINVAL,
-                        "not valid JSON at byte %zu: a character that is not allowed", at);
+    set_place(rd, at);
+    int r = sl_error_set(rd->err, SL_E_FORMAT, EINVAL,
+                         "not valid JSON: a character that is not allowed");
+    return wrap_place(rd, r);
 }
 
 /* ---- memory for yajl ---- */
@@ -177,31 +239,34 @@ static void *arena_realloc(void *ctx, void *p, size_t size)
 
 /* ---- the document ---- */
 
-static int parse(struct reader *rd, struct sl_span text, struct arena *arena)
+static int parse(struct reader *rd, struct arena *arena)
 {
     yajl_alloc_funcs memory = {arena_malloc, arena_realloc, arena_free, arena};
-    yajl_handle h = yajl_alloc(&callbacks, &memory, rd);
-    if (!h)
+    rd->yajl = yajl_alloc(&callbacks, &memory, rd);
+    if (!rd->yajl)
         return sl_error_oom(rd->err);
-    yajl_status s = yajl_parse(h, text.data, text.len);
-    if (s == yajl_status_ok)
-        s = yajl_complete_parse(h);
+    yajl_status s = yajl_parse(rd->yajl, rd->text.data, rd->text.len);
+    bool is_at_end = s == yajl_status_ok;
+    if (is_at_end)
+        s = yajl_complete_parse(rd->yajl);
     int r = rd->r;
-    if (r == 0 && (s != yajl_status_ok || !rd->builder.n_nodes))
-        r = syntax_error(h, rd->err);
-    yajl_free(h);
+    if (r < 0 && r != -ENOMEM)
+        r = wrap_place(rd, r);
+    else if (r == 0 && (s != yajl_status_ok || !rd->builder.n_nodes))
+        r = syntax_error(rd, is_at_end);
+    yajl_free(rd->yajl);
     return r;
 }
 
-static int read_document(struct reader *rd, struct sl_span text)
+static int read_document(struct reader *rd)
 {
     struct arena arena = {0};
-    int r = check_text(text, rd->err);
+    int r = check_text(rd);
     if (r == 0)
-        r = arena_open(&arena, text.len, rd->err);
+        r = arena_open(&arena, rd->text.len, rd->err);
     if (r < 0)
         return r;
-    r = parse(rd, text, &arena);
+    r = parse(rd, &arena);
     arena_close(&arena);
     sl_wipe_stack(); /* yajl copies by way of registers, and binds its functions late */
     return r;
@@ -213,12 +278,13 @@ int sl_json_parse(struct sl_span text, const char *what, const struct sl_json_li
     size_t size = limits && limits->size ? limits->size : SIZE_DEFAULT;
     if (text.len > size)
         return sl_error_set(err, SL_E_LIMIT, E2BIG, "%s: larger than %zu bytes", what, size);
-    struct reader rd = {.err = err};
+    struct reader rd = {.err = err, .text = text};
     /* The size is limit enough for their number. */
     int r =
         sl_json_builder_init(&rd.builder, limits ? limits->depth : 0, /* nodes_max= */ size, err);
+    rd.builder.place = (struct sl_json_place){1, 1};
     if (r == 0)
-        r = read_document(&rd, text);
+        r = read_document(&rd);
     if (r == 0)
         *ret = sl_steal(&rd.builder.doc);
     sl_json_builder_done(&rd.builder);

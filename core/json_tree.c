@@ -14,6 +14,7 @@ struct sl_json {
     char *name; /* as a member of an object */
     char *text; /* of a string or number */
     bool boolean;
+    struct sl_json_place place;
     struct sl_json *items; /* of an array or object, in document order */
     size_t n_items, cap_items;
     uint32_t *index; /* of a large object: open hash of item numbers + 1 */
@@ -102,6 +103,7 @@ static int new_value(struct sl_json_builder *b, enum sl_json_type type, struct s
     b->n_nodes++;
     if (b->depth == 0) {
         b->doc->root.type = type;
+        b->doc->root.place = b->place;
         *ret = &b->doc->root;
         return 0;
     }
@@ -110,6 +112,7 @@ static int new_value(struct sl_json_builder *b, enum sl_json_type type, struct s
     if (!item)
         return sl_error_oom(err);
     item->type = type;
+    item->place = b->pending_name ? b->pending_place : b->place;
     item->name = sl_steal(&b->pending_name);
     parent->n_items++;
     if (parent->type == SL_JSON_OBJECT) {
@@ -168,6 +171,7 @@ int sl_json_build_text(struct sl_json_builder *b, enum sl_json_type type, struct
 int sl_json_build_name(struct sl_json_builder *b, struct sl_span name, struct sl_error *err)
 {
     int r = copy_text(name, &b->pending_name, err);
+    b->pending_place = b->place;
     if (r < 0 || !sl_json_get(b->open[b->depth - 1], b->pending_name))
         return r;
     return sl_error_set(err, SL_E_FORMAT, EINVAL, "member '%.100s' appears twice", b->pending_name);
@@ -241,6 +245,17 @@ const struct sl_json *sl_json_get(const struct sl_json *object, const char *name
         if (strcmp(object->items[i].name, name) == 0)
             return &object->items[i];
     return NULL;
+}
+
+struct sl_json_place sl_json_place_of(const struct sl_json *node)
+{
+    return node ? node->place : (struct sl_json_place){0};
+}
+
+int sl_json_wrap(const struct sl_json *node, struct sl_error *err, int r)
+{
+    struct sl_json_place place = sl_json_place_of(node);
+    return place.line ? sl_error_wrap(err, r, "line %u, column %u", place.line, place.column) : r;
 }
 
 size_t sl_json_count(const struct sl_json *node)

@@ -13,6 +13,8 @@ struct sl_json_builder {
     size_t depth, depth_max;
     size_t n_nodes, nodes_max; /* 0 nodes: nothing was read yet */
     char *pending_name;
+    struct sl_json_place place; /* of what is built next, set by the reader; else not known */
+    struct sl_json_place pending_place;
 };
 /* depth_max 0: the default of sl_json_limits. */
 SL_MUST_CHECK int sl_json_builder_init(struct sl_json_builder *b, size_t depth_max,

@@ -16,12 +16,15 @@ enum {
 
 /* GnuPG 2.4 knows AEAD packets, which Go's OpenPGP cannot read; compliance with RFC 4880 keeps
  * the other choices of newer standards away, and with Debian 13's 2.4.7 also AEAD where a key
- * prefers it. The cipher comes behind it, since it resets that. */
+ * prefers it. The cipher comes behind it, since it resets that, and the digests, since it falls
+ * back to SHA-1. Whose a key is, is for those to know who gave it. */
 static const char gpg_conf[] = "rfc4880\n"
                                "cipher-algo AES256\n"
                                "no-auto-key-locate\n"
                                "no-auto-key-retrieve\n"
-                               "no-auto-check-trustdb\n";
+                               "no-auto-check-trustdb\n"
+                               "trust-model always\n"
+                               "personal-digest-preferences SHA256 SHA384 SHA512\n";
 /* Nobody is asked: neither a user at a terminal nor a card. */
 static const char agent_conf[] = "allow-loopback-pinentry\n"
                                  "pinentry-program /bin/false\n"
@@ -159,6 +162,28 @@ gpgme_error_t sl_pgp_collect(struct gpgme_data_cbs *sink, void *arg, gpgme_data_
 {
     gpgme_error_t e = gpgme_data_new_from_cbs(ret, sink, arg);
     return e ? e : gpgme_data_set_flag(*ret, "sensitive", "1");
+}
+
+/* Given once: a second question means that the first answer was wrong. */
+static gpgme_error_t give_passphrase(void *arg, const char *hint, const char *info, int was_bad,
+                                     int fd)
+{
+    (void)hint;
+    (void)info;
+    const char *passphrase = arg;
+    if (!passphrase)
+        return gpgme_error(GPG_ERR_CANCELED);
+    if (was_bad)
+        return gpgme_error(GPG_ERR_BAD_PASSPHRASE);
+    if (gpgme_io_writen(fd, passphrase, strlen(passphrase)) || gpgme_io_writen(fd, "\n", 1))
+        return gpgme_error_from_errno(errno);
+    return 0;
+}
+
+void sl_pgp_set_passphrase(gpgme_ctx_t ctx, const char *passphrase)
+{
+    gpgme_set_pinentry_mode(ctx, GPGME_PINENTRY_MODE_LOOPBACK);
+    gpgme_set_passphrase_cb(ctx, give_passphrase, (void *)passphrase);
 }
 
 int sl_pgp_failed(struct sl_error *err, gpgme_error_t e, const char *what)

@@ -50,22 +50,6 @@ int sl_pgp_keys_new(struct sl_span packets, const char *passphrase, struct sl_pg
 
 /* ---- gpg ---- */
 
-/* Given once: a second question means that the first answer was wrong. */
-static gpgme_error_t give_passphrase(void *arg, const char *hint, const char *info, int was_bad,
-                                     int fd)
-{
-    (void)hint;
-    (void)info;
-    const char *passphrase = arg;
-    if (!passphrase)
-        return gpgme_error(GPG_ERR_CANCELED);
-    if (was_bad)
-        return gpgme_error(GPG_ERR_BAD_PASSPHRASE);
-    if (gpgme_io_writen(fd, passphrase, strlen(passphrase)) || gpgme_io_writen(fd, "\n", 1))
-        return gpgme_error_from_errno(errno);
-    return 0;
-}
-
 static int import(gpgme_ctx_t ctx, struct sl_span packets, struct sl_error *err)
 {
     gpgme_data_t data = NULL;
@@ -114,8 +98,7 @@ static int decrypt(gpgme_ctx_t ctx, struct sl_span message, const char *passphra
     struct gpgme_data_cbs sink = {.write = keep_plain};
     gpgme_data_t in = NULL;
     gpgme_data_t out = NULL;
-    gpgme_set_pinentry_mode(ctx, GPGME_PINENTRY_MODE_LOOPBACK);
-    gpgme_set_passphrase_cb(ctx, give_passphrase, (void *)passphrase);
+    sl_pgp_set_passphrase(ctx, passphrase);
     gpgme_error_t e = sl_pgp_lend(message, &in);
     if (!e)
         e = sl_pgp_collect(&sink, plain, &out);

@@ -2,7 +2,9 @@
 #include "docker_endpoint.h"
 
 #include "http_url.h"
+#include "link_header.h"
 #include "registry_request.h"
+#include "waiting.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,52 +53,14 @@ char *sl_docker_endpoint_url(const struct sl_docker_endpoint *ep, const char *ki
     return sl_strf("%s/v2/%s/%s/%s", ep->peer->origin, ep->plan->repository, kind, id);
 }
 
-/* --- waiting on a control thread for the loop thread --- */
-
-struct waiting {
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool is_done;
-    int r;
-    struct sl_error err;
-};
-
-static void waiting_init(struct waiting *w)
-{
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->cond, NULL);
-    w->is_done = false;
-}
-
-static void waiting_end(struct waiting *w, int r, const struct sl_error *err)
-{
-    pthread_mutex_lock(&w->lock);
-    w->r = r;
-    w->err = *err;
-    w->is_done = true;
-    pthread_cond_signal(&w->cond);
-    pthread_mutex_unlock(&w->lock);
-}
-
-static int waiting_join(struct waiting *w, struct sl_error *err)
-{
-    pthread_mutex_lock(&w->lock);
-    while (!w->is_done)
-        pthread_cond_wait(&w->cond, &w->lock);
-    pthread_mutex_unlock(&w->lock);
-    pthread_mutex_destroy(&w->lock);
-    pthread_cond_destroy(&w->cond);
-    if (w->r < 0 && err)
-        *err = w->err;
-    return w->r;
-}
-
 /* --- documents --- */
 
 struct document_request {
     struct sl_registry_request req;
     struct sl_docker_document *doc;
-    struct waiting waiting;
+    struct sl_docker_endpoint *ep;
+    struct sl_registry_auth apart; /* see start_document() */
+    struct sl_waiting waiting;
 };
 
 static int document_body(struct sl_registry_request *req, struct sl_span bytes,
@@ -116,7 +80,9 @@ static void document_restart(struct sl_registry_request *req)
 static void document_done(struct sl_registry_request *req, int r, const struct sl_error *err)
 {
     struct document_request *dr = (struct document_request *)req;
-    waiting_end(&dr->waiting, r, err);
+    dr->doc->refused = r < 0 ? req->refused : 0;
+    sl_auth_challenge_done(&dr->apart.challenge);
+    sl_waiting_end(&dr->waiting, r, err);
 }
 
 static void forget_head(struct sl_docker_document *doc)
@@ -124,7 +90,16 @@ static void forget_head(struct sl_docker_document *doc)
     free(doc->content_type);
     free(doc->content_digest);
     free(doc->location);
+    free(doc->next);
+    free(doc->subject);
     doc->content_type = doc->content_digest = doc->location = NULL;
+    doc->next = doc->subject = NULL;
+}
+
+static bool copy_text(char **ret, const char *text)
+{
+    *ret = text ? strdup(text) : NULL;
+    return *ret || !text;
 }
 
 static int document_head(struct sl_registry_request *req, struct sl_error *err)
@@ -133,12 +108,15 @@ static int document_head(struct sl_registry_request *req, struct sl_error *err)
     const struct sl_http_response *resp = &req->fetch.response;
     forget_head(doc);
     doc->status = resp->status;
-    doc->content_type = resp->content_type ? strdup(resp->content_type) : NULL;
-    doc->content_digest = resp->content_digest ? strdup(resp->content_digest) : NULL;
+    doc->offers_signatures = resp->offers_signatures;
     doc->location = resp->location ? sl_url_resolve(req->fetch.hop_url, resp->location) : NULL;
-    bool ok = (doc->content_type || !resp->content_type) &&
-              (doc->content_digest || !resp->content_digest);
-    return ok ? 0 : sl_error_oom(err);
+    if (!copy_text(&doc->content_type, resp->content_type) ||
+        !copy_text(&doc->content_digest, resp->content_digest) ||
+        !copy_text(&doc->subject, resp->subject))
+        return sl_error_oom(err);
+    if (!doc->is_page)
+        return 0;
+    return sl_link_next(sl_bytes_span(&resp->links), req->fetch.hop_url, &doc->next, err);
 }
 
 static const struct sl_registry_request_ops document_ops = {
@@ -154,9 +132,26 @@ static const struct sl_registry_request_ops change_ops = {
     .done = document_done,
 };
 
+/* What is not about the repository may be answered with a challenge that is not either: some
+ * registries name a scope of their own making for /v2/. It must not become that of the others. */
+static void set_apart(struct document_request *dr)
+{
+    const struct sl_registry_auth *auth = &dr->ep->auth;
+    dr->apart = (struct sl_registry_auth){
+        .cache = auth->cache,
+        .peer = auth->peer,
+        .credentials = auth->credentials, /* borrowed */
+        .scope = auth->scope,             /* likewise */
+    };
+    dr->req.auth = &dr->apart;
+}
+
 static void start_document(void *arg)
 {
-    sl_registry_request_start(&((struct document_request *)arg)->req);
+    struct document_request *dr = arg;
+    if (dr->doc->is_apart)
+        set_apart(dr);
+    sl_registry_request_start(&dr->req);
 }
 
 void sl_docker_document_done(struct sl_docker_document *doc)
@@ -187,10 +182,11 @@ int sl_docker_endpoint_ask(struct sl_docker_endpoint *ep, struct sl_docker_docum
                 .size = doc->size,
             },
         .doc = doc,
+        .ep = ep,
     };
-    waiting_init(&dr.waiting);
+    sl_waiting_init(&dr.waiting);
     sl_http_loop_call(registry->loop, start_document, &dr);
-    return waiting_join(&dr.waiting, err);
+    return sl_waiting_join(&dr.waiting, err);
 }
 
 /* --- which scheme --- */
@@ -199,7 +195,7 @@ struct ping {
     struct sl_fetch fetch;
     struct sl_docker_endpoint *ep;
     size_t seen;
-    struct waiting waiting;
+    struct sl_waiting waiting;
 };
 
 static int set_cancelled(struct sl_error *err)
@@ -227,7 +223,7 @@ static void ping_done(struct sl_fetch *f, int r, const struct sl_error *err)
 {
     struct ping *ping = (struct ping *)f;
     ping->ep->ping = NULL;
-    waiting_end(&ping->waiting, r, err);
+    sl_waiting_end(&ping->waiting, r, err);
 }
 
 static const struct sl_fetch_ops ping_ops = {
@@ -241,7 +237,7 @@ static void start_ping(void *arg)
     struct ping *ping = arg;
     struct sl_error err;
     if (ping->ep->is_closing) {
-        waiting_end(&ping->waiting, set_cancelled(&err), &err);
+        sl_waiting_end(&ping->waiting, set_cancelled(&err), &err);
         return;
     }
     ping->ep->ping = &ping->fetch;
@@ -262,9 +258,9 @@ static int ping(struct sl_docker_endpoint *ep, unsigned max_attempts, struct sl_
                   .max_attempts = max_attempts},
         .ep = ep,
     };
-    waiting_init(&ping.waiting);
+    sl_waiting_init(&ping.waiting);
     sl_http_loop_call(ep->registry->loop, start_ping, &ping);
-    return waiting_join(&ping.waiting, err);
+    return sl_waiting_join(&ping.waiting, err);
 }
 
 static int probe_plain_http(struct sl_docker_endpoint *ep, const struct sl_error *https_err,

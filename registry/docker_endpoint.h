@@ -53,10 +53,16 @@ struct sl_docker_document {
     size_t limit;
     bool has_size; /* size bytes, neither more nor less */
     uint64_t size;
+    bool is_page;                        /* of a list: next is wanted */
+    bool is_apart;                       /* not about the repository: see docker_endpoint.c */
     struct sl_bytes bytes;               /* results: */
     char *content_type, *content_digest; /* NULL when absent */
     long status;                         /* 2xx */
     char *location;                      /* made absolute; NULL when absent or senseless */
+    char *next;                          /* of Link: likewise, but senseless is an error */
+    char *subject;                       /* OCI-Subject; NULL when absent */
+    bool offers_signatures;              /* X-Registry-Supports-Signatures */
+    long refused; /* on failure: the status that was the reason; 0: there was another */
 };
 void sl_docker_document_done(struct sl_docker_document *doc);
 SL_DEFINE_AUTO_DONE(sl_docker_document, sl_docker_document_done)

@@ -4,7 +4,9 @@
  * rules give for the name, never a mirror. Aliases and search registries are for pulling: a name
  * without a host means docker.io.
  */
+#include "docker_manifest.h"
 #include "docker_opener.h"
+#include "docker_referrer_list.h"
 #include "docker_upload.h"
 #include "mirror.h"
 #include "sluice/core/log.h"
@@ -198,13 +200,7 @@ static int put_manifest_as(struct docker_sink *sink, const char *id, struct sl_s
                            const char *media_type, const struct sl_digest *digest,
                            struct sl_error *err)
 {
-    SL_AUTO_FREE char *url = sl_docker_endpoint_url(&sink->ep, "manifests", id);
-    if (!url)
-        return sl_error_oom(err);
-    SL_AUTO_DONE(sl_docker_document) answer = {
-        .url = url, .method = "PUT", .request_type = media_type, .request = bytes};
-    int r = sl_docker_endpoint_ask(&sink->ep, &answer, err);
-    return r < 0 ? r : sl_upload_check_digest(answer.content_digest, digest, err);
+    return sl_docker_put_manifest(&sink->ep, id, bytes, media_type, digest, NULL, err);
 }
 
 /* By digest first: what the registry then refuses has not yet taken the place of another image. */
@@ -220,6 +216,45 @@ static int docker_put_manifest(struct sl_sink *base, struct sl_span bytes, const
     if (r == 0 && named)
         r = put_manifest_as(sink, sink->tag, bytes, media_type, digest, err);
     return r;
+}
+
+/* --- attachments --- */
+
+static int docker_find_tag(struct sl_sink *base, const char *tag, struct sl_source_document *ret,
+                           struct sl_error *err)
+{
+    struct docker_sink *sink = (struct docker_sink *)base;
+    int r = reach(sink, err);
+    return r < 0 ? r : sl_docker_find_manifest(&sink->ep, tag, ret, err);
+}
+
+static int docker_put_tagged(struct sl_sink *base, struct sl_span bytes, const char *media_type,
+                             const struct sl_digest *digest, const char *tag, struct sl_error *err)
+{
+    struct docker_sink *sink = (struct docker_sink *)base;
+    int r = reach(sink, err);
+    return r < 0 ? r : put_manifest_as(sink, tag, bytes, media_type, digest, err);
+}
+
+/* A registry that keeps the list says so: OCI-Subject. */
+static int docker_put_referrer(struct sl_sink *base, struct sl_span bytes,
+                               const struct sl_layout_entry *entry, const struct sl_digest *subject,
+                               struct sl_error *err)
+{
+    struct docker_sink *sink = (struct docker_sink *)base;
+    char text[SL_DIGEST_TEXT_MAX];
+    struct sl_digest listed;
+    SL_AUTO_FREE char *said = NULL;
+    sl_digest_format(&entry->digest, text);
+    int r = reach(sink, err);
+    if (r == 0)
+        r = sl_docker_put_manifest(&sink->ep, text, bytes, entry->media_type, &entry->digest, &said,
+                                   err);
+    if (r < 0)
+        return r;
+    if (sl_digest_parse(said, &listed, NULL) == 0 && sl_digest_is_equal(&listed, subject))
+        return 0;
+    return sl_docker_list_referrer(&sink->ep, entry, subject, err);
 }
 
 /* --- the sink --- */
@@ -246,6 +281,9 @@ static const struct sl_sink_ops docker_ops = {
     .put_blob = docker_put_blob,
     .put_manifest = docker_put_manifest,
     .upload = docker_upload,
+    .find_tag = docker_find_tag,
+    .put_tagged = docker_put_tagged,
+    .put_referrer = docker_put_referrer,
     .close = docker_close,
 };
 

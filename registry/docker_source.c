@@ -6,18 +6,13 @@
  */
 #include "docker_source.h"
 
+#include "docker_manifest.h"
 #include "docker_opener.h"
 #include "mirror.h"
 #include "sluice/core/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* OCI first, then docker schema 2. Schema 1 is not asked for: it has no diff_ids. */
-static const char manifest_types[] = "application/vnd.oci.image.index.v1+json, "
-                                     "application/vnd.oci.image.manifest.v1+json, "
-                                     "application/vnd.docker.distribution.manifest.list.v2+json, "
-                                     "application/vnd.docker.distribution.manifest.v2+json";
 
 static struct sl_docker_source *docker_of(struct sl_source *base)
 {
@@ -176,11 +171,6 @@ static int fetch_somewhere(struct sl_docker_source *src, struct order *order, si
 
 /* --- operations --- */
 
-static char *media_type_of(const char *content_type)
-{
-    return content_type ? strndup(content_type, strcspn(content_type, "; \t")) : NULL;
-}
-
 static int docker_fetch_manifest(struct sl_source *base, const struct sl_digest *digest,
                                  struct sl_source_document *ret, struct sl_error *err)
 {
@@ -196,23 +186,16 @@ static int docker_fetch_manifest(struct sl_source *base, const struct sl_digest 
     struct order order = {
         .kind = "manifests",
         .id = digest ? text : src->tag,
-        .doc = {.accept = manifest_types, .limit = SL_MANIFEST_MAX},
+        .doc = {.accept = sl_docker_manifest_types, .limit = SL_MANIFEST_MAX},
     };
     size_t where;
     r = fetch_somewhere(src, &order, &where, err);
     if (r < 0)
         return sl_error_wrap(err, r, "manifest");
     src->serving = where;
-    struct sl_digest promised;
-    /* A header in another form than ours proves nothing; the front has its own digest then. */
-    ret->has_promised = sl_digest_parse(order.doc.content_digest, &promised, NULL) == 0;
-    if (ret->has_promised)
-        ret->promised = promised;
-    ret->media_type = media_type_of(order.doc.content_type);
-    ret->bytes = order.doc.bytes;
-    order.doc.bytes = (struct sl_bytes){0};
+    r = sl_docker_take_manifest(&order.doc, ret, err);
     sl_docker_document_done(&order.doc);
-    return 0;
+    return r;
 }
 
 static int docker_fetch_blob(struct sl_source *base, const struct sl_descriptor *blob,
@@ -287,6 +270,7 @@ static const struct sl_source_ops docker_ops = {
     .stream = sl_docker_source_stream,
     .name_served = docker_name_served,
     .place = docker_place,
+    .attachments = &sl_docker_attachment_ops,
     .close = docker_close,
 };
 

@@ -25,6 +25,8 @@ bool sl_docker_is_same_name(const struct sl_docker_source *src, size_t i, size_t
 int sl_docker_source_stream(struct sl_source *base, const struct sl_descriptor *blob,
                             struct sl_buf_lane *lane, struct sl_flow *flow,
                             struct sl_blob_stream **ret, struct sl_error *err);
+/* docker_attachments.c */
+extern const struct sl_attachment_ops sl_docker_attachment_ops;
 /* Another place may do better: the network, the server's opinion of us, or something missing; but
  * not what is wrong with the bytes themselves, nor a rule of ours. */
 bool sl_docker_may_fall_back(const struct sl_error *err);

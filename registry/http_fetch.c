@@ -12,6 +12,7 @@
 
 enum {
     REDIRECTS_MAX = 10, /* hops of one try */
+    STAYING_MAX = 5,    /* likewise, where all lead to the same server */
     ROUNDS_MAX = 8,     /* SL_FETCH_AGAIN without a byte of progress */
     /* Times the usual patience, for an answer to a change: a registry may have to move a blob of
      * many GB before it can say that it is there. */
@@ -125,6 +126,8 @@ static int check_hop(const struct sl_fetch *f, const char *next, struct sl_error
         return sl_error_set(err, SL_E_NETWORK, EPROTO, "redirected to a URL that makes no sense");
     if (sl_url_is_https(f->hop_url) && !sl_url_is_https(next))
         return sl_error_set(err, SL_E_NETWORK, EPROTO, "redirected from https to http: refused");
+    if (f->must_stay && !sl_url_is_same_origin(f->hop_url, next))
+        return sl_error_set(err, SL_E_NETWORK, EPROTO, "redirected to another server: refused");
     if (f->must_not_move || f->send_size)
         return sl_error_set(err, SL_E_NETWORK, EPROTO, "a %s was redirected: refused", f->method);
     /* Others turn some methods into GET. */
@@ -138,8 +141,9 @@ static void follow_redirect(struct sl_fetch *f)
 {
     char *next = NULL;
     int r = 0;
-    if (f->hops++ >= REDIRECTS_MAX)
-        r = sl_error_set(&f->error, SL_E_NETWORK, ELOOP, "more than %d redirects", REDIRECTS_MAX);
+    unsigned max = f->must_stay ? STAYING_MAX : REDIRECTS_MAX;
+    if (f->hops++ >= max)
+        r = sl_error_set(&f->error, SL_E_NETWORK, ELOOP, "more than %u redirects", max);
     else
         next = sl_url_resolve(f->hop_url, f->response.location);
     if (r == 0)

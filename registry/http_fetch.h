@@ -95,6 +95,7 @@ struct sl_fetch {
     struct sl_span send_bytes;
     uint64_t send_size; /* not 0: so many bytes of the send() hook */
     bool must_not_move; /* not to be sent where a redirect leads: it is a secret */
+    bool must_stay;     /* redirects may only lead to the same scheme, host and port */
 
     /* Set by prepare(): wiped with the fetch. */
     char *authorization; /* value of the header; not sent to another origin */

@@ -10,6 +10,7 @@ enum {
     HEADER_BYTES_MAX = 64 * 1024, /* of all heads of an answer */
     HEADER_LINES_MAX = 256,
     CHALLENGES_MAX = 16 * 1024, /* of all WWW-Authenticate lines */
+    LINKS_MAX = 16 * 1024,      /* of all Link lines */
 };
 
 void sl_http_response_init(struct sl_http_response *resp)
@@ -27,7 +28,9 @@ void sl_http_response_done(struct sl_http_response *resp)
     free(resp->content_digest);
     free(resp->location);
     free(resp->retry_after);
+    free(resp->subject);
     sl_bytes_done(&resp->challenges);
+    sl_bytes_done(&resp->links);
     sl_http_response_init(resp);
 }
 
@@ -78,10 +81,10 @@ static int keep_text(char **slot, const char *value, struct sl_error *err)
     return 0;
 }
 
-static int keep_challenge(struct sl_http_response *resp, const char *value, struct sl_error *err)
+static int keep_line(struct sl_bytes *lines, const char *value, size_t limit, struct sl_error *err)
 {
-    int r = sl_bytes_append(&resp->challenges, sl_span_of(value), CHALLENGES_MAX, err);
-    return r < 0 ? r : sl_bytes_append(&resp->challenges, sl_span_of("\n"), CHALLENGES_MAX, err);
+    int r = sl_bytes_append(lines, sl_span_of(value), limit, err);
+    return r < 0 ? r : sl_bytes_append(lines, sl_span_of("\n"), limit, err);
 }
 
 static int keep_field(struct sl_http_response *resp, const char *name, const char *value,
@@ -96,7 +99,13 @@ static int keep_field(struct sl_http_response *resp, const char *name, const cha
     if (!strcasecmp(name, "retry-after"))
         return keep_text(&resp->retry_after, value, err);
     if (!strcasecmp(name, "www-authenticate"))
-        return keep_challenge(resp, value, err);
+        return keep_line(&resp->challenges, value, CHALLENGES_MAX, err);
+    if (!strcasecmp(name, "link"))
+        return keep_line(&resp->links, value, LINKS_MAX, err);
+    if (!strcasecmp(name, "oci-subject"))
+        return keep_text(&resp->subject, value, err);
+    if (!strcasecmp(name, "x-registry-supports-signatures"))
+        resp->offers_signatures = !strcmp(value, "1");
     if (!strcasecmp(name, "content-length"))
         resp->content_length = take_number(&(const char *){value});
     else if (!strcasecmp(name, "content-range"))

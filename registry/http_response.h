@@ -7,7 +7,10 @@
 struct sl_http_response {
     long status;                                                  /* 0: no status line yet */
     char *content_type, *content_digest, *location, *retry_after; /* NULL when absent */
+    char *subject;              /* OCI-Subject; NULL when absent */
     struct sl_bytes challenges; /* WWW-Authenticate values, each ended by a newline */
+    struct sl_bytes links;      /* Link values, likewise */
+    bool offers_signatures;     /* X-Registry-Supports-Signatures: 1 */
     int64_t content_length;     /* -1: unknown */
     int64_t range_start;        /* Content-Range; -1: absent or "*" */
     int64_t range_total;        /* -1: absent or "*" */

@@ -135,6 +135,8 @@ static int step(struct sl_source *source, struct target *t, const struct sl_plat
         if (!image->has_index_digest) {
             image->has_index_digest = true;
             image->index_digest = digest;
+            image->index_json = fetched.bytes;
+            fetched.bytes = (struct sl_bytes){0};
         }
         r = descend(t, doc, want, err);
         return r < 0 ? r : 1;
@@ -161,10 +163,9 @@ static int find_manifest(struct sl_source *source, struct target *t, const struc
     return r;
 }
 
-static int check_config(const struct sl_resolved_image *image, const struct target *t,
+static int check_config(const struct sl_resolved_image *image, const struct sl_image_config *c,
                         struct sl_error *err)
 {
-    const struct sl_image_config *c = image->config;
     if (!c->os || strcmp(c->os, "linux") != 0)
         return sl_error_set(err, SL_E_UNSUPPORTED, EOPNOTSUPP,
                             "image config: the image is for '%.40s', only linux is supported",
@@ -173,33 +174,52 @@ static int check_config(const struct sl_resolved_image *image, const struct targ
         return sl_error_set(err, SL_E_FORMAT, EINVAL,
                             "image config: %zu diff_ids for %zu layers of the manifest",
                             c->n_diff_ids, image->manifest->n_layers);
-    if (t->architecture && c->architecture &&
-        strcmp(sl_architecture_name(t->architecture), sl_architecture_name(c->architecture)) != 0)
+    const char *announced = image->index_architecture;
+    if (announced && c->architecture &&
+        strcmp(sl_architecture_name(announced), sl_architecture_name(c->architecture)) != 0)
         /* Badly built, but the user chose the index and its digests hold. */
         sl_log(SL_LOG_DEBUG, "the index announces an image for %.40s, its config is for %.40s",
-               t->architecture, c->architecture);
+               announced, c->architecture);
     return 0;
 }
 
-static int fetch_config(struct sl_source *source, struct sl_resolved_image *image,
-                        struct sl_error *err)
+int sl_image_fetch_config(struct sl_source *source, struct sl_resolved_image *image,
+                          struct sl_error *err)
 {
     const struct sl_descriptor *d = &image->manifest->config;
+    SL_AUTO_DONE(sl_bytes) json = {0};
+    SL_AUTO(sl_image_config) config = NULL;
     if (d->size > SL_CONFIG_MAX)
         return sl_error_set(err, SL_E_LIMIT, E2BIG, "image config of %llu bytes, the limit is %d",
                             (unsigned long long)d->size, SL_CONFIG_MAX);
-    int r = source->ops->fetch_blob(source, d, &image->config_json, err);
+    int r = source->ops->fetch_blob(source, d, &json, err);
+    if (r >= 0)
+        r = sl_digest_verify(&d->digest, sl_bytes_span(&json), err);
     if (r < 0)
         return sl_error_wrap(err, r, "image config");
-    r = sl_digest_verify(&d->digest, sl_bytes_span(&image->config_json), err);
+    r = sl_image_config_parse(sl_bytes_span(&json), &config, err);
+    if (r >= 0)
+        r = check_config(image, config, err);
     if (r < 0)
-        return sl_error_wrap(err, r, "image config");
-    return sl_image_config_parse(sl_bytes_span(&image->config_json), &image->config, err);
+        return r;
+    image->config_json = json;
+    json = (struct sl_bytes){0};
+    image->config = sl_steal(&config);
+    return 0;
 }
 
-int sl_image_resolve(struct sl_source *source, const struct sl_digest *digest,
-                     const struct sl_platform *platform, struct sl_resolved_image **ret,
-                     struct sl_error *err)
+static int keep_architecture(const struct target *t, struct sl_resolved_image *image,
+                             struct sl_error *err)
+{
+    if (!t->architecture)
+        return 0;
+    image->index_architecture = strdup(t->architecture);
+    return image->index_architecture ? 0 : sl_error_oom(err);
+}
+
+int sl_image_find(struct sl_source *source, const struct sl_digest *digest,
+                  const struct sl_platform *platform, struct sl_resolved_image **ret,
+                  struct sl_error *err)
 {
     SL_AUTO(sl_resolved_image) image = calloc(1, sizeof(*image));
     if (!image)
@@ -210,9 +230,7 @@ int sl_image_resolve(struct sl_source *source, const struct sl_digest *digest,
         t.digest = *digest;
     int r = find_manifest(source, &t, &want, image, err);
     if (r >= 0)
-        r = fetch_config(source, image, err);
-    if (r >= 0)
-        r = check_config(image, &t, err);
+        r = keep_architecture(&t, image, err);
     target_done(&t);
     if (r < 0)
         return r;
@@ -220,28 +238,33 @@ int sl_image_resolve(struct sl_source *source, const struct sl_digest *digest,
     return 0;
 }
 
-int sl_image_fetch_document(struct sl_source *source, const struct sl_digest *digest,
+int sl_image_check_document(struct sl_source_document *fetched, const struct sl_digest *digest,
                             struct sl_image_document *ret, struct sl_error *err)
 {
     struct target t = {.has_digest = digest != NULL};
     if (digest)
         t.digest = *digest;
-    SL_AUTO_DONE(sl_source_document) fetched = {0};
     SL_AUTO(sl_document) doc = NULL;
     struct sl_digest found;
-    int r = source->ops->fetch_manifest(source, digest, &fetched, err);
+    int r = verify_document(&t, fetched, &found, err);
     if (r >= 0)
-        r = verify_document(&t, &fetched, &found, err);
-    if (r >= 0)
-        r = open_document(&t, &fetched, &doc, err);
+        r = open_document(&t, fetched, &doc, err);
     if (r < 0)
         return r;
-    *ret = (struct sl_image_document){.bytes = fetched.bytes,
+    *ret = (struct sl_image_document){.bytes = fetched->bytes,
                                       .media_type = sl_steal(&doc->media_type),
                                       .digest = found,
                                       .is_index = doc->kind == SL_DOCUMENT_INDEX};
-    fetched.bytes = (struct sl_bytes){0};
+    fetched->bytes = (struct sl_bytes){0};
     return 0;
+}
+
+int sl_image_fetch_document(struct sl_source *source, const struct sl_digest *digest,
+                            struct sl_image_document *ret, struct sl_error *err)
+{
+    SL_AUTO_DONE(sl_source_document) fetched = {0};
+    int r = source->ops->fetch_manifest(source, digest, &fetched, err);
+    return r < 0 ? r : sl_image_check_document(&fetched, digest, ret, err);
 }
 
 void sl_image_document_done(struct sl_image_document *doc)
@@ -255,6 +278,8 @@ struct sl_resolved_image *sl_resolved_image_free(struct sl_resolved_image *image
 {
     if (!image)
         return NULL;
+    sl_bytes_done(&image->index_json);
+    free(image->index_architecture);
     sl_bytes_done(&image->manifest_json);
     sl_bytes_done(&image->config_json);
     (void)sl_manifest_free(image->manifest);

@@ -61,6 +61,11 @@ const char *sl_image_sink_name(const struct sl_image_sink *sink)
     return sink->name;
 }
 
+struct sl_sink *sl_image_sink_transport(const struct sl_image_sink *sink)
+{
+    return sink->transport;
+}
+
 /* ---- what is small ---- */
 
 int sl_image_sink_has_blob(struct sl_image_sink *sink, struct sl_image_source *source,

@@ -73,16 +73,36 @@ static int take_name_served(struct sl_image_source *src, struct sl_error *err)
     return 0;
 }
 
-int sl_image_source_resolve(struct sl_image_source *src, const struct sl_platform *platform,
-                            struct sl_resolved_image **ret, struct sl_error *err)
+int sl_image_source_find(struct sl_image_source *src, const struct sl_platform *platform,
+                         struct sl_resolved_image **ret, struct sl_error *err)
 {
     const struct sl_digest *digest = src->has_digest ? &src->digest : NULL;
     SL_AUTO(sl_resolved_image) image = NULL;
-    int r = sl_image_resolve(src->transport, digest, platform, &image, err);
+    int r = sl_image_find(src->transport, digest, platform, &image, err);
     if (r == 0)
         r = take_name_served(src, err);
     if (r < 0)
         return sl_error_wrap(err, r, "%s", src->name);
+    *ret = sl_steal(&image);
+    return 0;
+}
+
+int sl_image_source_fetch_config(struct sl_image_source *src, struct sl_resolved_image *image,
+                                 struct sl_error *err)
+{
+    int r = sl_image_fetch_config(src->transport, image, err);
+    return r < 0 ? sl_error_wrap(err, r, "%s", src->name) : 0;
+}
+
+int sl_image_source_resolve(struct sl_image_source *src, const struct sl_platform *platform,
+                            struct sl_resolved_image **ret, struct sl_error *err)
+{
+    SL_AUTO(sl_resolved_image) image = NULL;
+    int r = sl_image_source_find(src, platform, &image, err);
+    if (r == 0)
+        r = sl_image_source_fetch_config(src, image, err);
+    if (r < 0)
+        return r;
     *ret = sl_steal(&image);
     return 0;
 }
@@ -118,6 +138,11 @@ int sl_image_source_blob(struct sl_image_source *src, const struct sl_descriptor
     *ret = bytes;
     bytes = (struct sl_bytes){0};
     return 0;
+}
+
+struct sl_source *sl_image_source_transport(const struct sl_image_source *src)
+{
+    return src->transport;
 }
 
 bool sl_image_source_place(const struct sl_image_source *src, const char **ret_host,

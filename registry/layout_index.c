@@ -5,7 +5,6 @@
  */
 #include "layout_index.h"
 
-#include "sluice/core/json.h"
 #include "sluice/core/json_writer.h"
 #include "sluice/core/limits.h"
 
@@ -72,6 +71,32 @@ static bool is_replaced(const struct sl_json *node, const struct sl_layout_entry
     return !tag && other && !strcmp(other, digest);
 }
 
+static bool is_passed_on(const struct sl_layout_entry *entry, size_t i)
+{
+    return sl_json_string(sl_json_at(entry->annotations, i)) &&
+           strcmp(sl_json_name_at(entry->annotations, i), ref_name) != 0;
+}
+
+static void put_annotations(struct sl_json_writer *w, const struct sl_layout_entry *entry)
+{
+    bool is_open = false;
+    for (size_t i = 0; i < sl_json_count(entry->annotations); i++) {
+        if (!is_passed_on(entry, i))
+            continue;
+        if (!is_open)
+            sl_json_open_object(w, "annotations");
+        is_open = true;
+        sl_json_put_string(w, sl_json_name_at(entry->annotations, i),
+                           sl_json_string(sl_json_at(entry->annotations, i)));
+    }
+    if (entry->tag && !is_open)
+        sl_json_open_object(w, "annotations");
+    if (entry->tag)
+        sl_json_put_string(w, ref_name, entry->tag);
+    if (entry->tag || is_open)
+        sl_json_close_object(w);
+}
+
 static int format_entry(const struct sl_layout_entry *entry, struct sl_bytes *ret,
                         struct sl_error *err)
 {
@@ -79,11 +104,9 @@ static int format_entry(const struct sl_layout_entry *entry, struct sl_bytes *re
     sl_json_put_string(w, "mediaType", entry->media_type);
     sl_json_put_digest(w, "digest", &entry->digest);
     sl_json_put_int(w, "size", (int64_t)entry->size);
-    if (entry->tag) {
-        sl_json_open_object(w, "annotations");
-        sl_json_put_string(w, ref_name, entry->tag);
-        sl_json_close_object(w);
-    }
+    if (entry->artifact_type)
+        sl_json_put_string(w, "artifactType", entry->artifact_type);
+    put_annotations(w, entry);
     int r = sl_json_end(w, ret, err);
     if (r == 0)
         ret->len--; /* the newline */

@@ -6,7 +6,6 @@
  */
 #include "oci_layout.h"
 
-#include "index.h"
 #include "sluice/core/limits.h"
 
 #include <fcntl.h>
@@ -141,7 +140,7 @@ static int check_version(struct sl_oci_layout *layout, struct sl_error *err)
     return r;
 }
 
-static const struct sl_descriptor *find_tag(const struct sl_index *index, const char *tag)
+const struct sl_descriptor *sl_oci_layout_find_tag(const struct sl_index *index, const char *tag)
 {
     for (size_t i = 0; i < index->n_entries; i++) {
         const struct sl_descriptor *d = &index->entries[i].descriptor;
@@ -157,7 +156,7 @@ static int choose_entry(const struct sl_oci_layout *layout, const struct sl_inde
                         const struct sl_descriptor **ret, struct sl_error *err)
 {
     if (layout->tag) {
-        *ret = find_tag(index, layout->tag);
+        *ret = sl_oci_layout_find_tag(index, layout->tag);
         return *ret ? 0
                     : sl_error_set(err, SL_E_SYSTEM, ENOENT, "%s: index.json has no entry '%s'",
                                    layout->dir, layout->tag);
@@ -171,20 +170,28 @@ static int choose_entry(const struct sl_oci_layout *layout, const struct sl_inde
     return 0;
 }
 
-static int read_index(struct sl_oci_layout *layout, struct sl_index **ret, struct sl_error *err)
+int sl_oci_layout_read_index(struct sl_oci_layout *layout, struct sl_bytes *ret,
+                             struct sl_error *err)
 {
-    SL_AUTO_DONE(sl_bytes) text = {0};
     int r = check_version(layout, err);
     if (r < 0)
         return r;
-    r = sl_read_file(layout->fd, "index.json", SL_MANIFEST_MAX, &text, err);
-    if (r >= 0)
-        r = sl_index_parse(sl_bytes_span(&text), /* media_type= */ NULL, ret, err);
+    r = sl_read_file(layout->fd, "index.json", SL_MANIFEST_MAX, ret, err);
+    return r < 0 ? sl_error_wrap(err, r, "%s", layout->dir) : 0;
+}
+
+static int read_index(struct sl_oci_layout *layout, struct sl_index **ret, struct sl_error *err)
+{
+    SL_AUTO_DONE(sl_bytes) text = {0};
+    int r = sl_oci_layout_read_index(layout, &text, err);
+    if (r < 0)
+        return r;
+    r = sl_index_parse(sl_bytes_span(&text), /* media_type= */ NULL, ret, err);
     return r < 0 ? sl_error_wrap(err, r, "%s: index.json", layout->dir) : 0;
 }
 
-static int fetch_by_digest(struct sl_oci_layout *layout, const struct sl_digest *digest,
-                           struct sl_source_document *ret, struct sl_error *err)
+int sl_oci_layout_fetch_document(struct sl_oci_layout *layout, const struct sl_digest *digest,
+                                 struct sl_source_document *ret, struct sl_error *err)
 {
     SL_AUTO_FD fd = -1;
     uint64_t size;
@@ -203,18 +210,11 @@ static int fetch_by_digest(struct sl_oci_layout *layout, const struct sl_digest 
     return r;
 }
 
-static int fetch_by_name(struct sl_oci_layout *layout, struct sl_source_document *ret,
-                         struct sl_error *err)
+int sl_oci_layout_fetch_entry(struct sl_oci_layout *layout, const struct sl_descriptor *d,
+                              struct sl_source_document *ret, struct sl_error *err)
 {
-    SL_AUTO(sl_index) index = NULL;
-    const struct sl_descriptor *d = NULL;
-    int r = read_index(layout, &index, err);
-    if (r >= 0)
-        r = choose_entry(layout, index, &d, err);
-    if (r < 0)
-        return r;
     SL_AUTO_DONE(sl_source_document) doc = {0};
-    r = fetch_by_digest(layout, &d->digest, &doc, err);
+    int r = sl_oci_layout_fetch_document(layout, &d->digest, &doc, err);
     if (r >= 0)
         r = sl_oci_layout_check_size(d, doc.bytes.len, err);
     if (r < 0)
@@ -229,11 +229,23 @@ static int fetch_by_name(struct sl_oci_layout *layout, struct sl_source_document
     return 0;
 }
 
+static int fetch_by_name(struct sl_oci_layout *layout, struct sl_source_document *ret,
+                         struct sl_error *err)
+{
+    SL_AUTO(sl_index) index = NULL;
+    const struct sl_descriptor *d = NULL;
+    int r = read_index(layout, &index, err);
+    if (r >= 0)
+        r = choose_entry(layout, index, &d, err);
+    return r < 0 ? r : sl_oci_layout_fetch_entry(layout, d, ret, err);
+}
+
 static int layout_fetch_manifest(struct sl_source *source, const struct sl_digest *digest,
                                  struct sl_source_document *ret, struct sl_error *err)
 {
     struct sl_oci_layout *layout = layout_of(source);
-    return digest ? fetch_by_digest(layout, digest, ret, err) : fetch_by_name(layout, ret, err);
+    return digest ? sl_oci_layout_fetch_document(layout, digest, ret, err)
+                  : fetch_by_name(layout, ret, err);
 }
 
 /* ---- the source ---- */
@@ -253,6 +265,7 @@ static const struct sl_source_ops layout_ops = {
     .fetch_manifest = layout_fetch_manifest,
     .fetch_blob = layout_fetch_blob,
     .stream = sl_oci_layout_stream,
+    .attachments = &sl_oci_layout_attachment_ops,
     .close = layout_close,
 };
 

@@ -3,14 +3,15 @@
  * (oci_layout_stream.c). */
 #pragma once
 
+#include "index.h"
 #include "source_ops.h"
 
 struct sl_oci_layout {
     struct sl_source source;
-    char *dir; /* as given, for errors */
-    char *tag; /* or NULL */
-    int fd;    /* of dir */
-    bool has_checked_version;
+    char *dir;                       /* as given, for errors */
+    char *tag;                       /* or NULL */
+    int fd;                          /* of dir */
+    atomic_bool has_checked_version; /* also set beside attachments */
 };
 
 /* The folder is an OCI layout of a version we know. dir names it in errors. */
@@ -23,6 +24,22 @@ SL_MUST_CHECK int sl_oci_layout_open_blob(const struct sl_oci_layout *layout,
 SL_MUST_CHECK int sl_oci_layout_check_size(const struct sl_descriptor *blob, uint64_t size,
                                            struct sl_error *err);
 
+/* index.json, at most SL_MANIFEST_MAX bytes. *ret is empty. */
+SL_MUST_CHECK int sl_oci_layout_read_index(struct sl_oci_layout *layout, struct sl_bytes *ret,
+                                           struct sl_error *err);
+/* The entry with that tag, or NULL. */
+const struct sl_descriptor *sl_oci_layout_find_tag(const struct sl_index *index, const char *tag);
+/* The document a descriptor of index.json leads to. */
+SL_MUST_CHECK int sl_oci_layout_fetch_entry(struct sl_oci_layout *layout,
+                                            const struct sl_descriptor *d,
+                                            struct sl_source_document *ret, struct sl_error *err);
+/* The document with this digest. */
+SL_MUST_CHECK int sl_oci_layout_fetch_document(struct sl_oci_layout *layout,
+                                               const struct sl_digest *digest,
+                                               struct sl_source_document *ret,
+                                               struct sl_error *err);
+/* oci_layout_attachments.c */
+extern const struct sl_attachment_ops sl_oci_layout_attachment_ops;
 /* The stream() of struct sl_source_ops. */
 SL_MUST_CHECK int sl_oci_layout_stream(struct sl_source *source, const struct sl_descriptor *blob,
                                        struct sl_buf_lane *lane, struct sl_flow *flow,

@@ -222,6 +222,45 @@ static int layout_put_manifest(struct sl_sink *base, struct sl_span bytes, const
     return put_entry(sink, &entry, err);
 }
 
+/* ---- attachments ---- */
+
+/* What is there is read as from any layout; one that is not there yet has nothing. */
+static int layout_find_tag(struct sl_sink *base, const char *tag, struct sl_source_document *ret,
+                           struct sl_error *err)
+{
+    struct sl_oci_layout_sink *sink = sink_of(base);
+    SL_AUTO_FREE char *index = sl_strf("%s/index.json", sink->dir);
+    struct sl_source *source = NULL;
+    if (!index)
+        return sl_error_oom(err);
+    if (faccessat(AT_FDCWD, index, F_OK, 0) < 0 && errno == ENOENT)
+        return 0;
+    int r = sl_oci_layout_open(sink->dir, /* tag= */ NULL, &source, err);
+    if (r < 0)
+        return r;
+    r = source->ops->attachments->by_tag(source, tag, ret, err);
+    source->ops->close(source);
+    return r;
+}
+
+static int layout_put_tagged(struct sl_sink *base, struct sl_span bytes, const char *media_type,
+                             const struct sl_digest *digest, const char *tag, struct sl_error *err)
+{
+    const struct sl_layout_entry entry = {
+        .media_type = media_type, .digest = *digest, .size = bytes.len, .tag = tag};
+    int r = layout_put_blob(base, bytes, digest, err);
+    return r < 0 ? r : put_entry(sink_of(base), &entry, err);
+}
+
+static int layout_put_referrer(struct sl_sink *base, struct sl_span bytes,
+                               const struct sl_layout_entry *entry, const struct sl_digest *subject,
+                               struct sl_error *err)
+{
+    (void)subject;
+    int r = layout_put_blob(base, bytes, &entry->digest, err);
+    return r < 0 ? r : put_entry(sink_of(base), entry, err);
+}
+
 /* ---- the sink ---- */
 
 /* Folders that somebody else uses by now are not empty, and stay. */
@@ -273,6 +312,9 @@ static const struct sl_sink_ops layout_ops = {
     .put_blob = layout_put_blob,
     .put_manifest = layout_put_manifest,
     .upload = sl_oci_layout_upload,
+    .find_tag = layout_find_tag,
+    .put_tagged = layout_put_tagged,
+    .put_referrer = layout_put_referrer,
     .close = layout_close,
 };
 

@@ -115,6 +115,7 @@ static int request_prepare(struct sl_fetch *f, struct sl_error *err)
     int r = show_authorization(req, err);
     if (r < 0)
         return r;
+    req->refused = 0;
     if (!req->has_size) {
         req->got = 0;
         if (req->ops->restart)
@@ -128,6 +129,7 @@ static int request_prepare(struct sl_fetch *f, struct sl_error *err)
 static int request_refused(struct sl_fetch *f, struct sl_error *err)
 {
     struct sl_registry_request *req = REQUEST_OF_FETCH(f);
+    req->refused = f->response.status;
     switch (f->response.status) {
     case 401:
         return answer_challenge(req, err);
@@ -231,6 +233,7 @@ void sl_registry_request_start(struct sl_registry_request *req)
     req->waiter = (struct sl_token_waiter){.ready = token_ready};
     req->value_is_fresh = req->scope_redone = false;
     req->skip = 0;
+    req->refused = 0;
     req->is_elsewhere = !sl_url_is_same_origin(req->fetch.peer->origin, req->fetch.url);
     sl_fetch_start(&req->fetch);
 }

@@ -33,6 +33,7 @@ struct sl_registry_request {
     bool has_size; /* of a GET: size is known, is enforced, and a cut transfer is resumed */
     uint64_t size;
     uint64_t got; /* bytes passed on so far; kept when started again at another place */
+    long refused; /* for done(): status of the last answer that was none of the good ones, or 0 */
 
     /* Its own. */
     struct sl_token_waiter waiter;

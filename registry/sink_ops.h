@@ -7,8 +7,10 @@
  */
 #pragma once
 
+#include "layout_index.h"
 #include "sluice/core/reference.h"
 #include "sluice/image_sink.h"
+#include "source_ops.h"
 
 #include <stdatomic.h>
 
@@ -27,6 +29,15 @@ struct sl_sink_ops {
     /* Does not wait for the network. The front fills in what is common, before any push. */
     int (*upload)(struct sl_sink *sink, uint64_t size, const struct sl_upload_events *events,
                   struct sl_blob_upload **ret, struct sl_error *err);
+    /* For attachments: sluice/attachment_push.h. 1: found; 0: there is none. */
+    int (*find_tag)(struct sl_sink *sink, const char *tag, struct sl_source_document *ret,
+                    struct sl_error *err);
+    int (*put_tagged)(struct sl_sink *sink, struct sl_span bytes, const char *media_type,
+                      const struct sl_digest *digest, const char *tag, struct sl_error *err);
+    /* entry: how lists describe it; it has no tag. */
+    int (*put_referrer)(struct sl_sink *sink, struct sl_span bytes,
+                        const struct sl_layout_entry *entry, const struct sl_digest *subject,
+                        struct sl_error *err);
     /* Takes back what was not committed and frees the sink; accepts a half-built one. All uploads
      * are closed. */
     void (*close)(struct sl_sink *sink);
@@ -56,6 +67,9 @@ struct sl_blob_upload {
     uint64_t fed;           /* the stage's */
     _Atomic uint64_t bytes; /* handed on so far; the transport counts */
 };
+
+/* A front's transport. Borrowed. */
+struct sl_sink *sl_image_sink_transport(const struct sl_image_sink *sink);
 
 /* The transports. They contact nobody and write nothing before the first call. tag may be NULL for
  * a layout. */

@@ -27,6 +27,25 @@ static inline void sl_source_document_done(struct sl_source_document *doc)
 SL_DEFINE_AUTO_DONE(sl_source_document, sl_source_document_done)
 
 struct sl_source;
+struct sl_referrers;
+
+/* What lies beside an image: sluice/attachments.h. Called on any thread, several at once, also
+ * beside streams, once fetch_manifest() has given something. 1: found, 0: there is none. */
+struct sl_attachment_ops {
+    int (*by_tag)(struct sl_source *src, const char *tag, struct sl_source_document *ret,
+                  struct sl_error *err);
+    int (*by_digest)(struct sl_source *src, const struct sl_digest *digest,
+                     struct sl_source_document *ret, struct sl_error *err);
+    /* As fetch_blob(). */
+    int (*blob)(struct sl_source *src, const struct sl_descriptor *blob, struct sl_bytes *ret,
+                struct sl_error *err);
+    /* *list is empty on entry. */
+    int (*referrers)(struct sl_source *src, const struct sl_digest *image,
+                     struct sl_referrers *list, struct sl_error *err);
+    /* *ret is empty on entry. NULL: there is no such thing. */
+    int (*extension)(struct sl_source *src, const struct sl_digest *image, size_t limit,
+                     struct sl_bytes *ret, struct sl_error *err);
+};
 
 struct sl_source_ops {
     const char *name; /* "docker", "oci": for errors and logs */
@@ -47,6 +66,8 @@ struct sl_source_ops {
      * repository there. Borrowed until the next fetch. False before the first one. NULL: no
      * registry. */
     bool (*place)(const struct sl_source *src, const char **ret_host, const char **ret_repository);
+    /* NULL: nothing can lie beside. */
+    const struct sl_attachment_ops *attachments;
     /* Frees the source; accepts a half-built one; never fails. All streams are closed. */
     void (*close)(struct sl_source *src);
 };
@@ -77,6 +98,8 @@ SL_MUST_CHECK int sl_docker_source_open(struct sl_registry *registry,
 SL_MUST_CHECK int sl_oci_layout_open(const char *dir, const char *tag, struct sl_source **ret,
                                      struct sl_error *err);
 
+/* A front's transport. Borrowed. */
+struct sl_source *sl_image_source_transport(const struct sl_image_source *src);
 /* place() of a front's transport; false where there is none. */
 bool sl_image_source_place(const struct sl_image_source *src, const char **ret_host,
                            const char **ret_repository);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "encryption_rule.h"
+#include "image_scope.h"
 
 #include "sluice/core/json.h"
 
@@ -31,6 +32,12 @@ struct sl_encryption_policy *sl_encryption_policy_free(struct sl_encryption_poli
 }
 
 /* ---- members of a rule ---- */
+
+/* What is being read: after a failure, what the message is about. */
+struct reader {
+    const struct sl_json *at;
+    struct sl_error *err;
+};
 
 static int wrong(struct sl_error *err, const char *what, const char *value)
 {
@@ -88,9 +95,10 @@ static int parse_wrap_type(const char *text, char **ret, struct sl_error *err)
     return parse_known(known, text, ret, err);
 }
 
-static int parse_list(const struct sl_json *node, parse_entry_fn *parse_entry, char ***ret,
-                      struct sl_error *err)
+static int parse_list(struct reader *rd, const struct sl_json *node, parse_entry_fn *parse_entry,
+                      char ***ret)
 {
+    struct sl_error *err = rd->err;
     size_t n = sl_json_count(node);
     if (sl_json_type(node) != SL_JSON_ARRAY || n == 0)
         return wrong(err, "must be a list with at least one entry", "");
@@ -101,7 +109,8 @@ static int parse_list(const struct sl_json *node, parse_entry_fn *parse_entry, c
     if (!list)
         return sl_error_oom(err);
     for (size_t i = 0; i < n; i++) {
-        const char *text = sl_json_string(sl_json_at(node, i));
+        rd->at = sl_json_at(node, i);
+        const char *text = sl_json_string(rd->at);
         int r = text ? parse_entry(text, &list[i], err) : wrong(err, "must be a string", "");
         if (r < 0)
             return sl_error_wrap(err, r, "entry %zu", i + 1);
@@ -109,8 +118,8 @@ static int parse_list(const struct sl_json *node, parse_entry_fn *parse_entry, c
     return 0;
 }
 
-static int parse_member(const char *name, const struct sl_json *node,
-                        struct sl_encryption_rule *rule, struct sl_error *err)
+static int parse_member(struct reader *rd, const char *name, const struct sl_json *node,
+                        struct sl_encryption_rule *rule)
 {
     const struct {
         const char *name;
@@ -120,29 +129,31 @@ static int parse_member(const char *name, const struct sl_json *node,
                  {"protocols", parse_protocol, &rule->protocols},
                  {"providers", parse_text, &rule->providers},
                  {"wrap_types", parse_wrap_type, &rule->wrap_types}};
+    rd->at = node;
     if (strcmp(name, "encryption") == 0)
-        return parse_demand(node, rule, err);
+        return parse_demand(node, rule, rd->err);
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         if (strcmp(name, lists[i].name) == 0) {
-            int r = parse_list(node, lists[i].parse_entry, lists[i].list, err);
-            return r < 0 ? sl_error_wrap(err, r, "'%s'", name) : 0;
+            int r = parse_list(rd, node, lists[i].parse_entry, lists[i].list);
+            return r < 0 ? sl_error_wrap(rd->err, r, "'%s'", name) : 0;
         }
     }
-    return wrong(err, "unknown member ", name);
+    return wrong(rd->err, "unknown member ", name);
 }
 
-static int parse_rule(const char *scope, const struct sl_json *node,
-                      struct sl_encryption_rule *rule, struct sl_error *err)
+static int parse_rule(struct reader *rd, const char *scope, const struct sl_json *node,
+                      struct sl_encryption_rule *rule)
 {
+    rd->at = node;
     rule->scope = strdup(scope);
     if (!rule->scope)
-        return sl_error_oom(err);
+        return sl_error_oom(rd->err);
     if (sl_json_type(node) != SL_JSON_OBJECT)
-        return wrong(err, "must be an object", "");
+        return wrong(rd->err, "must be an object", "");
     if (!sl_json_get(node, "encryption"))
-        return wrong(err, "member 'encryption' is missing", "");
+        return wrong(rd->err, "member 'encryption' is missing", "");
     for (size_t i = 0; i < sl_json_count(node); i++) {
-        int r = parse_member(sl_json_name_at(node, i), sl_json_at(node, i), rule, err);
+        int r = parse_member(rd, sl_json_name_at(node, i), sl_json_at(node, i), rule);
         if (r < 0)
             return r;
     }
@@ -168,32 +179,38 @@ static int check_scope(const char *scope, struct sl_error *err)
     return 0;
 }
 
-static int parse_scopes(const struct sl_json *scopes, struct sl_encryption_policy *policy,
-                        struct sl_error *err)
+static int parse_scopes(struct reader *rd, const struct sl_json *scopes,
+                        struct sl_encryption_policy *policy)
 {
     for (size_t i = 0; i < sl_json_count(scopes); i++) {
         const char *scope = sl_json_name_at(scopes, i);
-        int r = check_scope(scope, err);
+        rd->at = sl_json_at(scopes, i);
+        int r = check_scope(scope, rd->err);
         if (r == 0)
-            r = parse_rule(scope, sl_json_at(scopes, i), &policy->rules[policy->n++], err);
+            r = parse_rule(rd, scope, sl_json_at(scopes, i), &policy->rules[policy->n++]);
         if (r < 0)
-            return sl_error_wrap(err, r, "scope '%.100s'", scope);
+            return sl_error_wrap(rd->err, r, "scope '%.100s'", scope);
     }
     return 0;
 }
 
-static int check_members(const struct sl_json *root, struct sl_error *err)
+static int check_members(struct reader *rd, const struct sl_json *root)
 {
+    struct sl_error *err = rd->err;
+    rd->at = root;
     if (sl_json_type(root) != SL_JSON_OBJECT)
         return wrong(err, "must be an object", "");
     for (size_t i = 0; i < sl_json_count(root); i++) {
         const char *name = sl_json_name_at(root, i);
-        if (strcmp(name, "default") != 0 && strcmp(name, "scopes") != 0)
+        if (strcmp(name, "default") != 0 && strcmp(name, "scopes") != 0) {
+            rd->at = sl_json_at(root, i);
             return wrong(err, "unknown member ", name);
+        }
     }
     if (!sl_json_get(root, "default"))
         return wrong(err, "member 'default' is missing", "");
     const struct sl_json *scopes = sl_json_get(root, "scopes");
+    rd->at = scopes;
     if (scopes && sl_json_type(scopes) != SL_JSON_OBJECT)
         return wrong(err, "'scopes' must be an object", "");
     if (sl_json_count(scopes) > SCOPES_MAX)
@@ -201,20 +218,20 @@ static int check_members(const struct sl_json *root, struct sl_error *err)
     return 0;
 }
 
-static int parse_root(const struct sl_json *root, struct sl_encryption_policy *policy,
-                      struct sl_error *err)
+static int parse_root(struct reader *rd, const struct sl_json *root,
+                      struct sl_encryption_policy *policy)
 {
-    int r = check_members(root, err);
+    int r = check_members(rd, root);
     if (r < 0)
         return r;
     const struct sl_json *scopes = sl_json_get(root, "scopes");
     policy->rules = calloc(sl_json_count(scopes) + 1, sizeof(*policy->rules));
     if (!policy->rules)
-        return sl_error_oom(err);
-    r = parse_rule("", sl_json_get(root, "default"), &policy->rules[policy->n++], err);
+        return sl_error_oom(rd->err);
+    r = parse_rule(rd, "", sl_json_get(root, "default"), &policy->rules[policy->n++]);
     if (r < 0)
-        return sl_error_wrap(err, r, "'default'");
-    return parse_scopes(scopes, policy, err);
+        return sl_error_wrap(rd->err, r, "'default'");
+    return parse_scopes(rd, scopes, policy);
 }
 
 int sl_encryption_policy_parse(struct sl_span json, struct sl_encryption_policy **ret,
@@ -228,9 +245,10 @@ int sl_encryption_policy_parse(struct sl_span json, struct sl_encryption_policy 
     SL_AUTO(sl_encryption_policy) policy = calloc(1, sizeof(*policy));
     if (!policy)
         return sl_error_oom(err);
-    r = parse_root(sl_json_root(doc), policy, err);
+    struct reader rd = {.err = err};
+    r = parse_root(&rd, sl_json_root(doc), policy);
     if (r < 0)
-        return sl_error_wrap(err, r, "encryption policy");
+        return sl_error_wrap(err, sl_json_wrap(rd.at, err, r), "encryption policy");
     *ret = sl_steal(&policy);
     return 0;
 }
@@ -248,53 +266,40 @@ int sl_encryption_policy_open(const char *path, struct sl_encryption_policy **re
 
 /* ---- which rule ---- */
 
-/* The rule whose scope is exactly this, wildcard in front of domain; NULL when there is none. */
-static const struct sl_encryption_rule *rule_of(const struct sl_encryption_policy *policy,
-                                                const char *wildcard, const char *text, size_t len)
+/* The rule whose scope is this prefix and then the scope the walk is at; NULL: none. */
+static const struct sl_encryption_rule *rule_at(const struct sl_encryption_policy *policy,
+                                                const char *prefix,
+                                                const struct sl_image_scopes_walk *walk)
 {
-    size_t skip = strlen(wildcard);
+    size_t skip = strlen(prefix);
     for (size_t i = 1; i < policy->n; i++) {
         const char *scope = policy->rules[i].scope;
-        if (strncmp(scope, wildcard, skip) == 0 && strlen(scope) == skip + len &&
-            memcmp(scope + skip, text, len) == 0)
+        if (strncmp(scope, prefix, skip) == 0 && sl_image_scopes_is_at(walk, scope + skip))
             return &policy->rules[i];
     }
     return NULL;
 }
 
-/* Length without the "@digest" and ":tag" of the last segment. */
-static size_t repository_len(const char *name)
+static const struct sl_encryption_rule *rule_of(const struct sl_encryption_policy *policy,
+                                                const char *text)
 {
-    const char *slash = strrchr(name, '/');
-    const char *last = slash ? slash + 1 : name;
-    return (size_t)(last - name) + strcspn(last, ":@");
+    for (size_t i = 1; i < policy->n; i++)
+        if (strcmp(policy->rules[i].scope, text) == 0)
+            return &policy->rules[i];
+    return NULL;
 }
 
-/* The parent's length: without the last '/' and what follows; 0 when there is none. */
-static size_t parent_len(const char *name, size_t len)
-{
-    const char *slash = memrchr(name, '/', len);
-    return slash ? (size_t)(slash - name) : 0;
-}
-
-static const struct sl_encryption_rule *find_domain(const struct sl_encryption_policy *policy,
-                                                    const char *name)
-{
-    size_t len = strcspn(name, ":/");
-    const struct sl_encryption_rule *rule = NULL;
-    const char *dot = memchr(name, '.', len);
-    for (; dot && !rule; dot = memchr(dot + 1, '.', len - (size_t)(dot + 1 - name)))
-        rule = rule_of(policy, "*", dot, len - (size_t)(dot - name));
-    return rule;
-}
-
+/* All transports share one table, so what is a layout's has its prefix. */
 const struct sl_encryption_rule *
 sl_encryption_policy_find(const struct sl_encryption_policy *policy, const char *name)
 {
-    const struct sl_encryption_rule *rule = rule_of(policy, "", name, strlen(name));
-    for (size_t len = repository_len(name); !rule && len > 0; len = parent_len(name, len))
-        rule = rule_of(policy, "", name, len);
-    if (!rule)
-        rule = find_domain(policy, name);
+    const char *prefix = strcmp(sl_image_transport(name), "oci") == 0 ? "oci:" : "";
+    const struct sl_encryption_rule *rule = rule_of(policy, name);
+    struct sl_image_scopes_walk walk;
+    sl_image_scopes_begin(&walk, name);
+    while (!rule && sl_image_scopes_next(&walk))
+        rule = rule_at(policy, prefix, &walk);
+    if (!rule && *prefix)
+        rule = rule_of(policy, prefix);
     return rule ? rule : &policy->rules[0];
 }

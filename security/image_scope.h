@@ -14,3 +14,25 @@ SL_MUST_CHECK int sl_image_scopes(const char *name, char ***ret, struct sl_error
 void sl_image_scopes_free(char **scopes);
 /* "docker" or "oci". Static. */
 const char *sl_image_transport(const char *name);
+
+/* The same one by one, without memory, so that it cannot fail. */
+struct sl_image_scopes_walk {
+    struct sl_span head,
+        tail; /* of the current scope, whose text is both; borrowed from the name */
+    /* private: */
+    const char *name;
+    size_t repository_len, parent_len;
+    const char *domain;
+    int step;
+};
+void sl_image_scopes_begin(struct sl_image_scopes_walk *walk, const char *name);
+/* False when there is none any more. The first call moves to the first. */
+bool sl_image_scopes_next(struct sl_image_scopes_walk *walk);
+/* Whether the current scope has this text. */
+bool sl_image_scopes_is_at(const struct sl_image_scopes_walk *walk, const char *text);
+
+/* Absolute, and not written in two ways: no empty, "." or ".." segment, no '/' at the end, not "/".
+ * Scopes of directories are. */
+bool sl_scope_is_clean_path(struct sl_span path);
+/* The directory of "oci:/dir[:tag]" or "oci:/dir@digest". */
+struct sl_span sl_image_layout_dir(const char *name);

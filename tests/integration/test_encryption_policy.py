@@ -297,7 +297,7 @@ class Malformed(PolicyCase):
         image = self.make("plain", Layer(tar_of("plain"), None))
         good = {"encryption": "optional"}
         cases = (
-            ("{", "byte 1"), ('{"default": {"encryption": "optional"},\n "x" }', "byte 46"), ("", ""),
+            ("{", "line 1, column 2"), ('{"default": {"encryption": "optional"},\n "x" }', "line 2, column 6"), ("", ""),
             ("null", ""), ("[]", "object"),
             ({}, "'default' is missing"), ({"default": {}}, "'encryption' is missing"),
             ({"default": None}, "'default'"),

@@ -25,6 +25,7 @@ The plan is an object:
      "times": N,           how often it applies (default: always)
      "after": N,           how many matching requests pass unharmed before
      "status": N, "headers": {...}, "body": TEXT,      this answer
+     "contents": NAME, "headers": {...}    this file, to which the faults below apply
      "retry_after_date": SECONDS                       Retry-After as a date from now
      "redirect": "other"|URL|true,   307 there (true: to itself)
      "cut_at": N,          the connection breaks after N bytes of this answer's body
@@ -258,6 +259,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 target = "%s://127.0.0.1:%d%s?signature=secret" % (
                     self.state.scheme, self.state.ports["other"], self.path)
             self.answer(307, b"", [("Location", target)])
+        elif "contents" in fault:
+            with open(fault["contents"], "rb") as file:
+                data = file.read()
+            self.send_contents(data, list(fault.get("headers", {}).items()), fault)
         elif "status" in fault:
             headers = list(fault.get("headers", {}).items())
             if "retry_after_date" in fault:

@@ -5,11 +5,21 @@
  *   fetch_driver [OPTIONS] HOST REPOSITORY TAG manifest
  *   fetch_driver [OPTIONS] HOST REPOSITORY TAG small DIGEST SIZE
  *   fetch_driver [OPTIONS] HOST REPOSITORY TAG blob DIGEST SIZE [DIGEST SIZE]...
+ *   fetch_driver [OPTIONS] HOST REPOSITORY TAG tagged TAG
+ *   fetch_driver [OPTIONS] HOST REPOSITORY TAG attached DIGEST [SIZE]
+ *   fetch_driver [OPTIONS] HOST REPOSITORY TAG referrers DIGEST
+ *   fetch_driver [OPTIONS] HOST REPOSITORY TAG extension DIGEST
+ *   fetch_driver [OPTIONS] HOST REPOSITORY TAG url URL
+ *
+ * The last five are about what lies beside the image: a manifest, or with a size a blob; lines of
+ * "DIGEST SIZE TYPE"; the text. With --threads all of it several times at once. Exit status 3:
+ * there is none. HOST may be an OCI layout, "oci:DIR"; then REPOSITORY is ignored.
  *
  * manifest and small print the document; blob streams all blobs at once through flows and prints
  * "sha256:HEX BYTES" for each. A failure is "CODE ERRNO: message" on stderr and exit status 1.
  */
 #include "registry.h"
+#include "sluice/attachments.h"
 #include "sluice/core/digest.h"
 #include "source_ops.h"
 
@@ -19,7 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOBS_MAX = 16 };
+enum { BLOBS_MAX = 16, THREADS_MAX = 16, NONE = 3 };
 
 struct settings {
     struct sl_registry_options registry;
@@ -27,7 +37,7 @@ struct settings {
     bool stop_at_eof, cancel_at_eof; /* of stdin; the first blob, all of them */
     char *media_type;                /* of blobs */
     bool is_bare;                    /* as if the host had not been written */
-    size_t lane;
+    size_t lane, limit, threads;
     uint64_t stop_at, cancel_at; /* bytes of the first blob; 0: never */
 };
 
@@ -239,6 +249,142 @@ static int run_verb(const struct settings *settings, struct sl_registry *registr
     return 0;
 }
 
+/* ---- what lies beside ---- */
+
+struct beside {
+    struct sl_registry *registry;
+    struct sl_image_source *src;
+    const char *verb;
+    char **args;
+    size_t limit;
+    int r;
+    struct sl_bytes text; /* the answer */
+    struct sl_error err;
+};
+
+static void keep(struct sl_bytes *text, const char *line)
+{
+    if (!line || sl_bytes_append(text, sl_span_of(line), SIZE_MAX / 2, NULL) < 0)
+        abort();
+}
+
+static int list_referrers(struct beside *b, const struct sl_digest *digest)
+{
+    SL_AUTO_DONE(sl_referrers) list = {0};
+    int r = sl_attachment_referrers(b->src, digest, &list, &b->err);
+    for (size_t i = 0; r > 0 && i < list.n; i++) {
+        char text[SL_DIGEST_TEXT_MAX];
+        sl_digest_format(&list.items[i].descriptor.digest, text);
+        SL_AUTO_FREE char *line =
+            sl_strf("%s %llu %s\n", text, (unsigned long long)list.items[i].descriptor.size,
+                    list.items[i].artifact_type);
+        keep(&b->text, line);
+    }
+    return r;
+}
+
+static int get_attached(struct beside *b, const struct sl_digest *digest)
+{
+    char no_type[] = "";
+    const char *size = b->args[1];
+    const struct sl_descriptor blob = {
+        .media_type = no_type, .digest = *digest, .size = size ? strtoull(size, NULL, 10) : 0};
+    if (size)
+        return sl_attachment_blob(b->src, &blob, b->limit, &b->text, &b->err);
+    SL_AUTO_DONE(sl_image_document) doc = {0};
+    int r = sl_attachment_by_digest(b->src, digest, &doc, &b->err);
+    if (r > 0)
+        keep(&b->text, (const char *)doc.bytes.data);
+    return r;
+}
+
+static int get_tagged(struct beside *b)
+{
+    SL_AUTO_DONE(sl_image_document) doc = {0};
+    int r = sl_attachment_by_tag(b->src, b->args[0], &doc, &b->err);
+    if (r > 0)
+        keep(&b->text, (const char *)doc.bytes.data);
+    return r;
+}
+
+static void *get_beside(void *arg)
+{
+    struct beside *b = arg;
+    struct sl_digest digest;
+    if (!strcmp(b->verb, "tagged"))
+        b->r = get_tagged(b);
+    else if (!strcmp(b->verb, "url"))
+        b->r = sl_registry_get_url(b->registry, b->args[0], b->limit, &b->text, &b->err);
+    else if ((b->r = sl_digest_parse(b->args[0], &digest, &b->err)) < 0)
+        return NULL;
+    else if (!strcmp(b->verb, "attached"))
+        b->r = get_attached(b, &digest);
+    else if (!strcmp(b->verb, "referrers"))
+        b->r = list_referrers(b, &digest);
+    else
+        b->r = sl_attachment_extension(b->src, &digest, b->limit, &b->text, &b->err);
+    return NULL;
+}
+
+static int print_beside(const struct beside *b)
+{
+    if (b->r < 0)
+        return fail(&b->err);
+    if (b->text.len)
+        (void)fwrite(b->text.data, 1, b->text.len, stdout);
+    return b->r == 0 ? NONE : 0;
+}
+
+static int run_beside(const struct settings *settings, struct sl_registry *registry,
+                      struct sl_image_source *src, char **args)
+{
+    struct beside all[THREADS_MAX] = {0};
+    pthread_t threads[THREADS_MAX];
+    int status = 0;
+    size_t n = settings->threads < THREADS_MAX ? settings->threads : THREADS_MAX;
+    for (size_t i = 0; i < n; i++) {
+        all[i] = (struct beside){.registry = registry,
+                                 .src = src,
+                                 .verb = args[0],
+                                 .args = args + 1,
+                                 .limit = settings->limit};
+        if (pthread_create(&threads[i], NULL, get_beside, &all[i]) != 0)
+            abort();
+    }
+    for (size_t i = 0; i < n; i++) {
+        (void)pthread_join(threads[i], NULL);
+        int one = print_beside(&all[i]);
+        status = one ? one : status;
+        sl_bytes_done(&all[i].text);
+    }
+    return status;
+}
+
+static bool is_beside(const char *verb)
+{
+    return !strcmp(verb, "tagged") || !strcmp(verb, "attached") || !strcmp(verb, "referrers") ||
+           !strcmp(verb, "extension") || !strcmp(verb, "url");
+}
+
+static int open_beside(const struct settings *settings, struct sl_registry *registry, char **args)
+{
+    SL_AUTO(sl_image_source) src = NULL;
+    SL_AUTO_DONE(sl_image_document) doc = {0};
+    SL_AUTO_FREE char *name = !strncmp(args[0], "oci:", 4)
+                                  ? sl_strf("%s:%s", args[0], args[2])
+                                  : sl_strf("docker://%s/%s:%s", args[0], args[1], args[2]);
+    struct sl_error err;
+    if (!name || !args[4])
+        return 2;
+    if (sl_image_source_open(registry, name, &src, &err) < 0)
+        return fail(&err);
+    if (strcmp(args[3], "url") != 0 && sl_image_source_document(src, NULL, &doc, &err) < 0)
+        return fail(&err);
+    return run_beside(settings, registry, src, args + 3);
+}
+
+/* ---- the program ---- */
+
 static int set_option(struct settings *s, int option)
 {
     switch (option) {
@@ -284,6 +430,12 @@ static int set_option(struct settings *s, int option)
     case 'l':
         s->lane = strtoul(optarg, NULL, 10);
         return 0;
+    case 'L':
+        s->limit = strtoul(optarg, NULL, 10);
+        return 0;
+    case 'T':
+        s->threads = strtoul(optarg, NULL, 10);
+        return 0;
     case 'x':
         s->stop_at = strtoull(optarg, NULL, 10);
         return 0;
@@ -312,12 +464,15 @@ int main(int argc, char **argv)
         {"cancel-at-eof", no_argument, NULL, 'E'},
         {"bare", no_argument, NULL, 'h'},
         {"lane", required_argument, NULL, 'l'},
+        {"limit", required_argument, NULL, 'L'},
+        {"threads", required_argument, NULL, 'T'},
         {"stop-at", required_argument, NULL, 'x'},
         {"cancel-at", required_argument, NULL, 'X'},
         {0},
     };
     char no_media_type[] = "";
-    struct settings settings = {.base_ms = 1, .lane = 8, .media_type = no_media_type};
+    struct settings settings = {
+        .base_ms = 1, .lane = 8, .limit = 65536, .threads = 1, .media_type = no_media_type};
     for (int o; (o = getopt_long(argc, argv, "+", options, NULL)) != -1;)
         if (set_option(&settings, o) < 0)
             return 2;
@@ -333,6 +488,8 @@ int main(int argc, char **argv)
         registry->settings.stall_timeout_s = settings.stall_s;
     if (settings.token_spare_s)
         registry->settings.token_spare_s = settings.token_spare_s;
+    if (is_beside(args[3]))
+        return open_beside(&settings, registry, args);
     struct sl_reference ref = {.host = args[0], .repository = args[1], .tag = args[2]};
     struct sl_source *src = NULL;
     if (sl_docker_source_open(registry, &ref, !settings.is_bare, &src, &err) < 0)

@@ -3,15 +3,23 @@
  * Pushes an image from tests, without the program around it:
  *
  *   push_driver [OPTIONS] SOURCE DESTINATION
+ *   push_driver [OPTIONS] put-blob DESTINATION FILE
+ *   push_driver [OPTIONS] put-tagged DESTINATION FILE TAG MEDIA_TYPE
+ *   push_driver [OPTIONS] put-referrer DESTINATION FILE
+ *   push_driver [OPTIONS] find-tag DESTINATION TAG
+ *
+ * The last four put beside the image what FILE holds, or print what is there (exit status 3:
+ * nothing).
  *
  * All layers at once, each through a flow of its own; then configs, manifests, and what names them.
  * Prints "skipped DIGEST" or "sent DIGEST BYTES" for each layer. A failure is "CODE ERRNO: message"
  * on stderr and exit status 1.
  */
 #include "registry.h"
+#include "sluice/attachment_push.h"
 #include "sluice/core/json.h"
-#include "sluice/image_sink.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -330,6 +338,59 @@ static int push(const struct pusher *p, struct sl_error *err)
     return doc.is_index ? push_index(p, &doc, err) : push_image(p, &doc, /* named= */ true, err);
 }
 
+/* ---- beside it ---- */
+
+static int find_tag(struct sl_image_sink *sink, const char *tag)
+{
+    SL_AUTO_DONE(sl_image_document) doc = {0};
+    struct sl_error err = {0};
+    int r = sl_image_sink_find_tag(sink, tag, &doc, &err);
+    if (r < 0)
+        return fail(&err);
+    if (r > 0)
+        (void)fwrite(doc.bytes.data, 1, doc.bytes.len, stdout);
+    return r > 0 ? 0 : 3;
+}
+
+static int hash_of(struct sl_span bytes, struct sl_digest *ret, struct sl_error *err)
+{
+    SL_AUTO(sl_hash) hash = NULL;
+    int r = sl_hash_new(SL_SHA256, &hash, err);
+    if (r < 0)
+        return r;
+    sl_hash_update(hash, bytes);
+    sl_hash_final(hash, ret);
+    return 0;
+}
+
+static int put_beside(struct sl_image_sink *sink, char **args, struct sl_error *err)
+{
+    SL_AUTO_DONE(sl_bytes) bytes = {0};
+    struct sl_digest digest;
+    int r = sl_read_file(AT_FDCWD, args[2], CONFIG_LIMIT, &bytes, err);
+    struct sl_span span = sl_bytes_span(&bytes);
+    if (r == 0)
+        r = hash_of(span, &digest, err);
+    if (r < 0)
+        return r;
+    if (!strcmp(args[0], "put-blob"))
+        return sl_image_sink_put_blob(sink, span, &digest, err);
+    if (!strcmp(args[0], "put-tagged"))
+        return sl_image_sink_put_tagged(sink, args[3], span, args[4], &digest, err);
+    return sl_image_sink_put_referrer(sink, span, &digest, err);
+}
+
+static int run_beside(struct sl_registry *registry, char **args)
+{
+    SL_AUTO(sl_image_sink) sink = NULL;
+    struct sl_error err = {0};
+    if (sl_image_sink_open(registry, args[1], &sink, &err) < 0)
+        return fail(&err);
+    if (!strcmp(args[0], "find-tag"))
+        return find_tag(sink, args[2]);
+    return put_beside(sink, args, &err) < 0 ? fail(&err) : 0;
+}
+
 /* ---- the program ---- */
 
 static int set_option(struct settings *s, int option)
@@ -398,6 +459,8 @@ static int run(const struct settings *settings, char **args)
     registry->settings.retry_base_ms = settings->base_ms;
     if (settings->stall_s)
         registry->settings.stall_timeout_s = settings->stall_s;
+    if (args[2])
+        return run_beside(registry, args);
     if (sl_buf_pool_new(SL_BUF_POOL_DEFAULT, &pool, &err) < 0 ||
         sl_worker_pool_new(2, &workers, &err) < 0 ||
         sl_image_source_open(registry, args[0], &source, &err) < 0 ||
@@ -434,7 +497,7 @@ int main(int argc, char **argv)
     for (int o; (o = getopt_long(argc, argv, "+", options, NULL)) != -1;)
         if (set_option(&settings, o) < 0)
             return 2;
-    if (argc - optind != 2)
+    if (argc - optind < 2)
         return 2;
     return run(&settings, argv + optind);
 }

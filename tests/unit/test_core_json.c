@@ -402,6 +402,73 @@ static void json_missing_node_is_written_as_null(void **state)
     assert_string_equal((const char *)out.data, "{\"x\":null}\n");
 }
 
+/* ---- places ---- */
+
+static void assert_place(const struct sl_json *node, uint32_t line, uint32_t column)
+{
+    struct sl_json_place place = sl_json_place_of(node);
+    assert_int_equal(place.line, line);
+    assert_int_equal(place.column, column);
+}
+
+static void json_nodes_know_their_place(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_json_doc) doc = open_doc("\n {\"a\" :1,\r\n\t\"b\":[ true,\"x\\n\\\"y\" ,\n"
+                                        "\"\xe2\x82\xac\xf0\x9f\x98\x80\",-1.5e3, null],\n"
+                                        "\"c\":{} , \"d\\u0061\"\n:\n\"z\"}");
+    const struct sl_json *root = sl_json_root(doc);
+    const struct sl_json *b = sl_json_get(root, "b");
+    assert_place(root, 2, 2);
+    assert_place(sl_json_get(root, "a"), 2, 3);
+    assert_place(b, 3, 2);
+    assert_place(sl_json_at(b, 0), 3, 8);
+    assert_place(sl_json_at(b, 1), 3, 13);
+    assert_place(sl_json_at(b, 2), 4, 1);
+    assert_place(sl_json_at(b, 3), 4, 6); /* two characters of seven bytes, and their quotes */
+    assert_place(sl_json_at(b, 4), 4, 14);
+    assert_place(sl_json_get(root, "c"), 5, 1);
+    assert_place(sl_json_get(root, "da"), 5, 10);
+    assert_place(NULL, 0, 0);
+}
+
+static void json_error_says_line_and_column(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"{\"a\":1,}", "line 1, column 8"},
+        {"{\n  \"a\": 1,\n  \"b\" 2\n}", "line 3, column 7"},
+        {"[1\n,,2]", "line 2, column 2"},
+        {"{,}", "line 1, column 2"},
+        {"[1,\n 2", "line 2, column 2"},
+        {"{\"a\":\n", "line 2, column 1"},
+        {"", "line 1, column 1"},
+        {"{} x", "line 1, column 4"},
+        {"[\n\"\\q\"]", "line 2, column 1"},
+        {"[\n \"\xff\"]", "line 2, column 3: not valid JSON: a character"},
+        {"{\"a\":1,\n\"b\":2, \"a\":3}", "line 2, column 8: member 'a' appears twice"},
+        {"[\n\"a\\u0000\"]", "line 2, column 1: a string holds a NUL"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sl_error err = {0};
+        assert_true(parse(sl_span_of(cases[i][0]), NULL, &err) < 0);
+        if (strncmp(err.msg + strlen("document: "), cases[i][1], strlen(cases[i][1])) != 0)
+            fail_msg("%s: %s", cases[i][0], err.msg);
+    }
+}
+
+static void json_wrap_puts_the_place_in_front(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_json_doc) doc = open_doc("[\n 1]");
+    struct sl_error err = {0};
+    int r = sl_error_set(&err, SL_E_FORMAT, EINVAL, "no");
+    assert_int_equal(sl_json_wrap(NULL, &err, r), -EINVAL);
+    assert_string_equal(err.msg, "no");
+    assert_int_equal(sl_json_wrap(sl_json_at(sl_json_root(doc), 0), &err, r), -EINVAL);
+    assert_string_equal(err.msg, "line 2, column 2: no");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -426,6 +493,9 @@ int main(void)
         cmocka_unit_test(json_syntax_error_does_not_quote_the_text),
         cmocka_unit_test(json_nodes_are_written_as_they_were_read),
         cmocka_unit_test(json_missing_node_is_written_as_null),
+        cmocka_unit_test(json_nodes_know_their_place),
+        cmocka_unit_test(json_error_says_line_and_column),
+        cmocka_unit_test(json_wrap_puts_the_place_in_front),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

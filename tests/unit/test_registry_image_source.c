@@ -238,6 +238,7 @@ static void resolve_follows_an_index_by_platform(void **state)
     assert_digest_is(&image->manifest_digest, digest.text);
     assert_true(image->has_index_digest);
     assert_digest_is(&image->index_digest, digest_of(index).text);
+    assert_string_equal((const char *)image->index_json.data, index);
     /* Content and type of what the index led to are held against its promise. */
     served[1].media_type = DOCKER_MANIFEST;
     assert_resolve_fails("busybox", SL_E_FORMAT, "the index announces");
@@ -288,6 +289,8 @@ static void resolve_nested_indexes_up_to_a_depth(void **state)
         if (n <= 4) {
             SL_AUTO(sl_resolved_image) image = resolve_ok("busybox");
             assert_digest_is(&image->index_digest, digests[n].text);
+            assert_digest_is(&image->index_digest,
+                             digest_of((const char *)image->index_json.data).text);
             assert_digest_is(&image->manifest_digest, digests[0].text);
         } else {
             assert_resolve_fails("busybox", SL_E_LIMIT, "more than 4 indexes");
@@ -295,6 +298,30 @@ static void resolve_nested_indexes_up_to_a_depth(void **state)
         for (size_t i = 0; i < 8; i++)
             free(texts[i]);
     }
+}
+
+/* Whoever asks for signatures first does not read the config of an image he may refuse. */
+static void find_leaves_the_config_until_it_is_fetched(void **state)
+{
+    (void)state;
+    static const char config[] = CONFIG("linux", "amd64", "");
+    SL_AUTO_FREE char *manifest = manifest_for(config);
+    const struct fake_document served[] = {{.text = manifest, .media_type = OCI_MANIFEST}, {0}};
+    SL_AUTO(sl_image_source) src = NULL;
+    SL_AUTO(sl_resolved_image) image = NULL;
+    struct sl_error err = {0};
+    fake_docker_serve(served, "not the config");
+    assert_int_equal(sl_image_source_open(registry, "busybox", &src, NULL), 0);
+    assert_int_equal(sl_image_source_find(src, NULL, &image, NULL), 0);
+    assert_digest_is(&image->manifest_digest, digest_of(manifest).text);
+    assert_int_equal(sl_image_source_fetch_config(src, image, &err), -EBADMSG);
+    assert_int_equal(err.code, SL_E_INTEGRITY);
+    assert_null(image->config);
+    assert_null(image->config_json.data);
+    fake_docker_serve(served, config);
+    assert_int_equal(sl_image_source_fetch_config(src, image, NULL), 0);
+    assert_string_equal((const char *)image->config_json.data, config);
+    assert_string_equal(image->config->architecture, "amd64");
 }
 
 static void resolve_config_with_other_digest_fails_with_integrity(void **state)
@@ -388,6 +415,7 @@ int main(void)
         cmocka_unit_test(resolve_follows_an_index_by_platform),
         cmocka_unit_test(resolve_same_size_other_content_fails_with_integrity),
         cmocka_unit_test(resolve_nested_indexes_up_to_a_depth),
+        cmocka_unit_test(find_leaves_the_config_until_it_is_fetched),
         cmocka_unit_test(resolve_config_with_other_digest_fails_with_integrity),
         cmocka_unit_test(resolve_config_too_large_is_not_fetched),
         cmocka_unit_test(resolve_config_that_does_not_fit_is_refused),

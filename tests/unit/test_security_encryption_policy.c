@@ -293,6 +293,25 @@ static void parse_wrong_policy_says_what_and_where(void **state)
     }
 }
 
+static void parse_wrong_policy_says_line_and_column(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"{\n\"scopes\":{}}", "line 1, column 1: member 'default' is missing"},
+        {"{\"default\":{\"encryption\":\"optional\"},\n \"x\":1}", "line 2, column 2: unknown"},
+        {"{\"default\":{\n \"encryption\":\"optional\",\n  \"kids\":[\"kbs:///a/\",\n   1]}}",
+         "line 4, column 4: 'default': 'kids': entry 2"},
+        {"{\"default\":{\"encryption\":\"optional\"},\n\"scopes\":\n{\"a\":{\"encryption\":1}}}",
+         "line 3, column 7: scope 'a': 'encryption' must"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        SL_AUTO(sl_encryption_policy) policy = NULL;
+        struct sl_error err = {0};
+        assert_error(sl_encryption_policy_parse(sl_span_of(cases[i][0]), &policy, &err), EBADMSG,
+                     SL_E_FORMAT, cases[i][1]);
+    }
+}
+
 static void parse_too_many_scopes_is_a_limit(void **state)
 {
     (void)state;
@@ -333,6 +352,7 @@ int main(void)
         cmocka_unit_test(check_key_other_lists_are_exact),
         cmocka_unit_test(check_key_without_lists_takes_anything),
         cmocka_unit_test(parse_wrong_policy_says_what_and_where),
+        cmocka_unit_test(parse_wrong_policy_says_line_and_column),
         cmocka_unit_test(parse_too_many_scopes_is_a_limit),
         cmocka_unit_test(open_missing_file_is_an_error),
     };

@@ -51,6 +51,7 @@ struct sl_resolved_image {
     bool has_index_digest; /* it was chosen from an index: this one, the outermost */
     struct sl_digest index_digest;
     struct sl_bytes index_json; /* of index_digest */
+    char *index_architecture;   /* what the index announces, or NULL: for a look at the config */
     struct sl_bytes manifest_json;
     struct sl_bytes config_json; /* verified against manifest->config */
     struct sl_manifest *manifest;

@@ -25,7 +25,12 @@ struct sl_json_limits {
     size_t depth; /* nested containers; 0: 32 */
 };
 
-/* what names the document in errors: "manifest". limits may be NULL. */
+/* Both from 1, the column in characters. 0: not known. */
+struct sl_json_place {
+    uint32_t line, column;
+};
+
+/* what names the document in errors: "manifest". They say line and column. limits may be NULL. */
 SL_MUST_CHECK int sl_json_parse(struct sl_span text, const char *what,
                                 const struct sl_json_limits *limits, struct sl_json_doc **ret,
                                 struct sl_error *err);
@@ -37,6 +42,10 @@ SL_DEFINE_AUTO(sl_json_doc, sl_json_free)
  * member, so that paths can be chained. */
 const struct sl_json *sl_json_root(const struct sl_json_doc *doc);
 enum sl_json_type sl_json_type(const struct sl_json *node); /* NULL: SL_JSON_NULL */
+/* Where it stands in the text; a member of an object: where its name does. */
+struct sl_json_place sl_json_place_of(const struct sl_json *node);
+/* Puts "line N, column N: " before the message, when the place is known, and returns r. */
+int sl_json_wrap(const struct sl_json *node, struct sl_error *err, int r);
 /* Member of an object by exact name, or NULL. */
 const struct sl_json *sl_json_get(const struct sl_json *object, const char *name);
 /* Elements of an array, members of an object (0 for others). */

@@ -34,6 +34,10 @@ SL_DEFINE_AUTO_DONE(sl_pgp_home, sl_pgp_home_done)
 gpgme_error_t sl_pgp_lend(struct sl_span bytes, gpgme_data_t *ret);
 gpgme_error_t sl_pgp_collect(struct gpgme_data_cbs *sink, void *arg, gpgme_data_t *ret);
 
+/* The answer to whoever asks in this context: borrowed. NULL: nobody is answered, which makes gpg
+ * fail with GPG_ERR_CANCELED; a wrong one with GPG_ERR_BAD_PASSPHRASE. */
+void sl_pgp_set_passphrase(gpgme_ctx_t ctx, const char *passphrase);
+
 /* gpg did not do its work for a reason of its own. */
 int sl_pgp_failed(struct sl_error *err, gpgme_error_t e, const char *what);
 

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pem_block.h"
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PEM_TEXT_MAX = 1024 * 1024, PEM_DER_MAX = 1024 * 1024 };
+
+static const char pem_begin[] = "-----BEGIN ";
+
+static bool is_blank(uint8_t c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static struct sl_span skip_blanks(struct sl_span text)
+{
+    while (text.len && is_blank(text.data[0])) {
+        text.data++;
+        text.len--;
+    }
+    return text;
+}
+
+/* To the next BEGIN at the start of a line, or to the end. */
+static struct sl_span skip_notes(struct sl_span text)
+{
+    const uint8_t *p = text.data;
+    const uint8_t *end = text.data + text.len;
+    while (p < end) {
+        if ((size_t)(end - p) >= strlen(pem_begin) && memcmp(p, pem_begin, strlen(pem_begin)) == 0)
+            break;
+        const uint8_t *eol = memchr(p, '\n', (size_t)(end - p));
+        p = eol ? eol + 1 : end;
+    }
+    return (struct sl_span){p, (size_t)(end - p)};
+}
+
+/* What OpenSSL takes from here; *ret_used counts the bytes it read. */
+static int read_block(struct sl_span text, char **ret_label, struct sl_bytes *ret_der,
+                      size_t *ret_used, struct sl_error *err)
+{
+    BIO *bio = BIO_new_mem_buf(text.data, (int)text.len);
+    if (!bio)
+        return sl_error_oom(err);
+    char *label = NULL;
+    char *header = NULL;
+    unsigned char *der = NULL;
+    long len = 0;
+    int ok = PEM_read_bio(bio, &label, &header, &der, &len);
+    size_t left = BIO_ctrl_pending(bio);
+    BIO_free(bio);
+    ERR_clear_error();
+    int r = 0;
+    if (ok != 1)
+        r = sl_error_set(err, SL_E_FORMAT, EBADMSG, "a PEM block that does not end, or no base64");
+    else if (header[0] || len <= 0)
+        r = sl_error_set(err, SL_E_FORMAT, EBADMSG, "a PEM block with headers, or an empty one");
+    char *copy = r == 0 ? strdup(label) : NULL;
+    if (r == 0 && !copy)
+        r = sl_error_oom(err);
+    if (r == 0)
+        r = sl_bytes_append(ret_der, (struct sl_span){der, (size_t)len}, PEM_DER_MAX, err);
+    if (r == 0) {
+        *ret_label = sl_steal(&copy);
+        *ret_used = text.len - left;
+    }
+    free(copy);
+    OPENSSL_free(label);
+    OPENSSL_free(header);
+    if (len > 0)
+        OPENSSL_clear_free(der, (size_t)len);
+    return r;
+}
+
+int sl_pem_next(struct sl_span *text, bool allows_notes, char **ret_label, struct sl_bytes *ret_der,
+                struct sl_error *err)
+{
+    if (text->len > PEM_TEXT_MAX)
+        return sl_error_set(err, SL_E_LIMIT, E2BIG, "PEM text of more than %d bytes", PEM_TEXT_MAX);
+    struct sl_span at = allows_notes ? skip_notes(*text) : skip_blanks(*text);
+    if (!at.len) {
+        *text = at;
+        return 0;
+    }
+    if (at.len < strlen(pem_begin) || memcmp(at.data, pem_begin, strlen(pem_begin)) != 0)
+        return sl_error_set(err, SL_E_FORMAT, EBADMSG, "something that is no PEM block");
+    size_t used = 0;
+    int r = read_block(at, ret_label, ret_der, &used, err);
+    if (r < 0)
+        return r;
+    *text = (struct sl_span){at.data + used, at.len - used};
+    return 1;
+}
+
+int sl_pem_read_one(struct sl_span text, const char *label, struct sl_bytes *ret_der,
+                    struct sl_error *err)
+{
+    SL_AUTO_FREE char *found = NULL;
+    struct sl_bytes der = {0};
+    int r = sl_pem_next(&text, /* allows_notes= */ false, &found, &der, err);
+    if (r == 0)
+        r = sl_error_set(err, SL_E_FORMAT, EBADMSG, "no PEM block; a %s is wanted", label);
+    else if (r > 0 && strcmp(found, label) != 0)
+        r = sl_error_set(err, SL_E_FORMAT, EBADMSG, "a PEM block '%.40s'; a %s is wanted", found,
+                         label);
+    else if (r > 0 && skip_blanks(text).len)
+        r = sl_error_set(err, SL_E_FORMAT, EBADMSG,
+                         "something behind the PEM block; exactly one %s is wanted", label);
+    if (r < 0) {
+        sl_bytes_wipe(&der);
+        return r;
+    }
+    *ret_der = der;
+    return 0;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The responses are of tests/support/sigstore_lab.py; openssl ts and cosign believe the good. */
+#include "sigstore_pieces.h"
+
+enum { GEN_TIME = 1748779200 };
+
+static void chain_read(struct sl_trusted_chain *ret, const char *path)
+{
+    SL_AUTO_DONE(sl_bytes) pem = read_piece(path);
+    BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.len);
+    X509 *cert;
+    *ret = (struct sl_trusted_chain){sk_X509_new_null(), {INT64_MIN, INT64_MAX}};
+    while ((cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+        assert_true(sk_X509_push(ret->certs, cert) > 0);
+    assert_true(sk_X509_num(ret->certs) > 1);
+    BIO_free(bio);
+}
+
+static void chain_done(struct sl_trusted_chain *chain)
+{
+    sk_X509_pop_free(chain->certs, X509_free);
+}
+
+static int check(struct sl_trusted_chain *chain, const char *response, int64_t *ret_time,
+                 struct sl_error *err)
+{
+    struct sl_sigstore_trust trust = {.timestampers = chain, .n_timestampers = 1};
+    char path[128];
+    (void)snprintf(path, sizeof(path), "timestamps/%s.tsr", response);
+    SL_AUTO_DONE(sl_bytes) bytes = read_piece(path);
+    SL_AUTO_DONE(sl_bytes) data = read_piece("timestamps/data");
+    return sl_timestamp_check(&trust, sl_bytes_span(&bytes), sl_bytes_span(&data), ret_time, err);
+}
+
+static void token_good_proves_its_time(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"good", "sha384", "sha512", "bare", "modified"};
+    struct sl_trusted_chain chain;
+    chain_read(&chain, "timestamps/chain.pem");
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        int64_t time = 0;
+        struct sl_error err = {0};
+        assert_done(check(&chain, good[i], &time, &err));
+        assert_int_equal(time, GEN_TIME);
+    }
+    chain_done(&chain);
+}
+
+static void token_bad_is_refused_for_its_reason(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *part;
+    } bad[] = {
+        {"refused", "not granted"},          {"sha1-imprint", "none of SHA-256"},
+        {"sha1-signature", "unsafe"},        {"stranger", "no trusted authority"},
+        {"sibling", "no trusted authority"}, {"uncritical", "no trusted authority"},
+        {"early", "no trusted authority"},   {"late", "no trusted authority"},
+    };
+    struct sl_trusted_chain chain;
+    chain_read(&chain, "timestamps/chain.pem");
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        int64_t time = 0;
+        struct sl_error err = {0};
+        assert_error(check(&chain, bad[i].name, &time, &err), EBADMSG, SL_E_INTEGRITY, bad[i].part);
+        assert_int_equal(time, 0);
+    }
+    chain_done(&chain);
+}
+
+/* A token under a status that has none (RFC 3161 section 2.4.2). */
+static void token_of_a_refusal_is_no_response(void **state)
+{
+    (void)state;
+    struct sl_trusted_chain chain;
+    int64_t time = 0;
+    struct sl_error err = {0};
+    chain_read(&chain, "timestamps/chain.pem");
+    assert_error(check(&chain, "rejected", &time, &err), EINVAL, SL_E_FORMAT, "not an RFC 3161");
+    chain_done(&chain);
+}
+
+/* Even when the trusted root lists it: the use must be there, and critical. */
+static void token_of_authority_without_critical_use_is_refused(void **state)
+{
+    (void)state;
+    struct sl_trusted_chain chain;
+    int64_t time = 0;
+    struct sl_error err = {0};
+    chain_read(&chain, "timestamps/uncritical.pem");
+    assert_error(check(&chain, "uncritical", &time, &err), EBADMSG, SL_E_INTEGRITY,
+                 "no trusted authority");
+    chain_done(&chain);
+}
+
+/* Without the authority's own certificate in the trusted root, any of its CA will do. */
+static void token_of_a_listed_ca_is_accepted(void **state)
+{
+    (void)state;
+    struct sl_trusted_chain chain;
+    int64_t time = 0;
+    struct sl_error err = {0};
+    chain_read(&chain, "timestamps/chain.pem");
+    X509_free(sk_X509_shift(chain.certs));
+    assert_done(check(&chain, "good", &time, &err));
+    assert_done(check(&chain, "sibling", &time, &err));
+    assert_error(check(&chain, "bare", &time, &err), EBADMSG, SL_E_INTEGRITY,
+                 "no trusted authority");
+    chain_done(&chain);
+}
+
+static void token_outside_the_authority_window_is_refused(void **state)
+{
+    (void)state;
+    struct sl_trusted_chain chain;
+    int64_t time = 0;
+    struct sl_error err = {0};
+    chain_read(&chain, "timestamps/chain.pem");
+    chain.valid = (struct sl_validity){GEN_TIME + 1, INT64_MAX};
+    assert_error(check(&chain, "good", &time, &err), EBADMSG, SL_E_INTEGRITY, "authority");
+    chain.valid = (struct sl_validity){0, GEN_TIME - 1};
+    assert_error(check(&chain, "good", &time, &err), EBADMSG, SL_E_INTEGRITY, "authority");
+    chain.valid = (struct sl_validity){GEN_TIME, GEN_TIME};
+    assert_done(check(&chain, "good", &time, &err));
+    struct sl_sigstore_trust nobody = {0};
+    SL_AUTO_DONE(sl_bytes) bytes = read_piece("timestamps/good.tsr");
+    SL_AUTO_DONE(sl_bytes) data = read_piece("timestamps/data");
+    assert_error(
+        sl_timestamp_check(&nobody, sl_bytes_span(&bytes), sl_bytes_span(&data), &time, &err),
+        EBADMSG, SL_E_INTEGRITY, "no trusted authority");
+    chain_done(&chain);
+}
+
+static int check_bytes(struct sl_trusted_chain *chain, struct sl_span bytes, struct sl_span data)
+{
+    struct sl_sigstore_trust trust = {.timestampers = chain, .n_timestampers = 1};
+    int64_t time = 0;
+    struct sl_error err = {0};
+    int r = sl_timestamp_check(&trust, bytes, data, &time, &err);
+    assert_int_equal(time, r == 0 ? GEN_TIME : 0);
+    return r;
+}
+
+/* What is said is signed, to the last bit. Around it CMS has bytes that mean nothing, such as the
+ * case of the issuer's name; changing them changes no answer. */
+static void token_with_any_byte_changed_proves_nothing_else(void **state)
+{
+    (void)state;
+    struct sl_trusted_chain chain;
+    SL_AUTO_DONE(sl_bytes) bytes = read_piece("timestamps/bare.tsr");
+    SL_AUTO_DONE(sl_bytes) data = read_piece("timestamps/data");
+    SL_AUTO_DONE(sl_bytes) info = read_piece("timestamps/info");
+    struct sl_span good = sl_bytes_span(&bytes), ours = sl_bytes_span(&data);
+    const uint8_t *said = memmem(bytes.data, bytes.len, info.data, info.len);
+    chain_read(&chain, "timestamps/chain.pem");
+    assert_non_null(said);
+    assert_int_equal(check_bytes(&chain, good, ours), 0);
+    for (size_t i = 0; i < bytes.len; i++)
+        for (int bit = 0; bit < 8; bit++) {
+            bytes.data[i] ^= (uint8_t)(1 << bit);
+            bool is_said = bytes.data + i >= said && bytes.data + i < said + info.len;
+            if (check_bytes(&chain, good, ours) == 0 && is_said)
+                fail_msg("byte %zu, bit %d does not matter", i, bit);
+            bytes.data[i] ^= (uint8_t)(1 << bit);
+        }
+    for (size_t cut = 0; cut < bytes.len; cut++)
+        assert_true(check_bytes(&chain, (struct sl_span){bytes.data, cut}, ours) < 0);
+    assert_true(check_bytes(&chain, good, (struct sl_span){ours.data, ours.len - 1}) < 0);
+    SL_AUTO_DONE(sl_bytes) longer = {0};
+    struct sl_error err = {0};
+    assert_done(sl_bytes_append(&longer, good, PIECE_MAX, &err));
+    assert_done(
+        sl_bytes_append(&longer, (struct sl_span){(const uint8_t *)"", 1}, PIECE_MAX, &err));
+    assert_true(check_bytes(&chain, sl_bytes_span(&longer), ours) < 0);
+    chain_done(&chain);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(token_good_proves_its_time),
+        cmocka_unit_test(token_bad_is_refused_for_its_reason),
+        cmocka_unit_test(token_of_a_refusal_is_no_response),
+        cmocka_unit_test(token_of_authority_without_critical_use_is_refused),
+        cmocka_unit_test(token_of_a_listed_ca_is_accepted),
+        cmocka_unit_test(token_outside_the_authority_window_is_refused),
+        cmocka_unit_test(token_with_any_byte_changed_proves_nothing_else),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
