@@ -18,11 +18,14 @@ enum verb_bits {
     VERB_DECRYPT = 1 << 9,
     VERB_KEYS = 1 << 10,
     VERB_KEYPROVIDER = 1 << 11,
+    VERB_VERIFY = 1 << 12,
 
     VERB_CONVERT = VERB_ENCRYPT | VERB_DECRYPT,
-    VERB_REMOTE = VERB_PULL | VERB_INSPECT | VERB_CONVERT | VERB_KEYS,
+    VERB_REMOTE = VERB_PULL | VERB_INSPECT | VERB_CONVERT | VERB_KEYS | VERB_VERIFY,
     VERB_OPEN = VERB_PULL | VERB_CONVERT,       /* those that may need keys */
     VERB_BROKER = VERB_OPEN | VERB_KEYPROVIDER, /* those that ask a key broker */
+    VERB_RESOURCE = VERB_BROKER | VERB_VERIFY,  /* those that ask it for files */
+    VERB_JUDGE = VERB_PULL | VERB_VERIFY,       /* those that ask a signature policy */
     VERB_STORE = VERB_PULL | VERB_IMAGES | VERB_MOUNT | VERB_UNMOUNT | VERB_RM | VERB_GC,
     VERB_ALL = ~0,
 };
@@ -40,8 +43,9 @@ struct cli_options {
     int *encrypt_layers;          /* owned */
     size_t n_encrypt_layers;
     const char *encryption_policy, *repository;
+    struct sl_policy_options policy;
     unsigned number;
-    bool insecure_policy, verify_first, stats, raw, config, read_only, force, dry_run;
+    bool verify_first, stats, raw, config, read_only, force, dry_run;
     bool listen_anywhere, json, quiet, debug, help;
     unsigned jobs;
     size_t memory;
@@ -64,6 +68,7 @@ struct cli_verb {
 extern const struct cli_verb cli_verbs[];
 
 int verb_pull(const struct cli_options *o, struct sl_error *err);
+int verb_verify(const struct cli_options *o, struct sl_error *err);
 int verb_inspect(const struct cli_options *o, struct sl_error *err);
 int verb_images(const struct cli_options *o, struct sl_error *err);
 int verb_mount(const struct cli_options *o, struct sl_error *err);
@@ -86,6 +91,8 @@ void cli_options_done(struct cli_options *o);
 /* The options of both sides, with those of one side in front. */
 struct sl_registry_options cli_registry_for(const struct cli_options *o,
                                             const struct sl_registry_options *side);
+/* What the table of options cannot say of those that ask a signature policy. */
+SL_MUST_CHECK int cli_check_policy(const struct cli_options *o, struct sl_error *err);
 /* help.c */
 void cli_print_help(void);
 void cli_print_verb_help(const struct cli_verb *verb);

@@ -12,7 +12,9 @@
 
 const struct cli_verb cli_verbs[] = {
     {"pull", VERB_PULL, "IMAGE [BUNDLE]", 1, 2,
-     "bring an image into the store, and mount it at BUNDLE/rootfs", verb_pull, NULL},
+     "bring an image into the store, and mount it at BUNDLE/rootfs", verb_pull, cli_check_policy},
+    {"verify", VERB_VERIFY, "IMAGE", 1, 1, "say whether the signature policy allows an image",
+     verb_verify, cli_check_policy},
     {"inspect", VERB_INSPECT, "IMAGE", 1, 1, "show what a registry or layout says of an image",
      verb_inspect, NULL},
     {"encrypt", VERB_ENCRYPT, "SOURCE DESTINATION", 2, 2,
@@ -43,7 +45,7 @@ static const struct cli_verb *find_verb(const char *name)
 }
 
 /* One line, or one object, to stderr. */
-static int report(const struct sl_error *err, bool json)
+static void print_error(const struct sl_error *err, bool json)
 {
     SL_AUTO(sl_json_writer) w = json ? sl_json_writer_new(/* pretty= */ false) : NULL;
     SL_AUTO_DONE(sl_bytes) text = {0};
@@ -56,7 +58,6 @@ static int report(const struct sl_error *err, bool json)
         fputs((const char *)text.data, stderr);
     else
         fprintf(stderr, "sluice: %s\n", err->msg);
-    return exit_code_of(err->code);
 }
 
 static int usage(const struct sl_error *err)
@@ -88,12 +89,18 @@ static int run_verb(const struct cli_verb *verb, int argc, char **argv)
     int r = cli_options_parse(verb, argc, argv, &options, &err);
     if (r < 0)
         return usage(&err);
-    sl_log_setup(options.debug ? SL_LOG_DEBUG : SL_LOG_WARN, options.json);
+    /* Scripts that ask verify quietly want the exit code alone. */
+    bool silent = options.quiet && verb->bit == VERB_VERIFY;
+    enum sl_log_level level = silent ? SL_LOG_ERROR : SL_LOG_WARN;
+    sl_log_setup(options.debug ? SL_LOG_DEBUG : level, options.json);
     int code = EXIT_DONE;
     if (options.help)
         cli_print_verb_help(verb);
-    else if (verb->run(&options, &err) < 0)
-        code = report(&err, options.json);
+    else if (verb->run(&options, &err) < 0) {
+        code = exit_code_of(err.code);
+        if (!silent)
+            print_error(&err, options.json);
+    }
     cli_options_done(&options);
     return code;
 }

@@ -11,13 +11,15 @@ _sluice() {
     case $prev in
     --root | --cert-dir | --src-cert-dir | --dest-cert-dir | --pgp-home) COMPREPLY=($(compgen -d -- "$cur")); return ;;
     --authfile | --src-authfile | --dest-authfile | --registries-conf | --decryption-key | \
-        --offline-keys | --offline-resources | --key-provider-config | --encryption-policy)
+        --offline-keys | --offline-resources | --key-provider-config | --encryption-policy | \
+        --policy | --registries.d)
         COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    --policy-compat) COMPREPLY=($(compgen -W image-rs -- "$cur")); return ;;
     esac
 TXT
 printf '    if [ "$COMP_CWORD" -eq 1 ]; then\n        COMPREPLY=($(compgen -W "%s --help" -- "$cur"))\n        return\n    fi\n    case ${COMP_WORDS[1]} in\n' "$(echo $verbs)"
 for verb in $verbs; do
-    printf '    %s) options="%s" ;;\n' "$verb" "$(echo $("$1" "$verb" --help | sed -n 's/^  \(--[a-z0-9-]*\).*/\1/p'))"
+    printf '    %s) options="%s" ;;\n' "$verb" "$(echo $("$1" "$verb" --help | sed -n 's/^  \(--[a-z0-9.-]*\).*/\1/p'))"
 done
 cat <<'TXT'
     esac

@@ -122,6 +122,14 @@ static int set_tls_verify(const char *name, struct sl_registry_options *registry
     return 0;
 }
 
+static int set_policy_compat(struct cli_options *o, const char *arg, struct sl_error *err)
+{
+    if (strcmp(arg, "image-rs") != 0)
+        return sl_error_set(err, SL_E_FORMAT, EINVAL, "--policy-compat: '%s' is not image-rs", arg);
+    o->policy.compat_image_rs = true;
+    return 0;
+}
+
 /* Options that only store a word or raise a flag. */
 static bool set_simple(struct cli_options *o, enum option_id id, char *arg)
 {
@@ -154,7 +162,11 @@ static bool set_simple(struct cli_options *o, enum option_id id, char *arg)
         [OPT_ENCRYPTION_POLICY] = {.word = &o->encryption_policy},
         [OPT_LISTEN_ANYWHERE] = {.flag = &o->listen_anywhere},
         [OPT_REPOSITORY] = {.word = &o->repository},
-        [OPT_INSECURE_POLICY] = {.flag = &o->insecure_policy},
+        [OPT_POLICY] = {.word = &o->policy.policy},
+        [OPT_POLICY_DIGEST] = {.word = &o->policy.policy_digest},
+        [OPT_REGISTRIES_D] = {.word = &o->policy.registries_d},
+        [OPT_REQUIRE_SIGNED] = {.flag = &o->policy.require_signed},
+        [OPT_INSECURE_POLICY] = {.flag = &o->policy.insecure},
         [OPT_VERIFY_FIRST] = {.flag = &o->verify_first},
         [OPT_STATS] = {.flag = &o->stats},
         [OPT_RAW] = {.flag = &o->raw},
@@ -197,6 +209,8 @@ static int set_option(struct cli_options *o, enum option_id id, char *arg, struc
         return add_word(&o->listen, arg, err);
     case OPT_ENCRYPT_LAYER:
         return add_layer(o, arg, err);
+    case OPT_POLICY_COMPAT:
+        return set_policy_compat(o, arg, err);
     case OPT_KEY_TIMEOUT:
         return parse_count("key-timeout", arg, 3600, &o->keys.timeout_s, err);
     case OPT_RETRY:
@@ -293,6 +307,17 @@ struct sl_registry_options cli_registry_for(const struct cli_options *o,
         both.force_secure = side->force_secure;
     }
     return both;
+}
+
+int cli_check_policy(const struct cli_options *o, struct sl_error *err)
+{
+    const struct sl_policy_options *p = &o->policy;
+    if (p->insecure && (p->policy || p->policy_digest || p->require_signed))
+        return sl_error_set(err, SL_E_FORMAT, EINVAL,
+                            "--insecure-policy goes with none of --policy, --policy-digest and "
+                            "--require-signed");
+    int r = p->policy_digest ? sl_pinned_digest_parse(p->policy_digest, err) : 0;
+    return r < 0 ? sl_error_wrap(err, r, "--policy-digest") : 0;
 }
 
 void cli_options_done(struct cli_options *o)

@@ -18,6 +18,15 @@ static void print_row(const struct sl_image_record *image)
            image->encrypted ? "encrypted" : "plain", when);
 }
 
+/* Why the image was allowed in, as the pull has recorded it. */
+static void put_verdict(struct sl_json_writer *w, const struct sl_image_record *image)
+{
+    SL_AUTO(sl_json_doc) doc = NULL;
+    if (image->verdict_json.len && sl_json_parse(sl_bytes_span(&image->verdict_json), "verdict",
+                                                 /* limits= */ NULL, &doc, /* err= */ NULL) == 0)
+        sl_json_put_node(w, "verdict", sl_json_root(doc));
+}
+
 static void put_image(struct sl_json_writer *w, const struct sl_image_record *image)
 {
     sl_json_open_object(w, NULL);
@@ -29,6 +38,7 @@ static void put_image(struct sl_json_writer *w, const struct sl_image_record *im
     sl_json_put_bool(w, "encrypted", image->encrypted);
     sl_json_put_int(w, "pulled", image->pulled);
     sl_json_put_digests(w, "diffIds", image->diff_ids, image->n_layers);
+    put_verdict(w, image);
     sl_json_close_object(w);
 }
 

@@ -2,6 +2,7 @@
 #include "commit_gate.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Complete in this file only: nobody else can make one. */
 struct sl_gate_pass {
@@ -10,57 +11,88 @@ struct sl_gate_pass {
 
 struct sl_gate {
     struct sl_store *store;
-    struct sl_digest manifest;
+    struct sl_approval *approval; /* NULL: used */
 };
 
-int sl_gate_open(struct sl_store *store, const struct sl_gate_policy *policy,
-                 const char *image_name, const struct sl_digest *manifest, struct sl_gate **ret,
+int sl_gate_open(struct sl_store *store, struct sl_approval **approval, struct sl_gate **ret,
                  struct sl_error *err)
 {
-    /* Nothing verifies signatures here, so the only yes is the one the caller gave himself. */
-    if (!policy->insecure_accept_anything)
+    SL_AUTO(sl_approval) mine = sl_steal(approval);
+    if (!mine)
         return sl_error_set(err, SL_E_POLICY, EPERM,
-                            "Image policy rejected: Denied by policy: no signature policy for %s; "
-                            "signatures cannot be verified by this version, use --insecure-policy "
-                            "to accept the image without",
-                            image_name);
+                            "Image policy rejected: Denied by policy: nothing has allowed the "
+                            "image");
     struct sl_gate *gate = calloc(1, sizeof(*gate));
     if (!gate)
         return sl_error_oom(err);
     gate->store = store;
-    gate->manifest = *manifest;
+    gate->approval = sl_steal(&mine);
     *ret = gate;
     return 0;
 }
 
 struct sl_gate *sl_gate_close(struct sl_gate *gate)
 {
+    if (gate)
+        (void)sl_approval_free(gate->approval);
     free(gate);
     return NULL;
+}
+
+static int need_approval(const struct sl_gate *gate, struct sl_error *err)
+{
+    if (gate && gate->approval)
+        return 0;
+    return sl_error_set(err, SL_E_POLICY, EPERM, "the gate is shut");
 }
 
 int sl_gate_commit_layer(struct sl_gate *gate, const struct sl_layer_verdict *verdict,
                          struct sl_staged_layer *staged, struct sl_error *err)
 {
+    int r = need_approval(gate, err);
+    if (r < 0)
+        return r;
     if (verdict->flow_result != 0)
         return sl_error_set(err, SL_E_INTEGRITY, EBADMSG, "layer did not pass its checks");
     const struct sl_gate_pass pass = {.gate = gate};
     return sl_layer_commit(staged, &pass, &verdict->record, err);
 }
 
-int sl_gate_commit_image(struct sl_gate *gate, const struct sl_image_record *record,
-                         struct sl_error *err)
+static int check_image(const struct sl_approval *approval, const struct sl_image_record *record,
+                       struct sl_error *err)
 {
-    if (!sl_digest_is_equal(&gate->manifest, &record->manifest))
+    if (!sl_digest_is_equal(sl_approval_manifest(approval), &record->manifest))
         return sl_error_set(err, SL_E_POLICY, EPERM, "not the manifest the policy was asked about");
+    if (!record->name || strcmp(sl_approval_name(approval), record->name) != 0)
+        return sl_error_set(err, SL_E_POLICY, EPERM, "not the name the policy was asked about");
+    return 0;
+}
+
+static int need_layers(struct sl_store *store, const struct sl_image_record *record,
+                       struct sl_error *err)
+{
     for (size_t i = 0; i < record->n_layers; i++) {
-        int r = sl_store_has_layer(gate->store, &record->diff_ids[i], err);
+        int r = sl_store_has_layer(store, &record->diff_ids[i], err);
         if (r < 0)
             return r;
         if (r == 0)
             return sl_error_set(err, SL_E_INTEGRITY, ENOENT, "layer %zu/%zu is not in the store",
                                 i + 1, record->n_layers);
     }
+    return 0;
+}
+
+int sl_gate_commit_image(struct sl_gate *gate, const struct sl_image_record *record,
+                         struct sl_error *err)
+{
+    int r = need_approval(gate, err);
+    if (r == 0)
+        r = check_image(gate->approval, record, err);
+    if (r == 0)
+        r = need_layers(gate->store, record, err);
+    if (r < 0)
+        return r;
+    gate->approval = sl_approval_free(gate->approval);
     const struct sl_gate_pass pass = {.gate = gate};
     return sl_image_commit(gate->store, &pass, record, err);
 }

@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The gate: the only code that can make the pass which the store demands before it publishes. A
- * gate exists only for an image whose policy verdict was yes.
+ * gate is opened by the approval of one manifest under one name, and lets that image through once.
  */
 #pragma once
 
 #include "sluice/layer_store.h"
+#include "sluice/signature_policy.h"
 
 struct sl_gate;
 
-struct sl_gate_policy {
-    bool insecure_accept_anything; /* the caller said so in as many words */
-};
-
-/* Asks the signature policy about the name the caller gave (never a mirror's) and the resolved
- * manifest. SL_E_POLICY when it says no, also when there is no policy. */
-SL_MUST_CHECK int sl_gate_open(struct sl_store *store, const struct sl_gate_policy *policy,
-                               const char *image_name, const struct sl_digest *manifest,
+/* Takes the approval, also on failure. SL_E_POLICY when there is none. */
+SL_MUST_CHECK int sl_gate_open(struct sl_store *store, struct sl_approval **approval,
                                struct sl_gate **ret, struct sl_error *err);
 struct sl_gate *sl_gate_close(struct sl_gate *gate);
 SL_DEFINE_AUTO(sl_gate, sl_gate_close)
@@ -28,6 +23,7 @@ struct sl_layer_verdict {
 };
 SL_MUST_CHECK int sl_gate_commit_layer(struct sl_gate *gate, const struct sl_layer_verdict *verdict,
                                        struct sl_staged_layer *staged, struct sl_error *err);
-/* Every layer of the record must have been committed, or admitted from the cache. */
+/* Every layer of the record must have been committed, or admitted from the cache. Once: the gate is
+ * shut afterwards. SL_E_POLICY for anything but the image that was approved. */
 SL_MUST_CHECK int sl_gate_commit_image(struct sl_gate *gate, const struct sl_image_record *record,
                                        struct sl_error *err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which layers run when: up to the caller's number at once, as memory allows, and never one that
- * another process is fetching already. The first failure stops the others.
+ * another process is fetching already. A layer that has passed all checks waits in staging, without
+ * memory, until the image is allowed. The first failure, or a denial, stops all of them.
  */
 #include "pull.h"
 
@@ -58,6 +59,27 @@ static void start_some(struct schedule *s)
         int r = try_start(s, l, &err);
         if (r < 0 && r != -EAGAIN)
             note_failure(s, r, &err);
+    }
+}
+
+/* Nothing is published before the image is allowed, and nothing after a failure. */
+static void publish_some(struct schedule *s)
+{
+    struct sl_error err = {0};
+    int r = s->result == 0 ? sl_pull_take_verdict(s->pull, &err) : 0;
+    if (r < 0)
+        note_failure(s, r, &err);
+    for (size_t i = 0; i < s->pull->n_layers; i++) {
+        struct layer *l = &s->pull->layers[i];
+        if (!l->passed)
+            continue;
+        if (s->result < 0) {
+            sl_layer_abandon(l);
+        } else if (r > 0) {
+            int published = sl_layer_publish(l, &err);
+            if (published < 0)
+                note_failure(s, published, &err);
+        }
     }
 }
 
@@ -122,21 +144,36 @@ static void end_some(struct schedule *s)
     }
 }
 
+/* What is left to do when no layer runs; false when nothing is. Locks are not waited for while the
+ * verdict is: layers that have passed hold some, and two processes could wait for one another. */
+static bool wait_idle(struct schedule *s)
+{
+    struct layer *waiting = first_waiting(s->pull);
+    if (s->result < 0 || (s->pull->gate && !waiting))
+        return false;
+    if (s->pull->gate)
+        wait_for_others(s, waiting);
+    else
+        wait_for_event(s);
+    return true;
+}
+
 int sl_pull_layers(struct pull *pull, struct sl_error *err)
 {
     struct schedule s = {.pull = pull,
                          .err = err,
                          .jobs = pull->options->jobs ? pull->options->jobs : SL_JOBS_DEFAULT};
     for (;;) {
-        if (s.result == 0)
-            start_some(&s);
-        struct layer *waiting = s.result == 0 ? first_waiting(pull) : NULL;
-        if (s.n_running == 0 && waiting)
-            wait_for_others(&s, waiting);
-        if (s.n_running == 0 && (s.result < 0 || !first_waiting(pull)))
-            return s.result;
+        publish_some(&s);
+        start_some(&s);
         if (s.n_running > 0)
             wait_for_event(&s);
+        else if (!wait_idle(&s))
+            break;
         end_some(&s);
     }
+    for (size_t i = 0; i < pull->n_layers; i++)
+        if (pull->layers[i].passed)
+            sl_layer_abandon(&pull->layers[i]);
+    return s.result;
 }

@@ -4,8 +4,10 @@
 #pragma once
 
 #include "commit_gate.h"
+#include "image_judgement.h"
 #include "schedule.h"
-#include "sluice/key_unwrap.h"
+#include "sluice/encryption_policy.h"
+#include "sluice/key_access.h"
 #include "spool.h"
 
 #include <pthread.h>
@@ -38,6 +40,8 @@ struct layer {
     int result; /* of the flow; valid once through is set */
     struct sl_error error;
     bool through; /* set by the flow's last participant, under the pull's lock */
+    bool passed;  /* every check, and waits in staging for the gate; only lock_fd and staged are
+                   * left of the above */
 
     /* From its verdict until the image is committed: keeps gc away. */
     struct sl_staged_layer *committed;
@@ -48,12 +52,18 @@ struct pull {
     struct sl_engine *engine;
     const struct sl_pull_options *options;
     struct sl_image_source *source;
+    char *name; /* the source's, once it is found */
     struct sl_resolved_image *image;
-    struct sl_gate *gate;
+    struct sl_encryption_policy *encryption_policy; /* the ring of keys holds addresses of it */
+    struct sl_key_access keys;                      /* until all layers' keys are unwrapped */
+    struct sl_image_policy policy;
+    struct sl_judgement *judgement;
+    struct sl_gate *gate; /* NULL: the policy has not allowed the image, or not yet */
+    struct sl_policy_verdict *verdict;
     struct layer *layers;
     size_t n_layers;
     pthread_mutex_t lock;
-    int event_fd; /* an eventfd: some layer is through */
+    int event_fd; /* an eventfd: some layer is through, or the judgement over */
     struct sl_pull_report report;
     struct sl_layer_report *layer_reports;
     uint64_t started_ns, reported_ns;
@@ -62,17 +72,27 @@ struct pull {
 /* "layer 3/7 sha256:0123456789ab: " before the message. */
 int sl_layer_error(const struct layer *layer, int r, struct sl_error *err);
 
+/* pull_verdict.c: starts the judgement; 1 once the image is allowed and the gate open, 0 while that
+ * is not known, and the denial; the same, and waits for it. */
+SL_MUST_CHECK int sl_pull_judge(struct pull *pull, struct sl_error *err);
+SL_MUST_CHECK int sl_pull_take_verdict(struct pull *pull, struct sl_error *err);
+SL_MUST_CHECK int sl_pull_await_verdict(struct pull *pull, struct sl_error *err);
+
 /* pull_keys.c: reads the annotations of all layers, asks the encryption policy about them, and
- * unwraps their keys, in parallel. */
+ * unwraps their keys, in parallel. No key is asked for before the image is allowed. */
 SL_MUST_CHECK int sl_pull_keys(struct pull *pull, struct sl_error *err);
 
 /* pull_layer.c: 1 when the store has the layer and the caller may have it; it is held then. */
 SL_MUST_CHECK int sl_layer_try_cache(struct layer *layer, struct sl_error *err);
 /* Starts the flow. -EAGAIN when there is no memory for it now. The layer's lock is held. */
 SL_MUST_CHECK int sl_layer_start(struct layer *layer, struct sl_error *err);
-/* The layer's flow is through: commits the layer or removes its staging tree, and frees what ran.
- * 1 when another flow of the layer has begun instead. */
+/* The layer's flow is through: the layer has passed, or its staging tree is removed; frees what
+ * ran. 1 when another flow of the layer has begun instead. */
 SL_MUST_CHECK int sl_layer_end(struct layer *layer, struct sl_error *err);
+/* Of a layer that has passed: commits it, or removes its staging tree. The gate is open. */
+SL_MUST_CHECK int sl_layer_publish(struct layer *layer, struct sl_error *err);
+/* Of a layer that has passed: removes its staging tree. */
+void sl_layer_abandon(struct layer *layer);
 /* Asks a running layer to stop; it will be through soon. */
 void sl_layer_stop(struct layer *layer);
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The story of a pull, top to bottom: name, manifest, policy, keys, layers, commit, mount.
+ * The story of a pull, top to bottom: policy, name, manifest, judgement, keys, layers, commit,
+ * mount. Signatures are looked for and judged beside config and layers; nothing is published, and
+ * no key asked for, before the verdict.
  */
 #include "pull.h"
+#include "verdict_record.h"
 
 #include "sluice/core/limits.h"
 #include "sluice/core/log.h"
@@ -15,15 +18,27 @@
 
 /* ---- the parts ---- */
 
-static int resolve(struct pull *pull, struct sl_error *err)
+/* All that the operator says is read before anybody is asked for anything. */
+static int open_policies(struct pull *pull, struct sl_error *err)
 {
-    int r = sl_image_source_open(pull->engine->registry, pull->options->image, &pull->source, err);
+    const struct sl_pull_options *o = pull->options;
+    int r = sl_image_source_open(pull->engine->registry, o->image, &pull->source, err);
+    if (r == 0)
+        r = sl_key_access_open(&o->keys, pull->engine->cancel_fd, &pull->keys, err);
+    return r < 0 ? r
+                 : sl_image_policy_open(&o->policy, pull->keys.kbc,
+                                        sl_image_source_name(pull->source), &pull->policy, err);
+}
+
+static int find_manifest(struct pull *pull, struct sl_error *err)
+{
+    int r = sl_image_source_find(pull->source, &pull->options->platform, &pull->image, err);
     if (r < 0)
         return r;
-    r = sl_image_source_resolve(pull->source, &pull->options->platform, &pull->image, err);
-    if (r < 0)
-        return r;
-    pull->report.name = sl_image_source_name(pull->source);
+    pull->name = strdup(sl_image_source_name(pull->source));
+    if (!pull->name)
+        return sl_error_oom(err);
+    pull->report.name = pull->name;
     pull->report.manifest = pull->image->manifest_digest;
     pull->report.config = pull->image->manifest->config.digest;
     return 0;
@@ -58,14 +73,6 @@ static int describe_layers(struct pull *pull, struct sl_error *err)
     return 0;
 }
 
-static int ask_policy(struct pull *pull, struct sl_error *err)
-{
-    const struct sl_gate_policy policy = {.insecure_accept_anything =
-                                              pull->options->insecure_policy};
-    return sl_gate_open(pull->engine->store, &policy, pull->report.name,
-                        &pull->image->manifest_digest, &pull->gate, err);
-}
-
 static int make_record(struct pull *pull, struct sl_image_record **ret, struct sl_error *err)
 {
     SL_AUTO(sl_image_record) rec = calloc(1, sizeof(*rec));
@@ -86,6 +93,8 @@ static int make_record(struct pull *pull, struct sl_image_record **ret, struct s
     }
     int r = sl_bytes_append(&rec->config_json, sl_bytes_span(&pull->image->config_json),
                             SL_CONFIG_MAX, err);
+    if (r == 0)
+        r = sl_verdict_record_format(pull->verdict, &rec->verdict_json, err);
     if (r < 0)
         return r;
     *ret = sl_steal(&rec);
@@ -110,22 +119,22 @@ static int commit_and_mount(struct pull *pull, struct sl_error *err)
 
 static int pull_image(struct pull *pull, struct sl_error *err)
 {
-    int r = resolve(pull, err);
-    if (r < 0)
-        return r;
-    r = ask_policy(pull, err);
-    if (r < 0)
-        return r;
-    r = describe_layers(pull, err);
-    if (r < 0)
-        return r;
-    r = sl_pull_keys(pull, err);
-    if (r < 0)
-        return r;
-    r = sl_pull_layers(pull, err);
-    if (r < 0)
-        return r;
-    return commit_and_mount(pull, err);
+    int r = open_policies(pull, err);
+    if (r == 0)
+        r = find_manifest(pull, err);
+    if (r == 0)
+        r = sl_pull_judge(pull, err);
+    if (r == 0)
+        r = sl_image_source_fetch_config(pull->source, pull->image, err);
+    if (r == 0)
+        r = describe_layers(pull, err);
+    if (r == 0)
+        r = sl_pull_keys(pull, err);
+    if (r == 0 && pull->options->verify_first)
+        r = sl_pull_await_verdict(pull, err);
+    if (r == 0)
+        r = sl_pull_layers(pull, err);
+    return r < 0 ? r : commit_and_mount(pull, err);
 }
 
 static int pull_open(struct pull *pull, struct sl_error *err)
@@ -180,9 +189,16 @@ static void pull_close(struct pull *pull)
         layer_done(&pull->layers[i]);
     free(pull->layers);
     free(pull->layer_reports);
+    /* It uses the source and the image until it is over. */
+    (void)sl_judgement_free(pull->judgement);
     (void)sl_gate_close(pull->gate);
+    (void)sl_policy_verdict_free(pull->verdict);
+    sl_image_policy_done(&pull->policy);
+    sl_key_access_done(&pull->keys);
+    (void)sl_encryption_policy_free(pull->encryption_policy);
     (void)sl_resolved_image_free(pull->image);
     (void)sl_image_source_close(pull->source);
+    free(pull->name);
     /* Whoever announced the last layer holds the lock while it uses the descriptor. */
     pthread_mutex_lock(&pull->lock);
     sl_cleanup_fdp(&pull->event_fd);

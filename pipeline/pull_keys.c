@@ -7,8 +7,6 @@
 #include "pull.h"
 
 #include "sluice/core/secret.h"
-#include "sluice/encryption_policy.h"
-#include "sluice/key_access.h"
 
 #include <stdlib.h>
 
@@ -124,17 +122,18 @@ static int check_layers(struct pull *pull, const struct sl_encryption_rule *rule
 }
 
 /* The rule is the policy's, whose filter the ring then holds. */
-static int ask_policy(struct pull *pull, struct sl_key_ring *ring,
-                      struct sl_encryption_policy **ret, struct sl_error *err)
+static int ask_policy(struct pull *pull, struct sl_error *err)
 {
     if (!pull->options->encryption_policy)
         return 0;
-    int r = sl_encryption_policy_open(pull->options->encryption_policy, ret, err);
+    int r =
+        sl_encryption_policy_open(pull->options->encryption_policy, &pull->encryption_policy, err);
     if (r < 0)
         return r;
-    const struct sl_encryption_rule *rule = sl_encryption_policy_find(*ret, pull->report.name);
+    const struct sl_encryption_rule *rule =
+        sl_encryption_policy_find(pull->encryption_policy, pull->report.name);
     /* The ring hands the rule back as it is: nobody writes through this pointer. */
-    sl_key_ring_set_filter(ring, filter_key, (void *)(uintptr_t)rule);
+    sl_key_ring_set_filter(pull->keys.ring, filter_key, (void *)(uintptr_t)rule);
     return check_layers(pull, rule, err);
 }
 
@@ -153,17 +152,14 @@ static int read_all(struct pull *pull, bool *ret_any, struct sl_error *err)
 
 int sl_pull_keys(struct pull *pull, struct sl_error *err)
 {
-    /* The ring holds addresses of the policy: it is freed first. */
-    SL_AUTO(sl_encryption_policy) policy = NULL;
-    SL_AUTO_DONE(sl_key_access) access = {0};
     bool any = false;
     int r = read_all(pull, &any, err);
-    if (r < 0)
-        return r;
-    /* Wrong options are told even when this image would not need them. */
-    r = sl_key_access_open(&pull->options->keys, pull->engine->cancel_fd, &access, err);
-    if (r < 0)
-        return r;
-    r = ask_policy(pull, access.ring, &policy, err);
-    return r < 0 || !any ? r : unwrap_all(pull, access.ring, err);
+    if (r == 0)
+        r = ask_policy(pull, err);
+    if (r == 0 && any)
+        r = sl_pull_await_verdict(pull, err);
+    if (r == 0 && any)
+        r = unwrap_all(pull, pull->keys.ring, err);
+    sl_key_access_done(&pull->keys);
+    return r;
 }

@@ -6,6 +6,7 @@
 #include "pull.h"
 
 #include "sluice/core/flow.h"
+#include "sluice/core/log.h"
 #include "sluice/decompress.h"
 #include "sluice/untar.h"
 
@@ -117,12 +118,19 @@ static void flow_release(struct layer *l)
     l->flow = sl_flow_free(l->flow);
 }
 
-static void layer_release(struct layer *l)
+/* What a layer only needs while it runs: memory, foremost. */
+static void running_release(struct layer *l)
 {
     flow_release(l);
     l->spool = sl_spool_free(l->spool);
     l->blob_lane = sl_buf_lane_close(l->blob_lane);
     l->plain_lane = sl_buf_lane_close(l->plain_lane);
+}
+
+static void layer_release(struct layer *l)
+{
+    running_release(l);
+    l->passed = false;
     l->staged = sl_staged_layer_free(l->staged);
     sl_store_unlock_layer(l->pull->engine->store, l->diff_id, &l->lock_fd);
 }
@@ -252,13 +260,38 @@ int sl_layer_end(struct layer *l, struct sl_error *err)
     int r = l->result;
     if (r < 0)
         r = flow_failure(l, err);
-    else
-        r = is_unpacked ? commit(l, err) : start_unpacking(l, err);
-    if (r == 0 && !is_unpacked)
+    else if (!is_unpacked)
+        r = start_unpacking(l, err);
+    if (r < 0) {
+        sl_layer_abandon(l);
+        return sl_layer_error(l, r, err);
+    }
+    if (!is_unpacked)
         return 1;
-    l->report->state = r == 0 ? SL_LAYER_DONE : SL_LAYER_FAILED;
+    running_release(l);
+    l->passed = true;
+    if (!l->pull->gate)
+        sl_log(SL_LOG_DEBUG, "layer %zu/%zu has passed, and waits for the signature policy",
+               l->index + 1, l->pull->n_layers);
+    return 0;
+}
+
+int sl_layer_publish(struct layer *l, struct sl_error *err)
+{
+    int r = commit(l, err);
+    if (r < 0) {
+        sl_layer_abandon(l);
+        return sl_layer_error(l, r, err);
+    }
+    l->report->state = SL_LAYER_DONE;
     layer_release(l);
-    return r == 0 ? 0 : sl_layer_error(l, r, err);
+    return 0;
+}
+
+void sl_layer_abandon(struct layer *l)
+{
+    l->report->state = SL_LAYER_FAILED;
+    layer_release(l);
 }
 
 /* The very blob was verified here before: its tree may be reused if the config lists it, and if

@@ -2,8 +2,8 @@
 #include "docker_referrer_list.h"
 
 #include "docker_manifest.h"
+#include "docker_referrers.h"
 #include "index.h"
-#include "referrers.h"
 
 enum { TRIES = 3 }; /* to be listed, beside others who write at the same time */
 
@@ -73,12 +73,27 @@ static int list(struct sl_docker_endpoint *ep, const char *tag, const struct sl_
                         "others write the list at the same time; try again");
 }
 
+/* Some registries keep a list by themselves, but do not say so when something is put. */
+static int is_listed_by_itself(struct sl_docker_endpoint *ep, const struct sl_layout_entry *entry,
+                               const struct sl_digest *subject, struct sl_error *err)
+{
+    SL_AUTO_DONE(sl_referrers) list = {0};
+    int r = sl_docker_referrers(ep, subject, &list, err);
+    for (size_t i = 0; r > 0 && i < list.n; i++)
+        if (sl_digest_is_equal(&list.items[i].descriptor.digest, &entry->digest))
+            return 1;
+    return r < 0 ? r : 0;
+}
+
 int sl_docker_list_referrer(struct sl_docker_endpoint *ep, const struct sl_layout_entry *entry,
                             const struct sl_digest *subject, struct sl_error *err)
 {
+    int r = is_listed_by_itself(ep, entry, subject, err);
+    if (r != 0)
+        return r < 0 ? r : 0;
     SL_AUTO_FREE char *tag = sl_referrers_tag(subject);
     if (!tag)
         return sl_error_oom(err);
-    int r = list(ep, tag, entry, err);
+    r = list(ep, tag, entry, err);
     return r < 0 ? sl_error_wrap(err, r, "list of referrers %.80s", tag) : 0;
 }

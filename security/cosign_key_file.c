@@ -137,7 +137,12 @@ int sl_cosign_key_open(struct sl_span json, const char *passphrase, struct sl_by
     struct key_file file = {0};
     if (sodium_init() < 0)
         return sl_error_set(err, SL_E_SYSTEM, EIO, "libsodium cannot start");
-    int r = sl_json_parse(json, "cosign's private key", &limits, &doc, err);
+    /* Without err: the reader's message may quote what it reads. */
+    int r = sl_json_parse(json, "cosign's private key", &limits, &doc, NULL);
+    if (r < 0)
+        r = r == -ENOMEM
+                ? sl_error_oom(err)
+                : sl_error_set(err, SL_E_FORMAT, EBADMSG, "cosign's private key: not valid JSON");
     if (r == 0)
         r = read_key_file(sl_json_root(doc), &file, err);
     if (r == 0)

@@ -105,9 +105,9 @@ int sl_pem_read_one(struct sl_span text, const char *label, struct sl_bytes *ret
     int r = sl_pem_next(&text, /* allows_notes= */ false, &found, &der, err);
     if (r == 0)
         r = sl_error_set(err, SL_E_FORMAT, EBADMSG, "no PEM block; a %s is wanted", label);
-    else if (r > 0 && strcmp(found, label) != 0)
-        r = sl_error_set(err, SL_E_FORMAT, EBADMSG, "a PEM block '%.40s'; a %s is wanted", found,
-                         label);
+    else if (r > 0 && (!found || strcmp(found, label) != 0))
+        r = sl_error_set(err, SL_E_FORMAT, EBADMSG, "a PEM block '%.40s'; a %s is wanted",
+                         found ? found : "", label);
     else if (r > 0 && skip_blanks(text).len)
         r = sl_error_set(err, SL_E_FORMAT, EBADMSG,
                          "something behind the PEM block; exactly one %s is wanted", label);

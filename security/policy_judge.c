@@ -77,6 +77,14 @@ static int refuse(struct sl_requirement_verdict *rv, enum sl_signature_code code
     return 0;
 }
 
+static int satisfy(struct sl_requirement_verdict *rv)
+{
+    rv->is_satisfied = true;
+    rv->code = SL_SIG_OK;
+    rv->reason[0] = '\0';
+    return 0;
+}
+
 static bool is_for(const struct sl_requirement *req, const struct sl_signature *signature)
 {
     bool is_simple = signature->kind == SL_SIGNATURE_SIMPLE;
@@ -166,11 +174,8 @@ static int look_at_all(struct judgement *j, const struct sl_requirement *req,
         const struct sl_signature *signature = &j->signatures->items[i];
         if (!is_for(req, signature))
             continue;
-        if (look_at(j, req, keyring, signature, &rv->findings[rv->n_findings++])) {
-            rv->is_satisfied = true;
-            rv->code = SL_SIG_OK;
-            return 0;
-        }
+        if (look_at(j, req, keyring, signature, &rv->findings[rv->n_findings++]))
+            return satisfy(rv);
     }
     return refuse_all(j, req, rv, n_candidates);
 }
@@ -216,10 +221,7 @@ static int judge_requirement(struct judgement *j, const struct sl_requirement *r
     (void)refuse(rv, SL_SIG_UNSUPPORTED, "this requirement is not supported");
     switch (req->type) {
     case SL_REQUIRE_NOTHING:
-        rv->is_satisfied = true;
-        rv->code = SL_SIG_OK;
-        rv->reason[0] = '\0';
-        return 0;
+        return satisfy(rv);
     case SL_REQUIRE_REJECT:
         return refuse(rv, SL_SIG_REJECT, "the policy rejects every image here");
     case SL_REQUIRE_SIGNED_BY:

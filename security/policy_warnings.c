@@ -76,6 +76,9 @@ static bool can_be_dodged(const struct sl_signature_policy *policy,
     SL_AUTO(sl_reference) ref = NULL;
     const struct sl_requirements *others;
     const struct sl_policy_scope *others_scope;
+    /* "host:5000" is a host with its port, although it could be read as a name and its tag. */
+    if (!strchr(scope->scope, '/'))
+        return false;
     /* A name without tag selects what a digest that has no scope of its own does. */
     if (sl_reference_parse_as_written(scope->scope, &ref, /* err= */ NULL) < 0 || !ref->tag)
         return false;

@@ -419,8 +419,8 @@ static int need_integer(const struct sl_json *object, const char *name, int64_t 
     const struct sl_json *node = sl_json_get(object, name);
     const char *text = sl_json_number(node);
     int64_t v;
-    if (!text || text[strspn(text, "0123456789")] || !sl_json_int64(node, &v) || v >= integer_end)
-        return sl_error_set(err, SL_E_FORMAT, EINVAL, "%s is not an integer in [0, 2^53)", name);
+    if (!text || text[strspn(text, "0123456789")] || !sl_json_int64(node, &v))
+        return sl_error_set(err, SL_E_FORMAT, EINVAL, "%s is not a plain integer", name);
     *ret = v;
     return 0;
 }

@@ -148,13 +148,7 @@ static bool is_pinned_to_other(const struct sl_trusted_chain *authority, X509 *s
     return X509_check_ca(first) == 0 && X509_cmp(first, signer) != 0;
 }
 
-static bool has_timestamping_use(X509 *cert)
-{
-    int at = X509_get_ext_by_NID(cert, NID_ext_key_usage, /* lastpos= */ -1);
-    return at >= 0 && X509_EXTENSION_get_critical(X509_get_ext(cert, at)) == 1 &&
-           X509_get_extended_key_usage(cert) == XKU_TIMESTAMP;
-}
-
+/* OpenSSL demands that the signer may do nothing but timestamping, and says so critically. */
 static bool authority_signed(const struct sl_trusted_chain *authority, PKCS7 *token, int64_t at)
 {
     int n = sk_X509_num(authority->certs);
@@ -164,7 +158,7 @@ static bool authority_signed(const struct sl_trusted_chain *authority, PKCS7 *to
     SL_AUTO(stack_st_X509) hints = sk_X509_dup(authority->certs);
     SL_AUTO(x509_st) signer = NULL;
     return store && hints && TS_RESP_verify_signature(token, hints, store, &signer) == 1 &&
-           signer && has_timestamping_use(signer) && !is_pinned_to_other(authority, signer);
+           signer && !is_pinned_to_other(authority, signer);
 }
 
 int sl_timestamp_check(const struct sl_sigstore_trust *trust, struct sl_span response,

@@ -13,7 +13,7 @@ enum { PATH_LIST_FIRST = 16 };
 /* The longest is layer.json: base64 of all paths, and quotes and comma for each. */
 static const struct sl_json_limits limits = {
     .size = 4 * SL_NOTES_BYTES_MAX + 32 * SL_NOTES_COUNT_MAX,
-    .depth = 4,
+    .depth = 8, /* a verdict may have some */
 };
 
 int sl_path_list_add(struct sl_path_list *list, struct sl_span path, struct sl_error *err)
@@ -239,8 +239,39 @@ struct sl_image_record *sl_image_record_free(struct sl_image_record *record)
     free(record->name);
     free(record->diff_ids);
     sl_bytes_done(&record->config_json);
+    sl_bytes_done(&record->verdict_json);
     free(record);
     return NULL;
+}
+
+/* A verdict that does not parse would make the record unreadable: it is refused. */
+static int put_verdict(struct sl_json_writer *w, const struct sl_bytes *verdict,
+                       struct sl_error *err)
+{
+    static const struct sl_json_limits verdict_limits = {.size = SL_VERDICT_RECORD_MAX, .depth = 6};
+    SL_AUTO(sl_json_doc) doc = NULL;
+    if (!verdict->len)
+        return 0;
+    int r = sl_json_parse(sl_bytes_span(verdict), "verdict", &verdict_limits, &doc, err);
+    if (r < 0)
+        return r;
+    if (sl_json_type(sl_json_root(doc)) != SL_JSON_OBJECT)
+        return sl_error_set(err, SL_E_FORMAT, EINVAL, "the verdict is not an object");
+    sl_json_put_node(w, "verdict", sl_json_root(doc));
+    return 0;
+}
+
+static int get_verdict(const struct sl_json *root, struct sl_bytes *ret, struct sl_error *err)
+{
+    const struct sl_json *verdict = sl_json_get(root, "verdict");
+    if (!verdict)
+        return 0;
+    if (sl_json_type(verdict) != SL_JSON_OBJECT)
+        return sl_error_set(err, SL_E_FORMAT, EINVAL, "\"verdict\" is not an object");
+    SL_AUTO(sl_json_writer) w = sl_json_writer_new(/* pretty= */ false);
+    for (size_t i = 0; i < sl_json_count(verdict); i++)
+        sl_json_put_node(w, sl_json_name_at(verdict, i), sl_json_at(verdict, i));
+    return sl_json_end(w, ret, err);
 }
 
 int sl_image_record_format(const struct sl_image_record *record, struct sl_bytes *ret,
@@ -254,7 +285,8 @@ int sl_image_record_format(const struct sl_image_record *record, struct sl_bytes
     sl_json_put_int(w, "size", (int64_t)record->size);
     sl_json_put_int(w, "pulled", record->pulled);
     sl_json_put_base64(w, "configJson", sl_bytes_span(&record->config_json));
-    return sl_json_end(w, ret, err);
+    int r = put_verdict(w, &record->verdict_json, err);
+    return r < 0 ? r : sl_json_end(w, ret, err);
 }
 
 int sl_image_record_parse(struct sl_span text, const struct sl_digest *manifest,
@@ -283,6 +315,8 @@ int sl_image_record_parse(struct sl_span text, const struct sl_digest *manifest,
         r = need_int(root, "pulled", &record->pulled, err);
     if (r == 0)
         r = need_base64(root, "configJson", &record->config_json, err);
+    if (r == 0)
+        r = get_verdict(root, &record->verdict_json, err);
     if (r < 0)
         return r;
     record->size = (uint64_t)size;

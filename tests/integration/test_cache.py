@@ -346,9 +346,13 @@ insecure = true
 location = "{mirror.host}"
 insecure = true
 """)
-            run = self.sluice("pull", "--registries-conf", conf, self.image("one"))
-            # G5: the name in the message is the one that was asked for, not the mirror's.
-            self.refused(EXIT_POLICY, DENIED, f"{self.proxy.host}/app:one", run=run)
+            policy = self.write("policy.json", json.dumps(
+                {"default": [{"type": "insecureAcceptAnything"}], "transports": {"docker": {
+                    self.proxy.host: [{"type": "reject"}]}}}))
+            run = self.sluice("pull", "--policy", policy, "--registries-conf", conf,
+                              self.image("one"))
+            # G5: what decides is the name that was asked for, not the mirror's.
+            self.refused(EXIT_POLICY, DENIED, self.proxy.host, run=run)
             self.assertEqual(self.proxy.requests, [])
             self.assertTrue(mirror.gets("/manifests/"))
 

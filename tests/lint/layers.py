@@ -17,6 +17,8 @@ MAY_USE["cli"] = {"service", *MAY_USE["service"]}
 ONLY_IN = {
     "sl_layer_commit": {"snapshot/layer_commit.c", "pipeline/commit_gate.c"},
     "sl_image_commit": {"snapshot/image_store.c", "pipeline/commit_gate.c"},
+    "sl_gate_open": {"pipeline/commit_gate.c", "pipeline/pull_verdict.c"},
+    "sl_approve_insecurely": {"security/policy_judge.c", "pipeline/image_judgement.c"},
 }
 BANNED = re.compile(r"\b(sprintf|strcpy|strcat|atoi|alloca|system|tmpnam|gets)\s*\(")
 

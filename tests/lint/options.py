@@ -10,10 +10,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 def main():
     table = (ROOT / "cli/options.def").read_text()
-    options = set(re.findall(r'^OPTION\(\w+, "([a-z0-9-]+)"', table, re.M))
+    options = set(re.findall(r'^OPTION\(\w+, "([a-z0-9.-]+)"', table, re.M))
     verbs = set(re.findall(r'^    \{"([a-z]+)", VERB_', (ROOT / "cli/main.c").read_text(), re.M))
     page = (ROOT / "cli/man/sluice.1.md").read_text()
-    page_options = set(re.findall(r"^\*\*--([a-z0-9-]+)", page, re.M))
+    page_options = set(re.findall(r"^\*\*--([a-z0-9.-]+)", page, re.M))
     verbs_section = page.split("# VERBS")[1].split("# OPTIONS")[0]
     page_verbs = set(re.findall(r"^\*\*([a-z]+)\*\*", verbs_section, re.M))
     problems = [f"--{o}: not in the man page" for o in sorted(options - page_options)]

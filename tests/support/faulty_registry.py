@@ -29,6 +29,7 @@ The plan is an object:
      "retry_after_date": SECONDS                       Retry-After as a date from now
      "redirect": "other"|URL|true,   307 there (true: to itself)
      "cut_at": N,          the connection breaks after N bytes of this answer's body
+     "wait": EVENT,        a threading.Event, for tests in the same process: first of all, until it is set
      "stall_at": N,        nothing more comes after N bytes, the connection stays
      "slow": N,            the body comes in pieces of N bytes, with pauses between
     "garbage": true,      bytes that are not HTTP
@@ -239,6 +240,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def plain_fault(self, fault):
         """Answers that do not depend on the contents. True if one was given."""
+        if "wait" in fault:
+            fault["wait"].wait(60)
         if fault.keys() & {"nothing", "garbage", "stall", "redirect", "status"}:
             self.take(fault.get("take"))
         if fault.get("nothing") or fault.get("garbage"):

@@ -353,12 +353,15 @@ class TimestampAuthority:
     def __init__(self, key, chain):
         self.key, self.chain = key, chain  # own certificate first
 
-    def info(self, data, t=SIGN_TIME, hash_name="sha256"):
-        """The TSTInfo that is signed."""
+    @staticmethod
+    def info(data, t=SIGN_TIME, hash_name="sha256", version=1, extension=None):
+        """The TSTInfo that is signed. extension: whether the one it has is critical."""
         stamp = datetime.datetime.utcfromtimestamp(t).strftime("%Y%m%d%H%M%SZ").encode()
         imprint = sequence(algorithm(hash_name), octets(hashlib.new(hash_name, data).digest()))
-        return sequence(der_int(1), der_oid("1.3.6.1.4.1.57264.2"), imprint, der_int(t),
-                        der(0x18, stamp), sequence(der_int(1)))
+        more = [] if extension is None else [der(0xA1, sequence(
+            der_oid("1.3.6.1.4.1.57264.99"), der(1, b"\xff") if extension else b"", octets(b"x")))]
+        return sequence(der_int(version), der_oid("1.3.6.1.4.1.57264.2"), imprint, der_int(t),
+                        der(0x18, stamp), sequence(der_int(1)), *more)
 
     def _signer_info(self, info, hash_name):
         cert = self.chain[0]
@@ -380,9 +383,9 @@ class TimestampAuthority:
                         octets(signature))
 
     def response(self, data, t=SIGN_TIME, hash_name="sha256", signature_hash="sha256",
-                 certificates=True, status=0):
+                 certificates=True, status=0, **more):
         """A TimeStampResp over data; certificates: the authority's chain goes with it."""
-        info = self.info(data, t, hash_name)
+        info = self.info(data, t, hash_name, **more)
         chain = der(0xA0, *[cert_der(c) for c in self.chain[:-1]]) if certificates else b""
         content = sequence(der_oid("1.2.840.113549.1.9.16.1.4"), der(0xA0, octets(info)))
         signed = sequence(der_int(3), set_of(algorithm(signature_hash)), content, chain,
@@ -731,7 +734,8 @@ def write_timestamps(lab, folder, data=b"a signature"):
         "good": {}, "sha384": {"hash_name": "sha384"}, "sha512": {"hash_name": "sha512"},
         "bare": {"certificates": False}, "modified": {"status": 1}, "rejected": {"status": 2},
         "sha1-imprint": {"hash_name": "sha1"}, "sha1-signature": {"signature_hash": "sha1"},
-        "early": {"t": early}, "late": {"t": calendar.timegm(CA_END.timetuple()) + 1},
+        "version-2": {"version": 2}, "extension": {"extension": False},
+        "critical-extension": {"extension": True}, "early": {"t": early}, "late": {"t": calendar.timegm(CA_END.timetuple()) + 1},
     }
     write(folder, "timestamps/data", data)
     for name, how in samples.items():

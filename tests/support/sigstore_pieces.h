@@ -12,13 +12,13 @@
 
 enum { PIECE_MAX = 1 << 20 };
 
-/* path is relative to the lab's folder; it must be there. */
+/* path is absolute or relative to the lab's folder; the file must be there. */
 static inline struct sl_bytes read_piece(const char *path)
 {
     struct sl_bytes b = {0};
     struct sl_error err = {0};
     char full[512];
-    (void)snprintf(full, sizeof(full), "%s/%s", SL_SIGSTORE_LAB, path);
+    (void)snprintf(full, sizeof(full), "%s%s", *path == '/' ? "" : SL_SIGSTORE_LAB "/", path);
     assert_done(sl_read_file(AT_FDCWD, full, PIECE_MAX, &b, &err));
     return b;
 }
@@ -58,6 +58,11 @@ static inline void log_done(struct sl_trusted_log *log)
     free(log->host);
 }
 
+/* What real logs and authorities have made, in the same pieces. From the conformance suite of
+ * sigstore: managed-key-happy-path and rekor2-dsse-happy-path. */
+#define PUBLIC_V1 SL_TEST_DATA "/vectors/rekor_v1"
+#define PUBLIC_V2 SL_TEST_DATA "/vectors/rekor_v2"
+
 /* A bundle and its log entry. */
 struct pieces {
     struct sl_bytes payload, pae, signature, spki, certificate, response;
@@ -70,8 +75,8 @@ struct pieces {
 
 static inline struct sl_bytes one_piece(const char *bundle, const char *name)
 {
-    char path[256];
-    (void)snprintf(path, sizeof(path), "pieces/%s/%s", bundle, name);
+    char path[512];
+    (void)snprintf(path, sizeof(path), "%s%s/%s", *bundle == '/' ? "" : "pieces/", bundle, name);
     return read_piece(path);
 }
 
@@ -89,6 +94,7 @@ static inline void read_numbers(struct pieces *p, const char *bundle)
     sl_bytes_done(&numbers);
 }
 
+/* bundle: one of the lab's, or an absolute folder. */
 static inline struct pieces pieces_read(const char *bundle)
 {
     struct pieces p = {
@@ -117,6 +123,26 @@ static inline void pieces_done(struct pieces *p)
         sl_bytes_done(all[i]);
 }
 #define PIECES __attribute__((cleanup(pieces_done), unused)) struct pieces
+
+/* PEM certificates, of any time. */
+static inline struct sl_trusted_chain chain_read(const char *path)
+{
+    struct sl_bytes pem = read_piece(path);
+    BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.len);
+    struct sl_trusted_chain chain = {sk_X509_new_null(), {INT64_MIN, INT64_MAX}};
+    X509 *cert;
+    while ((cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+        assert_true(sk_X509_push(chain.certs, cert) > 0);
+    assert_true(sk_X509_num(chain.certs) > 1);
+    BIO_free(bio);
+    sl_bytes_done(&pem);
+    return chain;
+}
+
+static inline void chain_done(struct sl_trusted_chain *chain)
+{
+    sk_X509_pop_free(chain->certs, X509_free);
+}
 
 static inline struct sl_logged_signature pieces_about(const struct pieces *p)
 {

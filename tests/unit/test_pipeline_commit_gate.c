@@ -50,25 +50,61 @@ static struct sl_gate *open_gate(struct place *p)
 {
     struct sl_error err = {0};
     struct sl_gate *gate = NULL;
-    const struct sl_gate_policy policy = {.insecure_accept_anything = true};
-    if (sl_gate_open(p->store, &policy, "docker.io/library/x:1", &manifest, &gate, &err) < 0)
+    SL_AUTO(sl_approval) approval = NULL;
+    const struct sl_judged_image image = {.name = "docker.io/library/x:1",
+                                          .manifest_digest = manifest};
+    if (sl_approve_insecurely(&image, &approval, &err) < 0 ||
+        sl_gate_open(p->store, &approval, &gate, &err) < 0)
         fail_msg("%s", err.msg);
+    assert_null(approval);
     return gate;
 }
 
-static void gate_without_policy_stays_shut(void **state)
+static void gate_without_approval_stays_shut(void **state)
 {
     struct place *p = *state;
     struct sl_error err = {0};
     struct sl_gate *gate = NULL;
-    const struct sl_gate_policy none = {0};
-    assert_int_equal(sl_gate_open(p->store, &none, "docker.io/library/x:1", &manifest, &gate, &err),
-                     -EPERM);
+    struct sl_approval *none = NULL;
+    assert_int_equal(sl_gate_open(p->store, &none, &gate, &err), -EPERM);
     assert_int_equal(err.code, SL_E_POLICY);
     assert_null(gate);
     assert_ptr_equal(strstr(err.msg, "Image policy rejected: Denied by policy"), err.msg);
-    assert_non_null(strstr(err.msg, "docker.io/library/x:1"));
-    assert_non_null(strstr(err.msg, "--insecure-policy"));
+}
+
+static void gate_that_is_not_open_lets_nothing_through(void **state)
+{
+    struct place *p = *state;
+    struct sl_error err = {0};
+    SL_AUTO(sl_staged_layer) staged = NULL;
+    assert_int_equal(sl_staged_layer_new(p->store, &staged, &err), 0);
+    const struct sl_layer_verdict verdict = {.record = {.blob = other, .diff_id = other}};
+    assert_int_equal(sl_gate_commit_layer(NULL, &verdict, staged, &err), -EPERM);
+    assert_int_equal(err.code, SL_E_POLICY);
+    const struct sl_image_record record = {.name = "docker.io/library/x:1", .manifest = manifest};
+    assert_int_equal(sl_gate_commit_image(NULL, &record, &err), -EPERM);
+}
+
+static void approval_is_used_once(void **state)
+{
+    struct place *p = *state;
+    struct sl_error err = {0};
+    SL_AUTO(sl_gate) gate = open_gate(p);
+    const struct sl_image_record record = {
+        .name = "docker.io/library/x:1", .manifest = manifest, .config = other};
+    assert_int_equal(sl_gate_commit_image(gate, &record, &err), 0);
+    assert_int_equal(sl_gate_commit_image(gate, &record, &err), -EPERM);
+    assert_int_equal(err.code, SL_E_POLICY);
+}
+
+static void image_of_another_name_is_not_committed(void **state)
+{
+    struct place *p = *state;
+    struct sl_error err = {0};
+    SL_AUTO(sl_gate) gate = open_gate(p);
+    const struct sl_image_record record = {.name = "docker.io/library/x:2", .manifest = manifest};
+    assert_int_equal(sl_gate_commit_image(gate, &record, &err), -EPERM);
+    assert_int_equal(err.code, SL_E_POLICY);
 }
 
 static void layer_whose_flow_failed_is_not_committed(void **state)
@@ -124,7 +160,11 @@ static void image_with_a_missing_layer_is_not_committed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(gate_without_policy_stays_shut, setup, teardown),
+        cmocka_unit_test_setup_teardown(gate_without_approval_stays_shut, setup, teardown),
+        cmocka_unit_test_setup_teardown(gate_that_is_not_open_lets_nothing_through, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(approval_is_used_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(image_of_another_name_is_not_committed, setup, teardown),
         cmocka_unit_test_setup_teardown(layer_whose_flow_failed_is_not_committed, setup, teardown),
         cmocka_unit_test_setup_teardown(layer_whose_flow_passed_is_committed, setup, teardown),
         cmocka_unit_test_setup_teardown(image_of_another_manifest_is_not_committed, setup,

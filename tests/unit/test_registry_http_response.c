@@ -30,6 +30,11 @@ static void head_of_an_answer_is_kept(void **state)
     feed(&resp, "Content-Range: bytes 100-399/1000\r\n");
     feed(&resp, "WWW-Authenticate: Basic\r\n");
     feed(&resp, "WWW-Authenticate: Bearer realm=\"x\"\r\n");
+    feed(&resp, "Link: </a>; rel=prev\r\n");
+    feed(&resp, "link: </b>; rel=next\r\n");
+    feed(&resp, "OCI-Subject: sha256:00\r\n");
+    assert_false(resp.offers_signatures);
+    feed(&resp, "X-Registry-Supports-Signatures: 1\r\n");
     feed(&resp, "no colon here\r\n");
     assert_int_equal(resp.status, 206);
     assert_null(resp.location);
@@ -38,6 +43,9 @@ static void head_of_an_answer_is_kept(void **state)
     assert_int_equal(resp.range_start, 100);
     assert_int_equal(resp.range_total, 1000);
     assert_string_equal((char *)resp.challenges.data, "Basic\nBearer realm=\"x\"\n");
+    assert_string_equal((char *)resp.links.data, "</a>; rel=prev\n</b>; rel=next\n");
+    assert_string_equal(resp.subject, "sha256:00");
+    assert_true(resp.offers_signatures);
 }
 
 static void content_range_forms(void **state)

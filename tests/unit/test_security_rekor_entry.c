@@ -23,8 +23,9 @@ static int body_check(const struct pieces *p, struct sl_error *err)
 }
 
 static const char *const bundles[] = {
-    "key-dsse",    "key-intoto",        "key-message",    "key-dsse-v2",    "key-message-v2",
-    "fulcio-dsse", "fulcio-intoto-0.1", "fulcio-message", "fulcio-dsse-v2", "fulcio-message-v2",
+    "key-dsse",       "key-intoto",        "key-message",       "key-dsse-v2",
+    "key-message-v2", "fulcio-dsse",       "fulcio-intoto-0.1", "fulcio-message",
+    "fulcio-dsse-v2", "fulcio-message-v2", PUBLIC_V1,           PUBLIC_V2,
 };
 enum { N_BUNDLES = sizeof(bundles) / sizeof(bundles[0]) };
 
@@ -247,6 +248,19 @@ static void body_with_more_than_one_pem_block_is_refused(void **state)
         assert_pem_refused(&p, bad[i]);
 }
 
+static void body_with_a_second_signature_is_refused(void **state)
+{
+    (void)state;
+    static const char *const two[] = {"key-dsse", "key-intoto"};
+    for (size_t i = 0; i < 2; i++) {
+        PIECES p = pieces_read(two[i]);
+        SL_AUTO_FREE char *body = replaced((const char *)p.body.data, "}]", "},{}]");
+        SL_AUTO_FREE char *none = with_value((const char *)p.body.data, "signatures", "[]");
+        assert_body_refused(&p, body);
+        assert_body_refused(&p, none);
+    }
+}
+
 static void body_with_members_we_do_not_know_is_accepted(void **state)
 {
     (void)state;
@@ -293,6 +307,17 @@ static void set_covers_all_it_says(void **state)
     }
     p.set.len = 0;
     assert_error(set_check(&t.trust, &p, p.time, p.log_index, &err), E2BIG, SL_E_LIMIT, "0 bytes");
+    log_done(&t.log);
+}
+
+static void set_of_the_public_rekor_is_accepted(void **state)
+{
+    (void)state;
+    struct log_and_trust t;
+    trust_one_log(&t, PUBLIC_V1 "/log.pub");
+    PIECES p = pieces_read(PUBLIC_V1);
+    struct sl_error err = {0};
+    assert_done(set_check(&t.trust, &p, 1766077479, 771488337, &err));
     log_done(&t.log);
 }
 
@@ -497,8 +522,10 @@ int main(void)
         cmocka_unit_test(body_with_any_member_spoilt_is_refused),
         cmocka_unit_test(body_with_another_spelling_of_its_hash_is_refused),
         cmocka_unit_test(body_with_more_than_one_pem_block_is_refused),
+        cmocka_unit_test(body_with_a_second_signature_is_refused),
         cmocka_unit_test(body_with_members_we_do_not_know_is_accepted),
         cmocka_unit_test(set_covers_all_it_says),
+        cmocka_unit_test(set_of_the_public_rekor_is_accepted),
         cmocka_unit_test(set_of_numbers_out_of_range_is_refused),
         cmocka_unit_test(set_of_a_log_not_trusted_is_refused),
         cmocka_unit_test(annotation_proves_its_time),

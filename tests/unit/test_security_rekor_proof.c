@@ -232,11 +232,17 @@ static int note_check(const struct own_log *log, const char *note, struct sl_err
 }
 
 /* A note whose text the log has signed, as it stands. */
-static int signed_text_check(const struct own_log *log, const char *text, struct sl_error *err)
+static int named_text_check(const struct own_log *log, const char *text, const char *name,
+                            struct sl_error *err)
 {
-    SL_AUTO_FREE char *line = sign_text(log, text, HOST);
+    SL_AUTO_FREE char *line = sign_text(log, text, name);
     SL_AUTO_FREE char *note = sl_strf("%s\n%s", text, line);
     return note_check(log, note, err);
+}
+
+static int signed_text_check(const struct own_log *log, const char *text, struct sl_error *err)
+{
+    return named_text_check(log, text, HOST, err);
 }
 
 static void both_logs(void (*test)(const struct own_log *log, const char *text, const char *root))
@@ -298,6 +304,26 @@ static void spoilt_heads(const struct own_log *log, const char *text, const char
                                other_host, spaced,  no_tree};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_true(signed_text_check(log, bad[i], &err) < 0);
+}
+
+/* C2SP signed-note: a name is not empty and has no blank and no plus. */
+static void odd_names(const struct own_log *log, const char *text, const char *root)
+{
+    (void)text;
+    struct sl_error err = {0};
+    static const char *const names[] = {"", "a b", "a+b"};
+    if (log->is_v2)
+        return; /* its name is that of the trusted root */
+    for (size_t i = 0; i < 3; i++) {
+        SL_AUTO_FREE char *t = sl_strf("%s - 1\n7\n%s\n", names[i], root);
+        assert_error(named_text_check(log, t, names[i], &err), EINVAL, SL_E_FORMAT, "signed note");
+    }
+}
+
+static void checkpoint_of_no_proper_name_is_refused(void **state)
+{
+    (void)state;
+    both_logs(odd_names);
 }
 
 static void checkpoint_of_another_tree_is_refused(void **state)
@@ -369,10 +395,10 @@ static void checkpoint_of_another_key_is_refused(void **state)
 static void assert_entry_of(const char *bundle, struct sl_trusted_log *log)
 {
     PIECES p = pieces_read(bundle);
-    struct sl_span hashes[16];
+    struct sl_span hashes[24];
     struct sl_error err = {0};
     size_t n = p.hashes.len / 32;
-    assert_in_range(n, 1, 16);
+    assert_in_range(n, 1, 24);
     for (size_t i = 0; i < n; i++)
         hashes[i] = (struct sl_span){p.hashes.data + 32 * i, 32};
     struct sl_inclusion_proof proof = {
@@ -404,17 +430,32 @@ static void entry_of_both_rekors_is_accepted(void **state)
     log_done(&v2);
 }
 
+static void entry_of_both_public_rekors_is_accepted(void **state)
+{
+    (void)state;
+    struct sl_trusted_log v1 = log_of_key(read_public_key(PUBLIC_V1 "/log.pub"));
+    struct sl_trusted_log v2 = log_of_key(read_public_key(PUBLIC_V2 "/log.pub"));
+    v1.host = strdup("rekor.sigstore.dev");
+    v2.host = strdup("log2025-alpha3.rekor.sigstage.dev");
+    assert_entry_of(PUBLIC_V1, &v1);
+    assert_entry_of(PUBLIC_V2, &v2);
+    log_done(&v1);
+    log_done(&v2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(proof_of_every_place_in_every_tree_is_right),
         cmocka_unit_test(proof_of_odd_sizes_is_refused),
         cmocka_unit_test(checkpoint_lines_of_strangers_are_ignored),
+        cmocka_unit_test(checkpoint_of_no_proper_name_is_refused),
         cmocka_unit_test(checkpoint_of_another_tree_is_refused),
         cmocka_unit_test(checkpoint_with_any_byte_changed_is_refused),
         cmocka_unit_test(checkpoint_of_a_log_by_another_name),
         cmocka_unit_test(checkpoint_of_another_key_is_refused),
         cmocka_unit_test(entry_of_both_rekors_is_accepted),
+        cmocka_unit_test(entry_of_both_public_rekors_is_accepted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -555,6 +555,10 @@ static void pki_names_follow_the_policy(void **state)
     assert_pki_refuses(&w, NULL, "cn.example.com", SL_SIG_IDENTITY, "not of");
     assert_pki_refuses(&w, NULL, "", SL_SIG_IDENTITY, "not of");
     assert_pki_refuses(&w, NULL, NULL, SL_SIG_IDENTITY, "no subject");
+    /* Nor where there is no other host name. */
+    set(&w, "subjectAltName", "email:" FIXTURE_EMAIL);
+    issue_now(&w, -60, 60);
+    assert_pki_refuses(&w, NULL, "cn.example.com", SL_SIG_IDENTITY, "not of");
 }
 
 static void pki_uses_and_times_count(void **state)

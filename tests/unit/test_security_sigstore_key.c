@@ -242,6 +242,12 @@ static void der_ends_where_the_key_ends(void **state)
                  SL_E_FORMAT, "not a public key");
     assert_done(sl_public_key_parse_der((struct sl_span){der, len}, &ret, &err));
     sl_public_key_done(&ret);
+    /* BER: the length in two bytes where one is enough. */
+    assert_true(der[0] == 0x30 && der[1] < 0x80);
+    memmove(der + 2, der + 1, len - 1);
+    der[1] = 0x81;
+    assert_error(sl_public_key_parse_der((struct sl_span){der, len + 1}, &ret, &err), EBADMSG,
+                 SL_E_FORMAT, "not a public key");
     EVP_PKEY_free(key);
 }
 

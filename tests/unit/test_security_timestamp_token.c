@@ -4,23 +4,6 @@
 
 enum { GEN_TIME = 1748779200 };
 
-static void chain_read(struct sl_trusted_chain *ret, const char *path)
-{
-    SL_AUTO_DONE(sl_bytes) pem = read_piece(path);
-    BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-    X509 *cert;
-    *ret = (struct sl_trusted_chain){sk_X509_new_null(), {INT64_MIN, INT64_MAX}};
-    while ((cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
-        assert_true(sk_X509_push(ret->certs, cert) > 0);
-    assert_true(sk_X509_num(ret->certs) > 1);
-    BIO_free(bio);
-}
-
-static void chain_done(struct sl_trusted_chain *chain)
-{
-    sk_X509_pop_free(chain->certs, X509_free);
-}
-
 static int check(struct sl_trusted_chain *chain, const char *response, int64_t *ret_time,
                  struct sl_error *err)
 {
@@ -35,9 +18,8 @@ static int check(struct sl_trusted_chain *chain, const char *response, int64_t *
 static void token_good_proves_its_time(void **state)
 {
     (void)state;
-    static const char *const good[] = {"good", "sha384", "sha512", "bare", "modified"};
-    struct sl_trusted_chain chain;
-    chain_read(&chain, "timestamps/chain.pem");
+    static const char *const good[] = {"good", "sha384", "sha512", "bare", "modified", "extension"};
+    struct sl_trusted_chain chain = chain_read("timestamps/chain.pem");
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         int64_t time = 0;
         struct sl_error err = {0};
@@ -53,13 +35,18 @@ static void token_bad_is_refused_for_its_reason(void **state)
     static const struct {
         const char *name, *part;
     } bad[] = {
-        {"refused", "not granted"},          {"sha1-imprint", "none of SHA-256"},
-        {"sha1-signature", "unsafe"},        {"stranger", "no trusted authority"},
-        {"sibling", "no trusted authority"}, {"uncritical", "no trusted authority"},
-        {"early", "no trusted authority"},   {"late", "no trusted authority"},
+        {"refused", "not granted"},
+        {"version-2", "unknown version"},
+        {"critical-extension", "critical extension"},
+        {"sha1-imprint", "none of SHA-256"},
+        {"sha1-signature", "unsafe"},
+        {"stranger", "no trusted authority"},
+        {"sibling", "no trusted authority"},
+        {"uncritical", "no trusted authority"},
+        {"early", "no trusted authority"},
+        {"late", "no trusted authority"},
     };
-    struct sl_trusted_chain chain;
-    chain_read(&chain, "timestamps/chain.pem");
+    struct sl_trusted_chain chain = chain_read("timestamps/chain.pem");
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         int64_t time = 0;
         struct sl_error err = {0};
@@ -73,10 +60,9 @@ static void token_bad_is_refused_for_its_reason(void **state)
 static void token_of_a_refusal_is_no_response(void **state)
 {
     (void)state;
-    struct sl_trusted_chain chain;
     int64_t time = 0;
     struct sl_error err = {0};
-    chain_read(&chain, "timestamps/chain.pem");
+    struct sl_trusted_chain chain = chain_read("timestamps/chain.pem");
     assert_error(check(&chain, "rejected", &time, &err), EINVAL, SL_E_FORMAT, "not an RFC 3161");
     chain_done(&chain);
 }
@@ -85,10 +71,9 @@ static void token_of_a_refusal_is_no_response(void **state)
 static void token_of_authority_without_critical_use_is_refused(void **state)
 {
     (void)state;
-    struct sl_trusted_chain chain;
     int64_t time = 0;
     struct sl_error err = {0};
-    chain_read(&chain, "timestamps/uncritical.pem");
+    struct sl_trusted_chain chain = chain_read("timestamps/uncritical.pem");
     assert_error(check(&chain, "uncritical", &time, &err), EBADMSG, SL_E_INTEGRITY,
                  "no trusted authority");
     chain_done(&chain);
@@ -98,10 +83,9 @@ static void token_of_authority_without_critical_use_is_refused(void **state)
 static void token_of_a_listed_ca_is_accepted(void **state)
 {
     (void)state;
-    struct sl_trusted_chain chain;
     int64_t time = 0;
     struct sl_error err = {0};
-    chain_read(&chain, "timestamps/chain.pem");
+    struct sl_trusted_chain chain = chain_read("timestamps/chain.pem");
     X509_free(sk_X509_shift(chain.certs));
     assert_done(check(&chain, "good", &time, &err));
     assert_done(check(&chain, "sibling", &time, &err));
@@ -110,13 +94,25 @@ static void token_of_a_listed_ca_is_accepted(void **state)
     chain_done(&chain);
 }
 
+/* The last certificate of the trusted root is the anchor, self-signed or not. */
+static void token_under_an_anchor_not_self_signed_is_accepted(void **state)
+{
+    (void)state;
+    struct sl_trusted_chain chain = chain_read("timestamps/chain.pem");
+    int64_t time = 0;
+    struct sl_error err = {0};
+    X509_free(sk_X509_pop(chain.certs));
+    assert_done(check(&chain, "bare", &time, &err));
+    assert_error(check(&chain, "stranger", &time, &err), EBADMSG, SL_E_INTEGRITY, "authority");
+    chain_done(&chain);
+}
+
 static void token_outside_the_authority_window_is_refused(void **state)
 {
     (void)state;
-    struct sl_trusted_chain chain;
     int64_t time = 0;
     struct sl_error err = {0};
-    chain_read(&chain, "timestamps/chain.pem");
+    struct sl_trusted_chain chain = chain_read("timestamps/chain.pem");
     chain.valid = (struct sl_validity){GEN_TIME + 1, INT64_MAX};
     assert_error(check(&chain, "good", &time, &err), EBADMSG, SL_E_INTEGRITY, "authority");
     chain.valid = (struct sl_validity){0, GEN_TIME - 1};
@@ -147,13 +143,12 @@ static int check_bytes(struct sl_trusted_chain *chain, struct sl_span bytes, str
 static void token_with_any_byte_changed_proves_nothing_else(void **state)
 {
     (void)state;
-    struct sl_trusted_chain chain;
     SL_AUTO_DONE(sl_bytes) bytes = read_piece("timestamps/bare.tsr");
     SL_AUTO_DONE(sl_bytes) data = read_piece("timestamps/data");
     SL_AUTO_DONE(sl_bytes) info = read_piece("timestamps/info");
     struct sl_span good = sl_bytes_span(&bytes), ours = sl_bytes_span(&data);
     const uint8_t *said = memmem(bytes.data, bytes.len, info.data, info.len);
-    chain_read(&chain, "timestamps/chain.pem");
+    struct sl_trusted_chain chain = chain_read("timestamps/chain.pem");
     assert_non_null(said);
     assert_int_equal(check_bytes(&chain, good, ours), 0);
     for (size_t i = 0; i < bytes.len; i++)
@@ -176,6 +171,23 @@ static void token_with_any_byte_changed_proves_nothing_else(void **state)
     chain_done(&chain);
 }
 
+static void token_of_a_public_authority_is_accepted(void **state)
+{
+    (void)state;
+    PIECES p = pieces_read(PUBLIC_V2);
+    struct sl_trusted_chain chain = chain_read(PUBLIC_V2 "/tsa.pem");
+    struct sl_sigstore_trust trust = {.timestampers = &chain, .n_timestampers = 1};
+    int64_t time = 0;
+    struct sl_error err = {0};
+    assert_done(sl_timestamp_check(&trust, sl_bytes_span(&p.response), sl_bytes_span(&p.signature),
+                                   &time, &err));
+    assert_int_equal(time, 1778700213);
+    assert_error(sl_timestamp_check(&trust, sl_bytes_span(&p.response), sl_bytes_span(&p.payload),
+                                    &time, &err),
+                 EBADMSG, SL_E_INTEGRITY, "another signature");
+    chain_done(&chain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,7 +196,9 @@ int main(void)
         cmocka_unit_test(token_of_a_refusal_is_no_response),
         cmocka_unit_test(token_of_authority_without_critical_use_is_refused),
         cmocka_unit_test(token_of_a_listed_ca_is_accepted),
+        cmocka_unit_test(token_under_an_anchor_not_self_signed_is_accepted),
         cmocka_unit_test(token_outside_the_authority_window_is_refused),
+        cmocka_unit_test(token_of_a_public_authority_is_accepted),
         cmocka_unit_test(token_with_any_byte_changed_proves_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

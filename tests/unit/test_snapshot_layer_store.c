@@ -398,6 +398,39 @@ static void image_survives_the_round_trip(void **state)
     assert_int_equal(found->size, 12345);
     assert_int_equal(found->pulled, 1700000000);
     assert_string_equal((const char *)found->config_json.data, "{\"os\": \"linux\"}");
+    assert_int_equal(found->verdict_json.len, 0);
+}
+
+static void image_keeps_why_it_was_allowed(void **state)
+{
+    static const char verdict[] = "{\"scope\":null,\"evidence\":[{\"key\":\"ABCD\"}]}";
+    struct store_fixture *f = *state;
+    PUT_LAYER(f->store, 1, {'f', "file", 0});
+    SL_AUTO(sl_image_record) image = NEW_IMAGE(1, "a", 1);
+    assert_ok(
+        sl_bytes_append(&image->verdict_json, sl_span_of(verdict), SL_VERDICT_RECORD_MAX, ok_err));
+    assert_ok(sl_image_commit(f->store, test_pass, image, ok_err));
+    SL_AUTO(sl_image_record) found = NULL;
+    assert_ok(sl_store_find_image(f->store, "a", &found, ok_err));
+    assert_int_equal(found->verdict_json.len, strlen(verdict) + 1);
+    assert_memory_equal(found->verdict_json.data, verdict, strlen(verdict));
+}
+
+static void image_with_a_verdict_that_is_no_object_is_refused(void **state)
+{
+    static const char *const bad[] = {"[]", "{", "1", "{\"a\":1,\"a\":2}", "{} {}"};
+    struct store_fixture *f = *state;
+    struct sl_error err = {.code = SL_OK};
+    PUT_LAYER(f->store, 1, {'f', "file", 0});
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        SL_AUTO(sl_image_record) image = NEW_IMAGE(1, "a", 1);
+        assert_ok(sl_bytes_append(&image->verdict_json, sl_span_of(bad[i]), SL_VERDICT_RECORD_MAX,
+                                  ok_err));
+        assert_true(sl_image_commit(f->store, test_pass, image, &err) < 0);
+        assert_int_equal(err.code, SL_E_FORMAT);
+    }
+    assert_int_equal(count_names(f->store, "images/sha256"), 0);
+    assert_int_equal(count_names(f->store, "staging"), 0);
 }
 
 static void image_names_may_be_odd(void **state)
@@ -590,6 +623,8 @@ int main(void)
         TEST(gc_spares_held_layers_only),
         TEST(gc_keeps_what_named_images_need),
         TEST(image_survives_the_round_trip),
+        TEST(image_keeps_why_it_was_allowed),
+        TEST(image_with_a_verdict_that_is_no_object_is_refused),
         TEST(image_names_may_be_odd),
         TEST(image_is_found_by_digest_and_its_beginning),
         TEST(image_is_removed_by_name_or_wholly),

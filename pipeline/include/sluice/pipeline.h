@@ -7,6 +7,7 @@
 
 #include "sluice/image_source.h"
 #include "sluice/overlay_mount.h"
+#include "sluice/signature_policy.h"
 
 #define SL_STORE_ROOT_DEFAULT "/var/lib/sluice"
 
@@ -84,23 +85,38 @@ struct sl_key_options {
     unsigned timeout_s;        /* for each request to a broker or provider; 0: 50 */
 };
 
+/* Which signatures an image needs. A zeroed one means the machine's policy, and refusal where it
+ * has none. Files and resources are read, and the pin is checked, before anything of the image is
+ * fetched; resources come from the key broker. */
+struct sl_policy_options {
+    const char *policy;        /* file or resource; NULL: SL_SIGNATURE_POLICY_PATH */
+    const char *policy_digest; /* it must have: see sl_pinned_digest_check(); NULL: any */
+    const char *registries_d;  /* folder, file or resource; NULL: SL_REGISTRIES_D_PATH */
+    bool insecure;             /* accept images without any policy; goes with none of the others */
+    bool compat_image_rs;      /* the policy is in the dialect of image-rs */
+    bool require_signed;       /* refuse a policy, and a verdict, in which nothing is verified */
+};
+
 struct sl_pull_options {
     const char *image;           /* as the user wrote it */
     const char *bundle;          /* folder that gets rootfs/ and config.json; NULL: store only */
     struct sl_platform platform; /* NULL members: this machine's */
     struct sl_key_options keys;
     const char *encryption_policy; /* file; NULL: none, encryption is optional */
-    bool insecure_policy;          /* accept images without any signature policy */
-    bool verify_first;             /* no decompressor sees a byte before its blob is verified */
-    unsigned jobs;                 /* layers at once; 0: 4 */
+    struct sl_policy_options policy;
+    bool verify_first; /* no layer starts before the policy has allowed the image, and no
+                        * decompressor sees a byte before its blob is verified */
+    unsigned jobs;     /* layers at once; 0: 4 */
     /* Called on the pulling thread at most a few times a second, and once at the end. */
     void (*progress)(void *arg, const struct sl_pull_report *report);
     void *progress_arg;
 };
 
-/* The whole story: resolve, policy, keys, layers, commit, mount. *ret may be NULL; otherwise the
- * report is the caller's, to be freed. On failure nothing of a layer that did not pass every
- * check, and no mount, remains; layers that passed stay. */
+/* The whole story: policy, resolve, judgement, keys, layers, commit, mount. *ret may be NULL;
+ * otherwise the report is the caller's, to be freed. On failure nothing of a layer that did not
+ * pass every check, and no mount, remains; layers that passed stay if the network failed. Nothing
+ * at all of an image that the policy denies: SL_E_POLICY, or SL_E_NETWORK when it might be allowed
+ * once its signatures can be read. */
 SL_MUST_CHECK int sl_pull_image(struct sl_engine *engine, const struct sl_pull_options *options,
                                 struct sl_pull_report **ret, struct sl_error *err);
 struct sl_pull_report *sl_pull_report_free(struct sl_pull_report *report);
@@ -110,3 +126,16 @@ SL_DEFINE_AUTO(sl_pull_report, sl_pull_report_free)
  * same image is no error. */
 SL_MUST_CHECK int sl_bundle_mount(struct sl_store *store, const struct sl_image_record *image,
                                   const char *bundle, struct sl_error *err);
+
+struct sl_verify_options {
+    const char *image;           /* as the user wrote it */
+    struct sl_platform platform; /* NULL members: this machine's */
+    struct sl_policy_options policy;
+    struct sl_key_options keys; /* the broker, for resources; no key of a layer is asked for */
+};
+
+/* A pull's judgement and nothing else: no layer is fetched, and the engine may be storeless. 0:
+ * allowed. *ret, the caller's, is set wherever there was a judgement, also when it was denied; set
+ * it to NULL before. */
+SL_MUST_CHECK int sl_verify_image(struct sl_engine *engine, const struct sl_verify_options *options,
+                                  struct sl_policy_verdict **ret, struct sl_error *err);

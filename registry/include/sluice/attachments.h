@@ -3,7 +3,7 @@
  * Small things that lie beside an image where it came from: signatures. The source must have been
  * resolved; they are asked of the place that served the manifest, and of no other. Layouts have
  * them too. Everything blocks; any thread, several at once, also beside streams of the source.
- * 1: found, 0: there is none.
+ * 1: found, 0: there is none, which only HTTP 404 says, or a layout; all else is an error.
  */
 #pragma once
 
@@ -36,7 +36,8 @@ struct sl_referrers {
 void sl_referrers_done(struct sl_referrers *referrers);
 SL_DEFINE_AUTO_DONE(sl_referrers, sl_referrers_done)
 /* The referrers API (OCI distribution-spec 1.1), or, where a registry has none, the index under the
- * tag sha256-HEX. All pages, at most SL_REFERRERS_MAX. */
+ * tag sha256-HEX. All pages; entries that cannot be read are passed over. More than
+ * SL_REFERRERS_MAX: SL_E_LIMIT. */
 SL_MUST_CHECK int sl_attachment_referrers(struct sl_image_source *src,
                                           const struct sl_digest *image, struct sl_referrers *ret,
                                           struct sl_error *err);
@@ -49,13 +50,14 @@ struct sl_artifact {
     bool has_subject;
     struct sl_digest subject;
 };
+/* At most 128 layers; none may have "urls". What is no OCI image manifest: SL_E_UNSUPPORTED. */
 SL_MUST_CHECK int sl_artifact_parse(struct sl_span json, struct sl_artifact **ret,
                                     struct sl_error *err);
 struct sl_artifact *sl_artifact_free(struct sl_artifact *artifact);
 SL_DEFINE_AUTO(sl_artifact, sl_artifact_free)
 
 /* The JSON of the registry's signature extension (X-Registry-Supports-Signatures). 0 also where the
- * registry does not offer it. */
+ * registry does not offer it; one that does and then fails, be it with 404, is an error. */
 SL_MUST_CHECK int sl_attachment_extension(struct sl_image_source *src,
                                           const struct sl_digest *image, size_t limit,
                                           struct sl_bytes *ret, struct sl_error *err);

@@ -14,14 +14,16 @@ enum { SL_SIGNING_KEY_MAX = 64 * 1024 /* bytes of a key file */ };
 struct sl_signing_key;
 /* passphrase: NULL when there is none; "" is one. SL_E_AUTH: -ENOKEY when the key wants a
  * passphrase, -EKEYREJECTED when it is the wrong one. SL_E_UNSUPPORTED: a kind we do not sign with.
- * Errors never quote the file. */
+ * Errors quote nothing of a key. */
 SL_MUST_CHECK int sl_signing_key_parse(struct sl_span pem, const char *passphrase,
                                        struct sl_signing_key **ret, struct sl_error *err);
 struct sl_signing_key *sl_signing_key_free(struct sl_signing_key *key);
 SL_DEFINE_AUTO(sl_signing_key, sl_signing_key_free)
 
 /* *ret must be empty. By the algorithm cosign takes for the kind: ECDSA (DER) with SHA-256, SHA-384
- * or SHA-512 by the size of the curve; RSA PKCS#1 v1.5 with SHA-256; Ed25519 over data itself. */
+ * or SHA-512 by the size of the curve; RSA PKCS#1 v1.5 with SHA-256; Ed25519 over data itself.
+ * P-256 is what everybody verifies: of P-384 and P-521 containers/image expects SHA-256, and cosign
+ * verify --signature-digest-algorithm. */
 SL_MUST_CHECK int sl_signing_key_sign(const struct sl_signing_key *key, struct sl_span data,
                                       struct sl_bytes *ret, struct sl_error *err);
 

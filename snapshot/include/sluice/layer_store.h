@@ -98,7 +98,11 @@ struct sl_image_record {
     uint64_t size;               /* bytes of the blobs as sent */
     int64_t pulled;              /* seconds since the epoch */
     struct sl_bytes config_json; /* the image config, as verified */
+    /* Why it was allowed in, for audits: a JSON object the store does not look into, at most
+     * SL_VERDICT_RECORD_MAX bytes; empty: not known. Proves nothing: policy is asked every time. */
+    struct sl_bytes verdict_json;
 };
+enum { SL_VERDICT_RECORD_MAX = 64 * 1024 };
 struct sl_image_record *sl_image_record_free(struct sl_image_record *record);
 SL_DEFINE_AUTO(sl_image_record, sl_image_record_free)
 
