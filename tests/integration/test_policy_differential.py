@@ -47,6 +47,9 @@ DIFFERENCES = (
                "base64 is one line (--policy-compat image-rs takes several)"),
     Difference("more than a key", "two keys", "allow", "deny", "they take the first PEM block and pass over the rest"),
     Difference("BZip2", "bzip2", "allow", "deny", "messages are compressed with ZIP, ZLIB or not at all"),
+    Difference("empty path", "empty path", "malformed", "allow",
+               'a keyPath of "" is none, beside keyPaths too, as with sigstoreSigned everywhere'),
+    Difference("empty list", "empty list", "deny", "malformed", "keyPaths without a key is a mistake of the writer"),
     Difference("members of ours", "x-", "malformed", None, "x-… is ours; others refuse it"),
     Difference("NUL", "NUL", None, "malformed", "no string of a policy has one"),
     Difference("not UTF-8", "not UTF-8", None, "malformed", "JSON is UTF-8"),
@@ -447,12 +450,13 @@ class Differential(SignatureCase):
         cls.numbers = itertools.count()
 
     def make_plain(self):
-        for image in self.images:
+        explicit, silent = self.configs[0], self.configs[-2]
+        for image, (config, notes) in [(i, explicit) for i in self.images] + [(self.good[0], silent)]:
             for text in self.policies.plain_policies(image):
                 number = next(self.numbers)
                 path = self.signing.policy(text, f"plain-{number}.json")
                 yield Case(f"plain {number}: {image.plan}: {json.dumps(text)}", image, image.reference, path,
-                           self.configs[0][0], image.notes | ({"weak"} if "RSA 1024" in image.plan else set()))
+                           config, image.notes | set(notes))
 
     def make_case(self, number):
         rng = self.rng
@@ -465,8 +469,10 @@ class Differential(SignatureCase):
                     image.notes | set(notes) | self.notes_of(json.dumps(text)))
 
     def notes_of(self, text):
-        path = self.policies.pem["two.pem"]
-        return {"two keys"} if path in text or self.policies.data(path) in text else set()
+        path, dense = self.policies.pem["two.pem"], text.replace(" ", "")
+        notes = {"two keys": path in text or self.policies.data(path) in text,
+                 "empty path": '"keyPath":""' in dense, "empty list": '"keyPaths":[]' in dense}
+        return {note for note, is_so in notes.items() if is_so}
 
     def make_malformed(self, number):
         image = self.rng.choice([i for i in self.images if i.tag != "1"])
@@ -488,7 +494,12 @@ class Differential(SignatureCase):
                 ('{"default":[{%s,"keyPath":%s,"signedIdentity":null}]}' % (signed, gpg),),
                 ('{"default":[{%s,"keyPath":""}]}' % signed,), ('{"default":[{%s,"keyData":""}]}' % signed,),
                 ('{"default":[{%s,"keyPath":"","keyPaths":[%s]}]}' % (signed, gpg),),
+                ('{"default":[{%s,"keyPaths":[]}]}' % signed,),
+                ('{"default":[{"type":"sigstoreSigned","keyPath":"","keyPaths":[%s]}]}' % pem,),
+                ('{"default":[{"type":"sigstoreSigned","keyPaths":[]}]}',),
                 ('{"default":[{"type":"sigstoreSigned","keyPath":%s,"rekorPublicKeyPaths":[]}]}' % pem,),
+                ('{"default":[{"type":"sigstoreSigned","keyPaths":[%s,%s]}]}' % (
+                    json.dumps(self.policies.pem["two.pem"]), pem),),
                 ('{"default":[{"type":"sigstoreSigned","keyPath":%s,"rekorPublicKeyPath":%s}]}' % (pem, pem),),
                 ('{"default":[{"type":"sigstoreSigned","pki":{"caRootsPath":"a","subjectEmail":"b"},'
                  '"rekorPublicKeyPath":"r"}]}',),
@@ -507,7 +518,8 @@ class Differential(SignatureCase):
             number = next(self.numbers)
             data = text.encode(errors="surrogateescape")
             yield Case(f"known {number}: {text}", image, image.reference,
-                       self.signing.policy(data, f"known-{number}.json"), self.configs[0][0], set(notes))
+                       self.signing.policy(data, f"known-{number}.json"), self.configs[0][0],
+                       set(notes) | self.notes_of(text))
 
     def ours(self, case):
         run = self.judge(case.reference, case.policy, "--json", registries_d=case.registries_d)
