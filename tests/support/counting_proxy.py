@@ -6,6 +6,8 @@
         ... pull from proxy.host ...
         hold.reached.wait(30); hold.release()
         proxy.gets("/blobs/")
+        proxy.replace("/v2/", headers={"X-Said": "1"})     # and what else a registry may say
+        proxy.replace("/manifests/1", 500)
 
 Without an upstream it is a forward proxy, for http_proxy and https_proxy. With one, every host
 name leads there. With credentials ("user:password") it lets nobody else through.
@@ -45,6 +47,7 @@ class CountingProxy:
         self.credentials = credentials
         self.requests = []  # (method, path, status)
         self._holds = []
+        self._replacements = []
         self._changed = threading.Condition()
         handler = type("Handler", (_Handler,), {"proxy": self})
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -71,6 +74,23 @@ class CountingProxy:
         with self._changed:
             self._holds.append(hold)
         return hold
+
+    def replace(self, part, status=None, body=b"", headers=None, times=None):
+        """Answers to GET and HEAD of paths that end with this part: these instead of the upstream's.
+        Without a status only the headers are added. times: how often; None is always. body may be a
+        function of the path and the request's headers that gives (status, body)."""
+        with self._changed:
+            self._replacements.append([part, status, body, headers or {}, times])
+
+    def replacement_for(self, path):
+        """(status, body, headers) or None."""
+        with self._changed:
+            for row in self._replacements:
+                part, status, body, headers, times = row
+                if path.endswith(part) and times != 0:
+                    row[4] = times and times - 1
+                    return status, body, headers
+        return None
 
     def gets(self, part=""):
         """Paths of the GET requests so far that have this part."""
@@ -132,6 +152,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = url.path + ("?" + url.query if url.query else "")
         headers = {k: v for k, v in self.headers.items()
                    if k.lower() not in ("connection", "host", "proxy-authorization")}
+        replaced = self.proxy.replacement_for(url.path)
+        if replaced and replaced[0]:
+            self._say(*replaced)
+            return
         # The registry must name itself as the client knows it.
         headers["Host"] = self.headers.get("Host", host)
         connection = http.client.HTTPConnection(host, timeout=DEADLINE)
@@ -139,12 +163,26 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             connection.request(self.command, path, headers=headers)
             answer = connection.getresponse()
             self.proxy.note(self.command, self.path, answer.status)
-            self._answer(answer)
+            self._answer(answer, replaced[2] if replaced else {})
         finally:
             connection.close()
 
-    def _answer(self, answer):
+    def _say(self, status, body, headers):
+        if callable(body):
+            status, body = body(self.path, self.headers)
+        self.proxy.note(self.command, self.path, status)
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", **headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _answer(self, answer, more):
         self.send_response(answer.status)
+        for name, value in more.items():
+            self.send_header(name, value)
         for name, value in answer.getheaders():
             if name.lower() not in ("connection", "transfer-encoding", "date", "server"):
                 self.send_header(name, value)

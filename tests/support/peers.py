@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""skopeo and buildah that know every way to wrap a key. Debian 12's are built with an ocicrypt that
-lacks key providers, so where this machine's are too old, those of the next release run in a tree of
-their own. Needs a mount namespace of the test's own."""
+"""skopeo and buildah that know every way to wrap a key and to sign, and cosign. Debian 12's skopeo is
+built with an ocicrypt that lacks key providers, and it has no cosign, so where this machine's are too
+old, those of the next release run in a tree of their own. Needs a mount namespace of the test's own."""
+import hashlib
 import os
 import re
 import shutil
@@ -11,11 +12,16 @@ import images
 
 SUITE = "trixie"
 OLDEST = (1, 15)  # skopeo
-PACKAGES = ("skopeo", "buildah", "netavark", "base-files", "coreutils", "dash", "gpg", "gpg-agent", "softhsm2")
+PACKAGES = ("skopeo", "buildah", "netavark", "base-files", "coreutils", "dash", "gpg", "gpg-agent", "softhsm2",
+            "cosign")
+# The tree is made anew when this list changes.
+TREE = f"{SUITE}-peers-{hashlib.sha256(repr(PACKAGES).encode()).hexdigest()[:8]}"
 TIMEOUT = 120
 
 
 def is_new_enough():
+    if not shutil.which("cosign"):
+        return False
     said = images.run("skopeo", "--version")
     return tuple(map(int, re.search(r"(\d+)\.(\d+)", said).groups())) >= OLDEST
 
@@ -40,7 +46,7 @@ class Peers:
         with open(os.path.join(self.home, "policy.json"), "w", encoding="utf-8") as f:
             f.write('{"default":[{"type":"insecureAcceptAnything"}]}')
         if not is_new_enough():
-            self.root = os.path.join(images.keep(f"peers-{SUITE}", kept, make_tree), "root")
+            self.root = os.path.join(images.keep(TREE, kept, make_tree), "root")
             # buildah changes the propagation of "/", which must be a mount point for that.
             images.run("mount", "--bind", self.root, self.root)
             for place in ("/proc", "/dev", shared):

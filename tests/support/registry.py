@@ -343,6 +343,27 @@ class Registry:
             connection.close()
 
 
+class ReferrersRegistry(Registry):
+    """A registry that has the referrers API, without TLS and authentication. program: see
+    go_tools.py. What is pushed stays in its memory."""
+
+    def __init__(self, program):
+        super().__init__()
+        self._program = program
+
+    def _start(self):
+        self._log = open(self.path("log"), "wb")  # pylint: disable=consider-using-with
+        self._process = subprocess.Popen(  # pylint: disable=consider-using-with
+            [self._program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log)
+        self.host = "127.0.0.1:" + self._process.stdout.readline().decode().strip()
+
+    def __exit__(self, *_):
+        if self._process:
+            self._process.stdin.close()  # that ends it
+            self._process.stdout.close()
+        super().__exit__()
+
+
 def _free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
