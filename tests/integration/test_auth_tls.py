@@ -209,10 +209,10 @@ class Password(Case):
             auth = file.read()
         rules = f'[[registry]]\nlocation = "{self.registry.host}"\ninsecure = true\n'
         options = self.broker(credential=auth, rules=rules)
-        self.pulls(*options, "--authfile", "kbs:///default/credential/test",
-                   "--registries-conf", "kbs:///default/rules/test")
         self.fails(*options, "--authfile", "kbs:///default/other/test",
                    "--registries-conf", "kbs:///default/rules/test", says="default/other/test")
+        self.pulls(*options, "--authfile", "kbs:///default/credential/test",
+                   "--registries-conf", "kbs:///default/rules/test")
         self.pulls("--tls-verify=false", "--authfile", "file://" + self.login())
 
     def test_authfile_from_nobody_is_told(self):
