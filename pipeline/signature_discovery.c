@@ -22,14 +22,14 @@ struct place {
     const struct sl_signature_search *search;
     const struct sl_digest *digest;
     int (*look)(struct place *place, struct sl_error *err);
-    bool is_simple;
     const char *lookaside;  /* base URL */
     const char *repository; /* without host; NULL: the image is in no registry */
     pthread_t thread;
     struct sl_signatures found;
     size_t bytes; /* of them */
-    int result;
     struct sl_error error;
+    int result;
+    bool is_simple;
 };
 
 static int check_stop(const struct place *p, struct sl_error *err)

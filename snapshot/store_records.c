@@ -248,7 +248,8 @@ struct sl_image_record *sl_image_record_free(struct sl_image_record *record)
 static int put_verdict(struct sl_json_writer *w, const struct sl_bytes *verdict,
                        struct sl_error *err)
 {
-    static const struct sl_json_limits verdict_limits = {.size = SL_VERDICT_RECORD_MAX, .depth = 6};
+    /* One container less than the record around it may have. */
+    static const struct sl_json_limits verdict_limits = {.size = SL_VERDICT_RECORD_MAX, .depth = 7};
     SL_AUTO(sl_json_doc) doc = NULL;
     if (!verdict->len)
         return 0;
@@ -271,7 +272,11 @@ static int get_verdict(const struct sl_json *root, struct sl_bytes *ret, struct 
     SL_AUTO(sl_json_writer) w = sl_json_writer_new(/* pretty= */ false);
     for (size_t i = 0; i < sl_json_count(verdict); i++)
         sl_json_put_node(w, sl_json_name_at(verdict, i), sl_json_at(verdict, i));
-    return sl_json_end(w, ret, err);
+    int r = sl_json_end(w, ret, err);
+    if (r == 0 && ret->len > SL_VERDICT_RECORD_MAX)
+        return sl_error_set(err, SL_E_LIMIT, E2BIG, "\"verdict\" has more than %d bytes",
+                            SL_VERDICT_RECORD_MAX);
+    return r;
 }
 
 int sl_image_record_format(const struct sl_image_record *record, struct sl_bytes *ret,
