@@ -20,7 +20,7 @@ import go_tools
 import make_image
 import registry
 from counting_proxy import CountingProxy
-from signing import (ACCEPT, COSIGN, COSIGN_SIGNATURE, REJECT, REPOSITORY, SIMPLE, bundle_signed,
+from signing import (ACCEPT, COSIGN, COSIGN_SIGNATURE, REJECT, REPOSITORY, SIMPLE, bundle_of, bundle_signed,
                      digest_of, payload, policy, signed_by, sigstore_signed)
 
 EXACT, DEFAULT = {"type": "matchExact"}, {"type": "matchRepoDigestOrExact"}
@@ -908,7 +908,28 @@ class Ours(SignatureCase):
                          "--tlog-upload=false", "--use-signing-config=false", "--new-bundle-format=true",
                          "--allow-http-registry", "--type", "https://example.com/said", "--predicate", predicate,
                          f"{self.name}@{digest}")
-        self.denied(self.name + ":1", policy(REJECT, {self.host: bundle_signed(self.world.cosign)}))
+        report = self.denied(self.name + ":1", policy(REJECT, {self.host: bundle_signed(self.world.cosign)}))
+        self.assertIn("in-toto statement", json.dumps(report))
+
+    def test_m18_statements(self):
+        """M18: bundles by the right key: only a statement of cosign's kind about this image counts"""
+        digest = self.world.image(self.host, self.repository, "1")
+        size = len(self.uploads.read(self.repository, "1"))
+        good = {"_type": "https://in-toto.io/Statement/v1", "predicate": {},
+                "predicateType": "https://sigstore.dev/cosign/sign/v1",
+                "subject": [{"digest": {"sha256": digest[7:]}}]}
+        text = policy(REJECT, {self.host: bundle_signed(self.world.crafted)})
+        for change, code in (({}, None), ({"predicateType": "https://slsa.dev/provenance/v1"}, "E_SIG_PAYLOAD"),
+                             ({"_type": "https://in-toto.io/Statement/v2"}, "E_SIG_PAYLOAD"),
+                             ({"subject": [{"digest": {"sha256": "0" * 64}}]}, "E_SIG_DIGEST"),
+                             ({"subject": []}, "E_SIG_PAYLOAD")):
+            with self.subTest(change=change):
+                bundle = bundle_of(self.world.crafted, json.dumps({**good, **change}).encode())
+                self.uploads.refer(self.repository, digest, size, bundle)
+                if code:
+                    self.denied(self.name + ":1", text, code=code)
+                else:
+                    self.allowed(self.name + ":1", text)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ COSIGN_LAYER = "application/vnd.dev.cosign.simplesigning.v1+json"
 COSIGN_SIGNATURE = "dev.cosignproject.cosign/signature"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PASSWORD = "a password of the tests"
 TIMEOUT = 60  # seconds
 
@@ -103,7 +105,7 @@ class Uploads:
 
     def read(self, repository, reference):
         """The bytes of a manifest or index."""
-        accept = ",".join((MANIFEST, "application/vnd.oci.image.index.v1+json",
+        accept = ",".join((MANIFEST, INDEX,
                            "application/vnd.docker.distribution.manifest.v2+json"))
         return self.request("GET", f"/v2/{repository}/manifests/{reference}", Accept=accept)[1]
 
@@ -133,6 +135,32 @@ class Uploads:
         text = {"schemaVersion": 2, "mediaType": MANIFEST,
                 "config": {"mediaType": CONFIG, **self.blob(repository, config)}, "layers": rows}
         return self.manifest(repository, digest.replace(":", "-") + ".sig", json.dumps(text).encode())
+
+
+    def refer(self, repository, digest, size, bundle):
+        """Makes a bundle the only referrer of an image, by the tag that stands for the referrers
+        API where there is none (OCI distribution 1.1)."""
+        empty = "application/vnd.oci.empty.v1+json"
+        text = json.dumps({
+            "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": BUNDLE,
+            "config": {"mediaType": empty, **self.blob(repository, b"{}")},
+            "layers": [{"mediaType": BUNDLE, **self.blob(repository, bundle)}],
+            "subject": {"mediaType": MANIFEST, "digest": digest, "size": size}}).encode()
+        row = {"mediaType": MANIFEST, "size": len(text), "artifactType": BUNDLE,
+               "digest": self.manifest(repository, digest_of(text), text)}
+        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [row]}
+        self.manifest(repository, digest.replace(":", "-"), json.dumps(index).encode(), INDEX)
+
+
+def bundle_of(key, statement):
+    """A sigstore bundle 0.3 of an in-toto statement, by a key of openssl, without a log."""
+    kind = "application/vnd.in-toto+json"
+    envelope = b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(statement), statement)
+    made = key.sign(envelope)[COSIGN_SIGNATURE]
+    return json.dumps({
+        "mediaType": BUNDLE, "verificationMaterial": {"publicKey": {"hint": ""}},
+        "dsseEnvelope": {"payload": base64.b64encode(statement).decode(), "payloadType": kind,
+                         "signatures": [{"sig": made}]}}).encode()
 
 
 # ---- keys ----
