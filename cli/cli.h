@@ -19,9 +19,10 @@ enum verb_bits {
     VERB_KEYS = 1 << 10,
     VERB_KEYPROVIDER = 1 << 11,
     VERB_VERIFY = 1 << 12,
+    VERB_SIGN = 1 << 13,
 
     VERB_CONVERT = VERB_ENCRYPT | VERB_DECRYPT,
-    VERB_REMOTE = VERB_PULL | VERB_INSPECT | VERB_CONVERT | VERB_KEYS | VERB_VERIFY,
+    VERB_REMOTE = VERB_PULL | VERB_INSPECT | VERB_CONVERT | VERB_KEYS | VERB_VERIFY | VERB_SIGN,
     VERB_OPEN = VERB_PULL | VERB_CONVERT,       /* those that may need keys */
     VERB_BROKER = VERB_OPEN | VERB_KEYPROVIDER, /* those that ask a key broker */
     VERB_RESOURCE = VERB_BROKER | VERB_REMOTE,  /* those that ask it for files */
@@ -44,8 +45,10 @@ struct cli_options {
     size_t n_encrypt_layers;
     const char *encryption_policy, *repository;
     struct sl_policy_options policy;
+    const char *sign_key, *gpg_key, *sign_identity, *passphrase_file;
+    unsigned sign_forms; /* see sluice/sign.h; 0: not said */
     unsigned number;
-    bool verify_first, stats, raw, config, read_only, force, dry_run;
+    bool recursive, verify_first, stats, raw, config, read_only, force, dry_run;
     bool listen_anywhere, json, quiet, debug, help;
     unsigned jobs;
     size_t memory;
@@ -69,6 +72,8 @@ extern const struct cli_verb cli_verbs[];
 
 int verb_pull(const struct cli_options *o, struct sl_error *err);
 int verb_verify(const struct cli_options *o, struct sl_error *err);
+int verb_sign(const struct cli_options *o, struct sl_error *err);
+int verb_sign_check(const struct cli_options *o, struct sl_error *err);
 int verb_inspect(const struct cli_options *o, struct sl_error *err);
 int verb_images(const struct cli_options *o, struct sl_error *err);
 int verb_mount(const struct cli_options *o, struct sl_error *err);

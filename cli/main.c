@@ -15,6 +15,8 @@ const struct cli_verb cli_verbs[] = {
      "bring an image into the store, and mount it at BUNDLE/rootfs", verb_pull, cli_check_policy},
     {"verify", VERB_VERIFY, "IMAGE", 1, 1, "say whether the signature policy allows an image",
      verb_verify, cli_check_policy},
+    {"sign", VERB_SIGN, "IMAGE", 1, 1, "put a signature beside an image", verb_sign,
+     verb_sign_check},
     {"inspect", VERB_INSPECT, "IMAGE", 1, 1, "show what a registry or layout says of an image",
      verb_inspect, NULL},
     {"encrypt", VERB_ENCRYPT, "SOURCE DESTINATION", 2, 2,

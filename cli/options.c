@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli.h"
+#include "sluice/sign.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -130,6 +131,18 @@ static int set_policy_compat(struct cli_options *o, const char *arg, struct sl_e
     return 0;
 }
 
+static int set_sign_form(struct cli_options *o, const char *arg, struct sl_error *err)
+{
+    if (strcmp(arg, "sig") == 0)
+        o->sign_forms |= SL_SIGN_COSIGN;
+    else if (strcmp(arg, "bundle") == 0)
+        o->sign_forms |= SL_SIGN_BUNDLE;
+    else
+        return sl_error_set(err, SL_E_FORMAT, EINVAL, "--format: '%s' is neither sig nor bundle",
+                            arg);
+    return 0;
+}
+
 /* Options that only store a word or raise a flag. */
 static bool set_simple(struct cli_options *o, enum option_id id, char *arg)
 {
@@ -167,6 +180,11 @@ static bool set_simple(struct cli_options *o, enum option_id id, char *arg)
         [OPT_REGISTRIES_D] = {.word = &o->policy.registries_d},
         [OPT_REQUIRE_SIGNED] = {.flag = &o->policy.require_signed},
         [OPT_INSECURE_POLICY] = {.flag = &o->policy.insecure},
+        [OPT_KEY] = {.word = &o->sign_key},
+        [OPT_GPG_KEY] = {.word = &o->gpg_key},
+        [OPT_PASSPHRASE_FILE] = {.word = &o->passphrase_file},
+        [OPT_SIGN_IDENTITY] = {.word = &o->sign_identity},
+        [OPT_RECURSIVE] = {.flag = &o->recursive},
         [OPT_VERIFY_FIRST] = {.flag = &o->verify_first},
         [OPT_STATS] = {.flag = &o->stats},
         [OPT_RAW] = {.flag = &o->raw},
@@ -211,6 +229,8 @@ static int set_option(struct cli_options *o, enum option_id id, char *arg, struc
         return add_layer(o, arg, err);
     case OPT_POLICY_COMPAT:
         return set_policy_compat(o, arg, err);
+    case OPT_FORMAT:
+        return set_sign_form(o, arg, err);
     case OPT_KEY_TIMEOUT:
         return parse_count("key-timeout", arg, 3600, &o->keys.timeout_s, err);
     case OPT_RETRY:

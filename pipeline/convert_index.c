@@ -5,6 +5,7 @@
  */
 #include "conversion.h"
 
+#include "index_entry.h"
 #include "sluice/core/limits.h"
 
 #include <stdlib.h>
@@ -105,18 +106,6 @@ static int read_manifest(struct conversion *c, struct convert_document *doc, str
 
 /* ---- an index ---- */
 
-/* What a builder says of an image, as an image that no machine can run (buildkit attestations).
- * It speaks of a digest that will be another one. */
-static bool is_attestation(const struct sl_json *entry)
-{
-    const struct sl_json *platform = sl_json_get(entry, "platform");
-    const char *os = sl_json_string(sl_json_get(platform, "os"));
-    const char *arch = sl_json_string(sl_json_get(platform, "architecture"));
-    if (sl_json_get(sl_json_get(entry, "annotations"), "vnd.docker.reference.type"))
-        return true;
-    return os && arch && strcmp(os, "unknown") == 0 && strcmp(arch, "unknown") == 0;
-}
-
 static int fetch_document(struct conversion *c, const struct sl_digest *digest, size_t depth,
                           struct convert_document **ret, struct sl_error *err);
 
@@ -154,7 +143,8 @@ static int read_index(struct conversion *c, struct convert_document *doc, struct
     doc->n_members = n;
     for (size_t i = 0; i < n; i++) {
         const struct sl_json *entry = sl_json_at(entries, i);
-        if (is_attestation(entry)) {
+        /* It speaks of a digest that will be another one. */
+        if (sl_index_entry_is_attestation(entry)) {
             c->n_dropped++;
             continue;
         }

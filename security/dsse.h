@@ -8,11 +8,10 @@
 
 #include "sluice/core/digest.h"
 #include "sluice/core/json.h"
+#include "sluice/signature_write.h" /* predicate types */
 
 #define SL_DSSE_PAYLOAD_TYPE "application/vnd.in-toto+json"
 #define SL_STATEMENT_TYPE "https://in-toto.io/Statement/v1"
-/* Of the statement that cosign makes of an image it signs. */
-#define SL_PREDICATE_COSIGN_SIGN "https://sigstore.dev/cosign/sign/v1"
 
 struct sl_dsse_envelope {
     char *payload_type;

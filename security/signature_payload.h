@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The payload that simple signing and cosign sign: which manifest, under which name
- * (containers-signature.5.md, cosign SIGNATURE_SPEC.md). Inside security/ only. */
+ * (containers-signature.5.md, cosign SIGNATURE_SPEC.md), read. Inside security/ only. */
 #pragma once
 
 #include "finding.h"
 #include "policy_document.h"
-
-#define SL_PAYLOAD_TYPE_SIMPLE "atomic container signature"
-#define SL_PAYLOAD_TYPE_COSIGN "cosign container image signature"
+#include "sluice/signature_write.h"
 
 struct sl_signature_payload {
     char *reference; /* docker-reference, as written */
@@ -22,12 +20,6 @@ SL_DEFINE_AUTO_DONE(sl_signature_payload, sl_signature_payload_done)
 SL_MUST_CHECK int sl_signature_payload_parse(struct sl_span json, const char *type,
                                              struct sl_signature_payload *ret,
                                              struct sl_error *err);
-/* The bytes of a payload, and room for the text of one, as writers of signatures need it. */
-SL_MUST_CHECK int sl_signature_payload_write(const char *type, const char *reference,
-                                             const struct sl_digest *manifest, const char *creator,
-                                             int64_t timestamp, struct sl_bytes *ret,
-                                             struct sl_error *err);
-
 /* Whether a digest that was signed ("sha256:…", any case refused) is the image's manifest or index.
  * 0 or a rejection; sets finding->names_index. Platform manifest first. */
 SL_MUST_CHECK int sl_signed_digest_check(const struct sl_judged_image *image, const char *digest,

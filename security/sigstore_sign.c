@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIGNATURE_MAX = 4 * 1024, PUBLIC_KEY_MAX = 16 * 1024, SHA384_FROM_BITS = 384 };
+enum { SIGNATURE_MAX = 4 * 1024, PUBLIC_KEY_MAX = 16 * 1024 };
 
 struct sl_signing_key {
     struct sl_public_key key; /* its EVP_PKEY has the private half */
@@ -149,10 +149,7 @@ int sl_signing_key_parse(struct sl_span pem, const char *passphrase, struct sl_s
 
 static const char *digest_of(const EVP_PKEY *key)
 {
-    if (EVP_PKEY_is_a(key, "ED25519") == 1)
-        return NULL;
-    int bits = EVP_PKEY_is_a(key, "EC") == 1 ? EVP_PKEY_get_bits(key) : 0;
-    return bits < SHA384_FROM_BITS ? "SHA256" : bits == SHA384_FROM_BITS ? "SHA384" : "SHA512";
+    return EVP_PKEY_is_a(key, "ED25519") == 1 ? NULL : "SHA256";
 }
 
 static bool start(EVP_MD_CTX *ctx, EVP_PKEY *key)

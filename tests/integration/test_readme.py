@@ -39,6 +39,7 @@ class Readme(sluice_case.SluiceCase):
                         stderr=subprocess.DEVNULL)
         self.assertIn("kbs:///default/key/key_id1", said)
         self.assertTrue(filecmp.cmp(self.path("bundle", "rootfs", "README.md"), readme, shallow=False))
+        self.assertRegex(self.paste("Sign an image"), r"cosign sha256-\w+\.sig\n.* bundle referrer ")
 
 
 if __name__ == "__main__":

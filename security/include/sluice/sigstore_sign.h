@@ -20,10 +20,10 @@ SL_MUST_CHECK int sl_signing_key_parse(struct sl_span pem, const char *passphras
 struct sl_signing_key *sl_signing_key_free(struct sl_signing_key *key);
 SL_DEFINE_AUTO(sl_signing_key, sl_signing_key_free)
 
-/* *ret must be empty. By the algorithm cosign takes for the kind: ECDSA (DER) with SHA-256, SHA-384
- * or SHA-512 by the size of the curve; RSA PKCS#1 v1.5 with SHA-256; Ed25519 over data itself.
- * P-256 is what everybody verifies: of P-384 and P-521 containers/image expects SHA-256, and cosign
- * verify --signature-digest-algorithm. */
+/* *ret must be empty. By the algorithm that containers/image and "cosign verify --key" take for the
+ * kind: ECDSA (DER) with SHA-256, whatever the curve; RSA PKCS#1 v1.5 with SHA-256; Ed25519 over
+ * data itself. cosign 3.1 itself signs with SHA-384 by a P-384 key, and verifies that only with
+ * --signature-digest-algorithm. */
 SL_MUST_CHECK int sl_signing_key_sign(const struct sl_signing_key *key, struct sl_span data,
                                       struct sl_bytes *ret, struct sl_error *err);
 

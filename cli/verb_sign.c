@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "signal_watch.h"
+
+#include "cli.h"
+#include "sluice/sign.h"
+
+#include <stdio.h>
+
+static const char *form_name(enum sl_sign_form form)
+{
+    switch (form) {
+    case SL_SIGN_SIMPLE:
+        return "simple";
+    case SL_SIGN_COSIGN:
+        return "cosign";
+    case SL_SIGN_BUNDLE:
+        return "bundle";
+    }
+    return "?";
+}
+
+static int print_json(const struct sl_sign_report *report, struct sl_error *err)
+{
+    SL_AUTO(sl_json_writer) w = sl_json_writer_new(/* pretty= */ true);
+    sl_json_put_string(w, "image", report->name);
+    sl_json_open_array(w, "signatures");
+    for (size_t i = 0; i < report->n; i++) {
+        const struct sl_made_signature *s = &report->signatures[i];
+        sl_json_open_object(w, NULL);
+        sl_json_put_string(w, "kind", form_name(s->form));
+        sl_json_put_digest(w, "digest", &s->digest);
+        sl_json_put_string(w, "where", s->where);
+        sl_json_close_object(w);
+    }
+    sl_json_close_array(w);
+    return cli_print_json(w, err);
+}
+
+/* Also those that were put before something failed: they stay. */
+static int show(const struct cli_options *o, const struct sl_sign_report *report,
+                struct sl_error *err)
+{
+    if (!report)
+        return 0;
+    if (o->json)
+        return print_json(report, err);
+    for (size_t i = 0; i < report->n; i++) {
+        const struct sl_made_signature *s = &report->signatures[i];
+        char digest[SL_DIGEST_TEXT_MAX];
+        sl_digest_format(&s->digest, digest);
+        printf("%s %s %s\n", digest, form_name(s->form), s->where);
+    }
+    return 0;
+}
+
+static bool has_platform(const struct sl_platform *p)
+{
+    return p->architecture || p->os || p->variant;
+}
+
+int verb_sign_check(const struct cli_options *o, struct sl_error *err)
+{
+    if (!o->sign_key == !o->gpg_key)
+        return sl_error_set(err, SL_E_FORMAT, EINVAL,
+                            "sign needs either --key or --gpg-key; see sluice sign --help");
+    if (o->sign_forms && o->gpg_key)
+        return sl_error_set(err, SL_E_FORMAT, EINVAL, "--format goes with --key only");
+    if (o->sign_key && (o->keys.pgp_home || o->policy.registries_d))
+        return sl_error_set(err, SL_E_FORMAT, EINVAL,
+                            "--pgp-home and --registries.d go with --gpg-key only");
+    if (o->sign_identity && o->sign_forms == SL_SIGN_BUNDLE)
+        return sl_error_set(err, SL_E_FORMAT, EINVAL,
+                            "--sign-identity: a bundle has no name, only a digest");
+    if (o->recursive && has_platform(&o->platform))
+        return sl_error_set(err, SL_E_FORMAT, EINVAL,
+                            "--recursive does not go with the choice of one platform");
+    return 0;
+}
+
+int verb_sign(const struct cli_options *o, struct sl_error *err)
+{
+    struct signal_watch signals;
+    SL_AUTO(sl_engine) engine = NULL;
+    SL_AUTO(sl_sign_report) report = NULL;
+    struct sl_error why = {0};
+    const struct sl_engine_options engine_options = {
+        .storeless = true, .threads = 1, .registry = o->registry, .broker = &o->keys};
+    const struct sl_sign_options options = {.image = o->args[0],
+                                            .one_platform = has_platform(&o->platform),
+                                            .platform = o->platform,
+                                            .recursive = o->recursive,
+                                            .identity = o->sign_identity,
+                                            .passphrase_file = o->passphrase_file,
+                                            .gpg_key = o->gpg_key,
+                                            .pgp_home = o->keys.pgp_home,
+                                            .registries_d = o->policy.registries_d,
+                                            .key = o->sign_key,
+                                            .forms = o->sign_forms};
+    int r = signal_watch_start(&signals, &engine_options, &engine, err);
+    if (r < 0)
+        return r;
+    int done = sl_sign_image(engine, &options, &report, &why);
+    signal_watch_stop(&signals);
+    r = show(o, report, err);
+    if (done < 0)
+        *err = why;
+    return done < 0 ? done : r;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "index_entry.h"
+
+#include <string.h>
+
+bool sl_index_entry_is_attestation(const struct sl_json *entry)
+{
+    const struct sl_json *platform = sl_json_get(entry, "platform");
+    const char *os = sl_json_string(sl_json_get(platform, "os"));
+    const char *arch = sl_json_string(sl_json_get(platform, "architecture"));
+    if (sl_json_get(sl_json_get(entry, "annotations"), "vnd.docker.reference.type"))
+        return true;
+    return os && arch && strcmp(os, "unknown") == 0 && strcmp(arch, "unknown") == 0;
+}
