@@ -4,7 +4,10 @@
 #include "sluice/core/subprocess.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,50 +35,72 @@ static const char agent_conf[] = "allow-loopback-pinentry\n"
                                  "no-grab\n"
                                  "max-cache-ttl 0\n";
 
+/* Nothing that verifies needs an agent; gpg would start one to look for secret keys of old. */
+static const char without_agent[] = "no-autostart\n";
+
 /* Where the keys of a home directory are, for every version of GnuPG since 2.1. */
 static const char *const key_places[] = {"pubring.kbx", "pubring.gpg", "private-keys-v1.d",
                                          "public-keys.d", "common.conf"};
 
+/* Without gpgconf, which gpgme would run four times to learn where gpg is, and with it gpgsm: gpg
+ * is the first in PATH, as gpgconf is. */
 static void init_gpgme(void)
 {
+    (void)gpgme_set_global_flag("disable-gpgconf", "1");
     gpgme_check_version(NULL);
 }
 
-/* gpgme asks gpgconf where gpg is, and gpg for its version, and would wait for ever; so we ask
- * first. What they say, and whether it is an error, is for gpgme to find out. */
-static int check_answers(const char *program, const char *question, int deadline_ms,
-                         struct sl_error *err)
-{
-    SL_AUTO_DONE(sl_subprocess_result) result = {0};
-    const char *const argv[] = {program, question, NULL};
-    struct sl_subprocess process = {
-        .argv = argv, .deadline_ms = deadline_ms, .output_max = ANSWER_MAX};
-    struct sl_error one = {0};
-    int r = sl_subprocess_run(&process, &result, &one);
-    return r == -ETIMEDOUT ? sl_error_set(err, one.code, one.errnum, "%s", one.msg) : 0;
-}
-
 /* gpgme wants to be called once, before it is used by several threads. */
-static int check_engine(int deadline_ms, struct sl_error *err)
+static const char *find_gpg(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    int r = check_answers("gpgconf", "--list-components", deadline_ms, err);
-    if (r < 0)
-        return r;
     pthread_once(&once, init_gpgme);
-    const char *gpg = gpgme_get_dirinfo("gpg-name");
-    if (gpg)
-        r = check_answers(gpg, "--version", deadline_ms, err);
-    if (r < 0)
-        return r;
+    return gpgme_get_dirinfo("gpg-name");
+}
+
+/* gpgme asks gpg for its version and would wait for ever, so we ask first: once, since a gpg that
+ * has answered is no such gpg. What it says, and whether it is an error, is for gpgme to find out.
+ */
+static int check_engine(int deadline_ms, struct sl_error *err)
+{
+    static atomic_bool has_answered;
+    SL_AUTO_DONE(sl_subprocess_result) result = {0};
+    const char *gpg = find_gpg();
+    const char *const argv[] = {gpg, "--version", NULL};
+    const struct sl_subprocess process = {
+        .argv = argv, .deadline_ms = deadline_ms, .output_max = ANSWER_MAX};
+    struct sl_error one = {0};
+    if (gpg && !atomic_load(&has_answered)) {
+        int r = sl_subprocess_run(&process, &result, &one);
+        if (r == -ETIMEDOUT)
+            return sl_error_set(err, one.code, one.errnum, "%s", one.msg);
+        atomic_store(&has_answered, r == 0);
+    }
     if (gpg && gpgme_engine_check_version(GPGME_PROTOCOL_OpenPGP) == 0)
         return 0;
     return sl_error_set(err, SL_E_SYSTEM, ENOENT, "PGP needs gpg, which is not installed (gnupg)");
 }
 
+static char user_home[PATH_MAX]; /* empty: not known */
+
+static void find_user_home(void)
+{
+    SL_AUTO_DONE(sl_subprocess_result) result = {0};
+    const char *const argv[] = {"gpgconf", "--list-dirs", "homedir", NULL};
+    const struct sl_subprocess process = {
+        .argv = argv, .deadline_ms = SL_PGP_DEADLINE_MS, .output_max = sizeof(user_home) - 1};
+    if (sl_subprocess_run(&process, &result, /* err= */ NULL) < 0 || result.status != 0 ||
+        result.output.len == 0)
+        return;
+    size_t len = strcspn((const char *)result.output.data, "\n");
+    memcpy(user_home, result.output.data, len);
+}
+
 const char *sl_pgp_user_home(void)
 {
-    return check_engine(SL_PGP_DEADLINE_MS, NULL) == 0 ? gpgme_get_dirinfo("homedir") : NULL;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, find_user_home);
+    return *user_home ? user_home : NULL;
 }
 
 static int write_conf(int dirfd, const char *name, const char *text, struct sl_error *err)
@@ -104,14 +129,12 @@ static int link_keys(int dirfd, const char *keys_of, struct sl_error *err)
     return 0;
 }
 
-static int furnish(int dirfd, const char *keys_of, struct sl_error *err)
+static int write_confs(int dirfd, bool has_agent, struct sl_error *err)
 {
-    int r = write_conf(dirfd, "gpg.conf", gpg_conf, err);
-    if (r == 0)
-        r = write_conf(dirfd, "gpg-agent.conf", agent_conf, err);
-    if (r == 0 && keys_of)
-        r = link_keys(dirfd, keys_of, err);
-    return r;
+    char gpg[sizeof(gpg_conf) + sizeof(without_agent)];
+    (void)snprintf(gpg, sizeof(gpg), "%s%s", gpg_conf, has_agent ? "" : without_agent);
+    int r = write_conf(dirfd, "gpg.conf", gpg, err);
+    return r == 0 && has_agent ? write_conf(dirfd, "gpg-agent.conf", agent_conf, err) : r;
 }
 
 static int open_context(struct sl_pgp_home *home, struct sl_error *err)
@@ -122,16 +145,20 @@ static int open_context(struct sl_pgp_home *home, struct sl_error *err)
     return e ? sl_pgp_failed(err, e, "starting") : 0;
 }
 
-int sl_pgp_home_open(const char *keys_of, int deadline_ms, struct sl_pgp_home *ret,
+static int open_home(const char *keys_of, int deadline_ms, bool has_agent, struct sl_pgp_home *ret,
                      struct sl_error *err)
 {
     SL_AUTO_DONE(sl_pgp_home)
-    home = {.dir.fd = -1, .deadline_ms = deadline_ms ? deadline_ms : SL_PGP_DEADLINE_MS};
+    home = {.dir.fd = -1,
+            .deadline_ms = deadline_ms ? deadline_ms : SL_PGP_DEADLINE_MS,
+            .has_agent = has_agent};
     int r = check_engine(home.deadline_ms, err);
     if (r == 0)
         r = sl_pgp_dir_make(&home.dir, err);
     if (r == 0)
-        r = furnish(home.dir.fd, keys_of, err);
+        r = write_confs(home.dir.fd, has_agent, err);
+    if (r == 0 && keys_of)
+        r = link_keys(home.dir.fd, keys_of, err);
     if (r == 0)
         r = open_context(&home, err);
     if (r == 0)
@@ -141,6 +168,17 @@ int sl_pgp_home_open(const char *keys_of, int deadline_ms, struct sl_pgp_home *r
     *ret = home;
     home = (struct sl_pgp_home){.dir.fd = -1};
     return 0;
+}
+
+int sl_pgp_home_open(const char *keys_of, int deadline_ms, struct sl_pgp_home *ret,
+                     struct sl_error *err)
+{
+    return open_home(keys_of, deadline_ms, /* has_agent= */ true, ret, err);
+}
+
+int sl_pgp_home_open_for_verifying(int deadline_ms, struct sl_pgp_home *ret, struct sl_error *err)
+{
+    return open_home(/* keys_of= */ NULL, deadline_ms, /* has_agent= */ false, ret, err);
 }
 
 int sl_pgp_home_result(const struct sl_pgp_home *home, int r, struct sl_error *err)
@@ -195,10 +233,9 @@ int sl_pgp_failed(struct sl_error *err, gpgme_error_t e, const char *what)
 static int gpgconf(const char *dir, const char *command, const char *argument)
 {
     SL_AUTO_DONE(sl_subprocess_result) result = {0};
-    const char *program = gpgme_get_dirinfo("gpgconf-name");
-    const char *const argv[] = {program, "--homedir", dir, command, argument, NULL};
+    const char *const argv[] = {"gpgconf", "--homedir", dir, command, argument, NULL};
     struct sl_subprocess process = {.argv = argv, .deadline_ms = END_MS, .output_max = ANSWER_MAX};
-    int r = program ? sl_subprocess_run(&process, &result, /* err= */ NULL) : -ENOENT;
+    int r = sl_subprocess_run(&process, &result, /* err= */ NULL);
     return r < 0 || result.status == 0 ? r : -EIO;
 }
 
@@ -219,7 +256,7 @@ void sl_pgp_home_done(struct sl_pgp_home *home)
     sl_pgp_watch_free(home->watch);
     if (home->ctx)
         gpgme_release(home->ctx);
-    if (home->dir.path)
+    if (home->dir.path && home->has_agent)
         end_daemons(home->dir.path, has_expired);
     sl_pgp_dir_remove(&home->dir);
     *home = (struct sl_pgp_home){.dir.fd = -1};

@@ -141,7 +141,7 @@ int sl_pgp_keyring_open(const struct sl_requirement *requirement, struct sl_pgp_
     keyring->keys = calloc(KEYS_MAX, sizeof(gpgme_key_t));
     if (!keyring->keys)
         return failed(finding, &(struct sl_error){.errnum = ENOMEM, .msg = "out of memory"});
-    int r = sl_pgp_home_open(/* keys_of= */ NULL, /* deadline_ms= */ 0, &keyring->home, &err);
+    int r = sl_pgp_home_open_for_verifying(/* deadline_ms= */ 0, &keyring->home, &err);
     if (r < 0)
         return failed(finding, &err);
     for (size_t i = 0; r == 0 && i < requirement->keys.n; i++)

@@ -26,7 +26,7 @@ PLAIN = b'{"symkey":"' + b"A" * 43 + b'=","digest":"sha256:' + b"0" * 64 + \
     b'","cipheroptions":{"nonce":"' + b"A" * 22 + b'=="}}'
 TIMEOUT = 60
 GONE_SECONDS = 5
-# Stands for gpg or gpgconf; hangs when it is asked for one thing, else it is the real one.
+# Stands for gpg; hangs when it is asked for one thing, else it is the real one.
 STUB = f"#!{sys.executable}" + """
 import os, signal, sys
 if "%(hangs_at)s" in sys.argv:
@@ -34,9 +34,6 @@ if "%(hangs_at)s" in sys.argv:
         f.write("%%d %%s" %% (os.getpid(), " ".join(sys.argv[1:])))
     while True:
         signal.pause()
-if "--list-components" in sys.argv and "%(name)s" == "gpgconf":
-    print("gpg:OpenPGP:%(folder)s/gpg")
-    sys.exit()
 os.execv("%(real)s", sys.argv)
 """
 PASSPHRASE = "pass phrase: 1"
@@ -299,13 +296,12 @@ class Pgp(ElementCase, SkopeoImage):
         self.refused("system", "gpg, which is not installed", "unwrap", "pgp", self.encrypt(),
                      self.path("alice.gpg"), env={"PATH": self.path("empty")})
 
-    def stubs(self, gpg="--no-such", gpgconf="--no-such"):
+    def stubs(self, gpg):
         folder = tempfile.mkdtemp(dir=self.dir)
-        for name, hangs_at in (("gpg", gpg), ("gpgconf", gpgconf)):
-            path = os.path.join(folder, name)
-            with open(path, "w", encoding="ascii") as f:
-                f.write(STUB % {"name": name, "hangs_at": hangs_at, "real": shutil.which(name), "folder": folder})
-            os.chmod(path, 0o700)
+        path = os.path.join(folder, "gpg")
+        with open(path, "w", encoding="ascii") as f:
+            f.write(STUB % {"hangs_at": gpg, "real": shutil.which("gpg")})
+        os.chmod(path, 0o700)
         self.hangs = os.path.join(folder, "hangs")
         return {"PATH": folder + ":" + os.environ["PATH"], "HANGS": self.hangs, "PGP_DEADLINE_MS": "3000"}
 
@@ -333,7 +329,6 @@ class Pgp(ElementCase, SkopeoImage):
                 ({"gpg": "--import"}, "unwrap", element, [alice, self.path("bob.gpg")]),
                 ({"gpg": "--decrypt"}, "unwrap", element, [alice]),
                 ({"gpg": "--version"}, "unwrap", element, [alice]),
-                ({"gpgconf": "--list-components"}, "unwrap", element, [alice]),
                 ({"gpg": "--encrypt"}, "wrap", PLAIN, ["--pgp-home", self.home, "pgp:alice@example.org"]),
                 ({"gpg": "--list-keys"}, "wrap", PLAIN, ["--pgp-home", self.home, "pgp:alice@example.org"])):
             with self.subTest(stubs=stubs):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 sl_add_unit_test(core image_reference)
 sl_add_unit_test(core pgp_dir)
+sl_add_unit_test(core pgp_home)
 sl_add_unit_test(core pgp_packet)
 sl_add_unit_test(core ring)
 sl_add_unit_test(core toml)

@@ -16,6 +16,7 @@ struct sl_pgp_home {
     gpgme_ctx_t ctx; /* one thread at a time */
     struct sl_pgp_watch *watch;
     int deadline_ms;
+    bool has_agent; /* gpg may have started daemons that are to be ended */
 };
 
 /* keys_of: a gnupg home directory whose keys are used too, without ever writing to it. NULL: the
@@ -23,6 +24,10 @@ struct sl_pgp_home {
  * SL_PGP_DEADLINE_MS. */
 SL_MUST_CHECK int sl_pgp_home_open(const char *keys_of, int deadline_ms, struct sl_pgp_home *ret,
                                    struct sl_error *err);
+/* An empty home for public keys only: whatever needs a secret key, or an agent, fails there.
+ * Without daemons to start and to end it costs a third. */
+SL_MUST_CHECK int sl_pgp_home_open_for_verifying(int deadline_ms, struct sl_pgp_home *ret,
+                                                 struct sl_error *err);
 /* What came out of the work in this home. ETIMEDOUT: it failed since gpg's time was over. */
 int sl_pgp_home_result(const struct sl_pgp_home *home, int r, struct sl_error *err);
 /* Ends the agent and removes the directory. Keeps errno. */
