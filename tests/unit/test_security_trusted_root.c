@@ -10,7 +10,7 @@ static struct sl_bytes read_root(void)
     struct sl_bytes bytes = {0};
     struct sl_error err = {0};
     assert_done(
-        sl_read_file(AT_FDCWD, SL_TEST_DATA "/bundles/trusted_root.json", 1 << 20, &bytes, &err));
+        sl_read_file(AT_FDCWD, SL_SIGSTORE_LAB "/trusted_root.json", 1 << 20, &bytes, &err));
     return bytes;
 }
 
