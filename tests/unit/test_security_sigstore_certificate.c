@@ -681,6 +681,19 @@ static void der_of_certificates_ends_where_they_end(void **state)
     SL_AUTO_DONE(sl_bytes) pem = fixture_take_bio(bio);
     assert_error(sl_certificate_parse_pem(sl_bytes_span(&pem), &cert, &err), EBADMSG, SL_E_FORMAT,
                  "not a certificate");
+    assert_error(sl_certificate_parse_der((struct sl_span){der, (size_t)len + 1}, &cert, &err),
+                 EBADMSG, SL_E_FORMAT, "not a certificate");
+    assert_done(sl_certificate_parse_der((struct sl_span){der, (size_t)len}, &cert, &err));
+    X509_free(cert);
+    cert = NULL;
+    /* BER: the length in three bytes where two are enough. */
+    assert_true(der[0] == 0x30 && der[1] == 0x82);
+    memmove(der + 3, der + 2, (size_t)len - 2);
+    der[1] = 0x83;
+    der[2] = 0;
+    assert_error(sl_certificate_parse_der((struct sl_span){der, (size_t)len + 1}, &cert, &err),
+                 EBADMSG, SL_E_FORMAT, "not a certificate");
+    assert_null(cert);
 }
 
 int main(void)
