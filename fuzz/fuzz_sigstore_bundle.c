@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define DIGEST                                                                                     \
     "036f7e8d5057764d9232a53b0014d766076eb9ecb8189d62679121b43b57f2ac" /* of the manifest below */
 
-/* tests/data/bundles/other.pub */
+/* sigstore_lab.py's other.pub */
 static const char key[] = "-----BEGIN PUBLIC KEY-----\n"
                           "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEjQA5M8dFRCNfUJ8iy6yxEDSOKEPW\n"
                           "QrMxcj+H8Dw505AShkOE3kOfz7Bycx746zJ9UmVyznsJSsTULQ2vEcxDYQ==\n"

@@ -44,33 +44,33 @@ enum sl_pgp_key_type { SL_GPG_KEYS, SL_PGP_KEY_TYPE_UNSUPPORTED };
 
 struct sl_sigstore_trust; /* sigstore_trust.h */
 
+/* Sorted by size; the comments say whose members are whose. */
 struct sl_requirement {
-    enum sl_requirement_type type;
+    struct sl_error trust_problem; /* why there is no trust */
     struct sl_identity_rule identity;
-    bool is_compat; /* the policy is in the dialect of image-rs */
 
     /* signedBy and sigstoreSigned */
     struct sl_key_sources keys; /* keyPath, keyPaths, keyData, keyDatas */
-    enum sl_pgp_key_type key_type;
-    bool allow_expired_key; /* x-allowExpiredKey: signed before the key expired is enough */
 
     /* sigstoreSigned */
     struct sl_key_sources rekor_keys;
-    bool has_fulcio;
     struct sl_key_sources fulcio_ca; /* empty: those of the trusted root */
-    char *oidc_issuer, *subject_email;
-    char *subject_uri; /* x-subjectURI: exactly one of it and subject_email */
-    bool has_pki;
     struct sl_key_sources pki_roots, pki_intermediates;
-    char *pki_email, *pki_hostname;
-    bool accepts_bundles;               /* "x-bundles": "digest-only" */
     struct sl_key_sources trusted_root; /* x-trustedRootPath, x-trustedRootData: at most one */
     struct sl_key_sources ct_keys;      /* x-ctKeyPath, x-ctKeyPaths, x-ctKeyData(s) */
-    bool ignores_sct;                   /* "x-sct": "ignore" */
+    char *oidc_issuer, *subject_email;
+    char *subject_uri; /* x-subjectURI: exactly one of it and subject_email */
+    char *pki_email, *pki_hostname;
+    struct sl_sigstore_trust *trust; /* all of the above, parsed; or NULL */
 
-    struct sl_sigstore_trust *trust;   /* of sigstoreSigned: all of the above, parsed; or NULL: */
-    enum sl_signature_code trust_code; /* why there is none */
-    struct sl_error trust_problem;
+    enum sl_requirement_type type;
+    enum sl_pgp_key_type key_type;     /* signedBy */
+    enum sl_signature_code trust_code; /* with trust_problem */
+    bool is_compat;                    /* the policy is in the dialect of image-rs */
+    bool allow_expired_key;            /* signedBy, x-allowExpiredKey: signed in time is enough */
+    bool has_fulcio, has_pki;          /* sigstoreSigned, as the rest */
+    bool accepts_bundles;              /* "x-bundles": "digest-only" */
+    bool ignores_sct;                  /* "x-sct": "ignore" */
 };
 
 struct sl_requirements {

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto_json.h"
 
-#include <limits.h>
-#include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -187,19 +185,4 @@ int sl_proto_time(const struct sl_json *object, const char *name, int64_t *ret,
     *ret = seconds;
     *ret_has_fraction = has_fraction;
     return 0;
-}
-
-/* ---- certificates ---- */
-
-int sl_certificate_parse_der(struct sl_span der, X509 **ret, struct sl_error *err)
-{
-    const uint8_t *end = der.data;
-    X509 *cert = der.len <= LONG_MAX ? d2i_X509(NULL, &end, (long)der.len) : NULL;
-    if (cert && end == der.data + der.len) {
-        *ret = cert;
-        return 0;
-    }
-    X509_free(cert);
-    ERR_clear_error();
-    return sl_error_set(err, SL_E_FORMAT, EINVAL, "is not one X.509 certificate in DER");
 }

@@ -10,8 +10,6 @@
 
 #include "sluice/core/json.h"
 
-#include <openssl/x509.h>
-
 /* A member, or NULL when it is absent or null. */
 const struct sl_json *sl_proto_get(const struct sl_json *object, const char *name);
 /* An object with no other members than these (ended by NULL). node NULL: an error too. what names
@@ -40,5 +38,3 @@ SL_MUST_CHECK int sl_proto_list(const struct sl_json *object, const char *name, 
  * fraction of one behind them. */
 SL_MUST_CHECK int sl_proto_time(const struct sl_json *object, const char *name, int64_t *ret,
                                 bool *ret_has_fraction, struct sl_error *err);
-/* One X.509 certificate in DER, without a byte behind it. */
-SL_MUST_CHECK int sl_certificate_parse_der(struct sl_span der, X509 **ret, struct sl_error *err);

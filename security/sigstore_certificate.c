@@ -23,7 +23,7 @@ enum {
 
 /* ---- reading ---- */
 
-static int parse_der(struct sl_span der, X509 **ret, struct sl_error *err)
+int sl_certificate_parse_der(struct sl_span der, X509 **ret, struct sl_error *err)
 {
     if (der.len > CERTIFICATE_MAX)
         return sl_error_set(err, SL_E_LIMIT, E2BIG, "a certificate of more than %d bytes",
@@ -45,7 +45,7 @@ int sl_certificate_parse_pem(struct sl_span pem, X509 **ret, struct sl_error *er
 {
     SL_AUTO_DONE(sl_bytes) der = {0};
     int r = sl_pem_read_one(pem, "CERTIFICATE", &der, err);
-    return r < 0 ? r : parse_der(sl_bytes_span(&der), ret, err);
+    return r < 0 ? r : sl_certificate_parse_der(sl_bytes_span(&der), ret, err);
 }
 
 /* 1, or 0 at the end of the text. */
@@ -62,7 +62,7 @@ static int parse_next(struct sl_span *pem, STACK_OF(X509) * certs, struct sl_err
                             label);
     if (sk_X509_num(certs) == CERTIFICATES_MAX)
         return sl_error_set(err, SL_E_LIMIT, E2BIG, "more than %d certificates", CERTIFICATES_MAX);
-    r = parse_der(sl_bytes_span(&der), &cert, err);
+    r = sl_certificate_parse_der(sl_bytes_span(&der), &cert, err);
     if (r < 0)
         return r;
     if (sk_X509_push(certs, cert) <= 0)

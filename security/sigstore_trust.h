@@ -83,7 +83,8 @@ void sl_public_key_describe(const struct sl_public_key *key, char out[SL_FINDING
 
 /* ---- certificates (sigstore_certificate.c) ---- */
 
-/* One PEM certificate and nothing else; PEM certificates in their order. */
+/* One certificate in DER, PEM, without a byte around it; PEM certificates in their order. */
+SL_MUST_CHECK int sl_certificate_parse_der(struct sl_span der, X509 **ret, struct sl_error *err);
 SL_MUST_CHECK int sl_certificate_parse_pem(struct sl_span pem, X509 **ret, struct sl_error *err);
 SL_MUST_CHECK int sl_certificates_parse_pem(struct sl_span pem, STACK_OF(X509) * *ret,
                                             struct sl_error *err);

@@ -31,8 +31,10 @@ class Case(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()  # pylint: disable=consider-using-with
         cls.lab = sigstore_lab.Lab()
+        cls.large = sigstore_lab.p384_lab()
         sigstore_lab.write_trust(cls.lab, cls.folder.name)
         sigstore_lab.write_trust(sigstore_lab.Lab("a stranger"), cls.path("stranger"))
+        sigstore_lab.write_p384(cls.large, cls.path("p384"))
         sigstore_lab.write(cls.folder.name, "manifest", sigstore_lab.MANIFEST)
 
     @classmethod
@@ -53,7 +55,8 @@ class OpenSSL(Case):
                    self.path("tsa_chain.pem"), "-attime", str(sigstore_lab.SIGN_TIME))
 
     def test_timestamps(self):
-        for how in ({}, {"hash_name": "sha512"}, {"certificates": False}):
+        for how in ({}, {"hash_name": "sha512"}, {"certificates": False},
+                    {"name": self.lab.tsa.chain[0].subject}):
             response = self.lab.tsa.response(b"a signature", **how)
             said = self.verify(response, b"a signature", "tsa_root.pem")
             self.assertEqual(said.returncode, 0, said.stderr)
@@ -61,17 +64,34 @@ class OpenSSL(Case):
                                (b"a signature", "stranger/tsa_root.pem")):
                 self.assertNotEqual(self.verify(response, data, root).returncode, 0)
 
-    def check_chain(self, name, cert):
+    def check_chain(self, cert, name, folder="", strangers="stranger"):
         sigstore_lab.write(self.path(), "leaf.pem", sigstore_lab.cert_pem(cert))
-        for trust, verdict in (("", 0), ("stranger", 2)):
+        for trust, verdict in ((folder, 0), (strangers, 2)):
             said = run("openssl", "verify", "-x509_strict", "-attime",
-                       str(sigstore_lab.SIGN_TIME), "-CAfile", self.path(trust, name + "_root.pem"),
-                       "-untrusted", self.path(name + "_intermediate.pem"), self.path("leaf.pem"))
+                       str(sigstore_lab.SIGN_TIME), "-CAfile", self.path(trust, name + "root.pem"),
+                       "-untrusted", self.path(folder, name + "intermediate.pem"),
+                       self.path("leaf.pem"))
             self.assertEqual(said.returncode, verdict, said.stderr)
 
     def test_certificates(self):
-        self.check_chain("fulcio", self.lab.fulcio_signer().cert)
-        self.check_chain("pki", self.lab.pki_signer.cert)
+        self.check_chain(self.lab.fulcio_signer().cert, "fulcio_")
+        self.check_chain(self.lab.pki_signer.cert, "pki_")
+        self.check_chain(self.large.fulcio_signer().cert, "fulcio_", "p384")
+
+    def test_rsa_certificates(self):
+        for folder in "rsa", "other-rsa":
+            sigstore_lab.write_rsa(self.path(folder))
+        with open(self.path("rsa", "leaf.pem"), "rb") as f:
+            leaf = sigstore_lab.x509.load_pem_x509_certificate(f.read())
+        self.check_chain(leaf, "", "rsa", "other-rsa")
+
+    def test_certificate_timestamps(self):
+        for cert, more in ((self.lab.fulcio_signer().cert, "none"),
+                           (self.lab.tiles_signer().cert, "00:00:05:00:49:96:02:D2")):
+            said = run("openssl", "x509", "-noout", "-ext", "ct_precert_scts",
+                       input=sigstore_lab.cert_pem(cert).decode())
+            self.assertRegex(said.stdout, r"Version +: v1 \(0x0\)")
+            self.assertIn("Extensions: " + more, said.stdout)
 
 
 @unittest.skipUnless(COSIGN, "needs cosign")
@@ -90,7 +110,7 @@ class Cosign(Case):
         options = self.signer_options(name, key)
         if name in ("key-dsse-nolog", "key-dsse-timestamp"):
             options.append("--insecure-ignore-tlog")
-        if "timestamp" in name or name.startswith("fulcio") and name.endswith("v2"):
+        if "timestamp" in name or name.startswith("fulcio") and "-v2" in name:
             options.append("--use-signed-timestamps")
         verb = ["verify-blob"] if "message" in name else [
             "verify-blob-attestation", "--type", sigstore_lab.SIGN_PREDICATE]
@@ -107,6 +127,15 @@ class Cosign(Case):
                     self.assertNotEqual(self.verify_bundle(name, key="other.pub").returncode, 0)
                 else:
                     self.assertNotEqual(self.verify_bundle(name, trust="stranger").returncode, 0)
+
+    def test_authorities_of_large_keys(self):
+        for name, bundle in self.large.sample_bundles().items():
+            with self.subTest(bundle=name):
+                if name in ("fulcio-dsse", "fulcio-dsse-v2-vast", "fulcio-uri-tiles"):
+                    sigstore_lab.write(self.path(), "bundle", json.dumps(bundle))
+                    said = self.verify_bundle(name, trust="p384")
+                    self.assertEqual(said.returncode, 0, said.stderr)
+                    self.assertNotEqual(self.verify_bundle(name).returncode, 0)
 
     def write_image(self, folder, kind):
         """An image and its .sig as cosign save writes them."""

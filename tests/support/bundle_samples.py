@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes tests/data/bundles: sigstore bundles over one manifest, whole and spoiled under a good
-signature. What can be spoiled without signing again, tests spoil themselves.
+"""Sigstore bundles over one manifest, whole and spoiled under a good signature, and what they are
+judged by. What can be spoiled without signing again, tests spoil themselves.
 
     bundle_samples.py DIR
 """
@@ -9,7 +9,6 @@ import base64
 import copy
 import hashlib
 import json
-import os
 import sys
 
 import sigstore_lab as lab_module
@@ -150,7 +149,6 @@ def main():
     for name, chain in (("fulcio", lab.fulcio_chain), ("pki", lab.pki_chain)):
         lab_module.write(folder, name + "_root.pem", lab_module.cert_pem(chain[-1]))
         lab_module.write(folder, name + "_intermediate.pem", lab_module.cert_pem(chain[0]))
-    print(len(os.listdir(folder)))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ writes keys, trusted_root.json and samples of every kind of signature over one i
     sig/NAME.json           {"payload": base64, "annotations": {…}} of a cosign .sig layer
     sig/NAME.payload, .sig, .pem, .log, .tsr  the same, in pieces
     bundles/NAME.json       sigstore bundles
+    timestamps/             RFC 3161 responses, good and bad, and chains
+    p384/                   a second sigstore, whose authorities have keys on P-384
+    rsa/                    an operator's PKI of RSA keys, whose leaf has no extended key usage
     pieces/NAME/            what is in a bundle, decoded: payload, pae, signature, spki or
                             certificate, response; of its log entry body, set, root, hashes (one
                             after the other), checkpoint, and in numbers a line: log id, index,
@@ -19,9 +22,10 @@ writes keys, trusted_root.json and samples of every kind of signature over one i
 or, as a module: lab = Lab(); lab.cosign_layer("fulcio-rekor", digest, reference);
 lab.bundle(digest, …); lab.trusted_root().
 
-Keys follow from the seed and all times are fixed, so that two runs differ only in what ECDSA draws
-by lot. Formats: cosign SIGNATURE_SPEC.md and BUNDLE_SPEC.md, sigstore/protobuf-specs, rekor's and
-rekor-tiles' types, RFC 3161, RFC 5652, RFC 6962, C2SP signed-note.
+Keys follow from the seed (but those of rsa/) and all times are fixed, so that two runs differ only
+in what ECDSA draws by lot. Formats: cosign SIGNATURE_SPEC.md and BUNDLE_SPEC.md,
+sigstore/protobuf-specs, rekor's and rekor-tiles' types, RFC 3161, RFC 5652, RFC 6962, C2SP
+signed-note, tlog-cosignature and static-ct-api.
 """
 import argparse
 import base64
@@ -34,7 +38,7 @@ import struct
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, utils
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 MANIFEST = b"an image manifest"
@@ -47,7 +51,9 @@ ISSUER = "https://issuer.example.com"
 SIGN_TIME = calendar.timegm((2025, 6, 1, 12, 0, 0))  # when samples are signed
 CA_START = datetime.datetime(2020, 1, 1)
 CA_END = datetime.datetime(2045, 1, 1)
-P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+ORDERS = {"secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
+          "secp384r1": int("FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"
+                           "C7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973", 16)}
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -116,6 +122,11 @@ def sign(key, data):
 def sign_digest(key, digest):
     """ECDSA over bytes of which only the SHA-256 is at hand."""
     return key.sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+
+
+def hash_for(key):
+    """What an authority with this key signs certificates by."""
+    return hashes.SHA384() if getattr(key, "key_size", 0) == 384 else hashes.SHA256()
 
 
 def pae(payload_type, payload):
@@ -208,7 +219,12 @@ def certificate(key, subject, issuer=None, start=CA_START, end=CA_END, ca=False,
             critical=False)
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical=critical)
-    return builder.sign(issuer_key, hashes.SHA256())
+    return builder.sign(issuer_key, hash_for(issuer_key))
+
+
+def leaf_index(n):
+    """The extension a log of tiles gives its SCTs."""
+    return b"\0" + struct.pack(">H", 5) + n.to_bytes(5, "big")
 
 
 class CertificateLog:
@@ -218,14 +234,15 @@ class CertificateLog:
         self.key = key
         self.id = sha256(spki(key))
 
-    def sct_extension(self, precertificate, issuer_key, t):
-        """An embedded SCT over a certificate without one."""
+    def sct_extension(self, precertificate, issuer_key, ms, more=b""):
+        """An embedded SCT over a certificate without one. more: CtExtensions."""
         tbs = precertificate.tbs_certificate_bytes
-        stamp = struct.pack(">Q", t * 1000)
+        stamp = struct.pack(">Q", ms)
+        more = struct.pack(">H", len(more)) + more
         signed = (b"\0\0" + stamp + b"\0\1" + sha256(spki(issuer_key)) +
-                  len(tbs).to_bytes(3, "big") + tbs + b"\0\0")
+                  len(tbs).to_bytes(3, "big") + tbs + more)
         signature = sign(self.key, signed)
-        sct = (b"\0" + self.id + stamp + b"\0\0" + b"\4\3" +
+        sct = (b"\0" + self.id + stamp + more + b"\4\3" +
                struct.pack(">H", len(signature)) + signature)
         entry = struct.pack(">H", len(sct)) + sct
         return x509.UnrecognizedExtension(OID_SCT_LIST,
@@ -256,6 +273,20 @@ def audit_path(index, leaves):
     return audit_path(index - k, leaves[k:]) + [tree_hash(leaves[:k])]
 
 
+def vast_tree(index, size, leaf):
+    """(root, audit path) of a leaf in a tree too large to build: of what is beside its way up only
+    the hashes are made up (RFC 6962 section 2.1.1 fixes their places)."""
+    if size == 1:
+        return leaf, []
+    k = 1 << ((size - 1).bit_length() - 1)
+    beside = sha256(b"beside %d of %d" % (index, size))
+    if index < k:
+        node, path = vast_tree(index, k, leaf)
+        return sha256(b"\1" + node + beside), path + [beside]
+    node, path = vast_tree(index - k, size - k, leaf)
+    return sha256(b"\1" + beside + node), path + [beside]
+
+
 class Log:
     """A Rekor. filler entries stand around each one that counts."""
 
@@ -273,10 +304,11 @@ class Log:
             self.id = sha256(spki(key))
         self.bodies = [b'{"filler":%d}' % i for i in range(self.FILLERS)]
 
-    def checkpoint(self, extra_lines=(), strangers=()):
-        """A signed note over the tree as it is. strangers: whole signature lines around the log's."""
-        root = tree_hash([leaf_hash(b) for b in self.bodies])
-        lines = [self.origin, str(len(self.bodies)), b64(root), *extra_lines]
+    def checkpoint(self, extra_lines=(), strangers=(), tree=None):
+        """A signed note over the tree as it is, or over tree, (size, root). strangers: whole
+        signature lines around the log's."""
+        size, root = tree or (len(self.bodies), tree_hash([leaf_hash(b) for b in self.bodies]))
+        lines = [self.origin, str(size), b64(root), *extra_lines]
         text = "".join(line + "\n" for line in lines)
         return text + "\n" + "".join(strangers) + self.signature_line(text)
 
@@ -288,22 +320,32 @@ class Log:
                              "logIndex": log_index})
         return sign(self.key, payload)
 
-    def add(self, body, t=SIGN_TIME):
-        """A TransparencyLogEntry of protobuf-specs, of a log that has grown since."""
-        index = len(self.bodies)
-        self.bodies += [body] + [b'{"filler":%d}' % (index + i) for i in range(3)]
-        leaves = [leaf_hash(b) for b in self.bodies]
+    def _place(self, body, vast):
+        """Where an entry is, and what proves it."""
+        if vast:
+            index, size = vast
+            root, path = vast_tree(index, size, leaf_hash(body))
+        else:
+            index = len(self.bodies)
+            self.bodies += [body] + [b'{"filler":%d}' % (index + i) for i in range(3)]
+            leaves = [leaf_hash(b) for b in self.bodies]
+            size, root, path = len(leaves), tree_hash(leaves), audit_path(index, leaves)
+        checkpoint = self.checkpoint(tree=(size, root))
+        if vast and self.is_v2:
+            checkpoint += witness_line(checkpoint)
+        return index, {"logIndex": str(index), "rootHash": b64(root), "treeSize": str(size),
+                       "hashes": [b64(h) for h in path], "checkpoint": {"envelope": checkpoint}}
+
+    def add(self, body, t=SIGN_TIME, vast=None):
+        """A TransparencyLogEntry of protobuf-specs, of a log that has grown since. vast: (index,
+        size) of the entry in a log of many, which if it is of v2 has a witness too."""
+        index, proof = self._place(body, vast)
         said = json.loads(body)
         entry = {
             "logIndex": str(index + self.index_offset),
             "logId": {"keyId": b64(self.id)},
             "kindVersion": {"kind": said["kind"], "version": said["apiVersion"]},
-            "inclusionProof": {
-                "logIndex": str(index), "rootHash": b64(tree_hash(leaves)),
-                "treeSize": str(len(leaves)),
-                "hashes": [b64(h) for h in audit_path(index, leaves)],
-                "checkpoint": {"envelope": self.checkpoint()},
-            },
+            "inclusionProof": proof,
             "canonicalizedBody": b64(body),
         }
         if not self.is_v2:
@@ -311,6 +353,16 @@ class Log:
             entry["inclusionPromise"] = {"signedEntryTimestamp": b64(
                 self.signed_entry_timestamp(body, t, index + self.index_offset))}
         return entry
+
+
+def witness_line(checkpoint, name="witness.example.com", t=SIGN_TIME):
+    """A cosignature/v1, behind the log's own."""
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(sha256(name.encode()))
+    raw = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    note = checkpoint[:checkpoint.index("\n\n") + 1]
+    signature = key.sign(f"cosignature/v1\ntime {t}\n{note}".encode())
+    return "\u2014 %s %s\n" % (name, b64(sha256(name.encode() + b"\n\4" + raw)[:4] +
+                                       struct.pack(">Q", t) + signature))
 
 
 def hashedrekord_1(digest, signature, verifier_pem):
@@ -354,14 +406,16 @@ class TimestampAuthority:
         self.key, self.chain = key, chain  # own certificate first
 
     @staticmethod
-    def info(data, t=SIGN_TIME, hash_name="sha256", version=1, extension=None):
-        """The TSTInfo that is signed. extension: whether the one it has is critical."""
+    def info(data, t=SIGN_TIME, hash_name="sha256", version=1, extension=None, name=None):
+        """The TSTInfo that is signed. extension: whether the one it has is critical. name: of the
+        authority, which is then told."""
         stamp = datetime.datetime.utcfromtimestamp(t).strftime("%Y%m%d%H%M%SZ").encode()
         imprint = sequence(algorithm(hash_name), octets(hashlib.new(hash_name, data).digest()))
         more = [] if extension is None else [der(0xA1, sequence(
             der_oid("1.3.6.1.4.1.57264.99"), der(1, b"\xff") if extension else b"", octets(b"x")))]
+        said = [] if name is None else [der(0xA0, der(0xA4, name.public_bytes()))]
         return sequence(der_int(version), der_oid("1.3.6.1.4.1.57264.2"), imprint, der_int(t),
-                        der(0x18, stamp), sequence(der_int(1)), *more)
+                        der(0x18, stamp), sequence(der_int(1)), *said, *more)
 
     def _signer_info(self, info, hash_name):
         cert = self.chain[0]
@@ -407,8 +461,9 @@ class Signer:
 
 
 class Lab:
-    def __init__(self, seed="lab"):
-        self.seed = seed
+    def __init__(self, seed="lab", curve=ec.SECP256R1):
+        """curve: of the authorities."""
+        self.seed, self.curve = seed, curve
         self.key = self.new_key("cosign")
         self.other_key = self.new_key("another signer")
         self.ct_log = CertificateLog(self.new_key("ctfe"))
@@ -422,13 +477,17 @@ class Lab:
     def _bytes(self, name):
         return sha256(f"{self.seed}/{name}".encode())
 
-    def new_key(self, name):
-        """P-256, the same for the same seed and name."""
-        return ec.derive_private_key(
-            int.from_bytes(self._bytes(name), "big") % (P256_ORDER - 1) + 1, ec.SECP256R1())
+    def new_key(self, name, curve=ec.SECP256R1):
+        """The same for the same seed and name."""
+        drawn = self._bytes(name)
+        if curve is not ec.SECP256R1:
+            drawn += self._bytes(name + ", continued")
+        number = int.from_bytes(drawn, "big") % (ORDERS[curve.name] - 1) + 1
+        return ec.derive_private_key(number, curve())
 
     def _ca(self, what, eku):
-        root_key, key = self.new_key(what + " root"), self.new_key(what + " intermediate")
+        root_key = self.new_key(what + " root", self.curve)
+        key = self.new_key(what + " intermediate", self.curve)
         root = certificate(root_key, name_of(what + " root"), ca=True, path_length=1)
         middle = certificate(key, name_of(what + " intermediate"), (root_key, root), ca=True,
                              path_length=0, eku=eku)
@@ -439,14 +498,14 @@ class Lab:
 
     def _make_tsa(self):
         ca_key, chain = self._ca("tsa", ExtendedKeyUsageOID.TIME_STAMPING)
-        key = self.new_key("tsa")
+        key = self.new_key("tsa", self.curve)
         leaf = certificate(key, name_of("tsa"), (ca_key, chain[0]),
                            eku=ExtendedKeyUsageOID.TIME_STAMPING, eku_critical=True)
         self.tsa = TimestampAuthority(key, [leaf] + chain)
 
     def sibling_tsa(self, critical=True):
         """(key, chain) of another certificate of the same timestamp CA."""
-        ca_key, key = self.new_key("tsa intermediate"), self.new_key("tsa sibling")
+        ca_key, key = self.new_key("tsa intermediate", self.curve), self.new_key("tsa sibling")
         leaf = certificate(key, name_of("tsa sibling" if critical else "uncritical tsa"),
                            (ca_key, self.tsa.chain[1]), eku_critical=critical,
                            eku=ExtendedKeyUsageOID.TIME_STAMPING)
@@ -465,8 +524,9 @@ class Lab:
         return Signer(self.key)
 
     def fulcio_signer(self, email=EMAIL, uri=None, issuer=ISSUER, t=SIGN_TIME, sct=True,
-                      issuer_extensions=(1, 8), key=None):
-        """A certificate for ten minutes, as Fulcio issues it, t in its first."""
+                      issuer_extensions=(1, 8), key=None, sct_ms=0, sct_more=b"", build=()):
+        """A certificate for ten minutes, as Fulcio issues it, t in its first. sct_ms: how long
+        after it was made its SCT was. build: texts about the build, from .9 on."""
         key = key or self.new_key(f"fulcio leaf {uri or email}")
         name = x509.UniformResourceIdentifier(uri) if uri else x509.RFC822Name(email)
         extensions = [(x509.SubjectAlternativeName([name]), True)]
@@ -475,6 +535,9 @@ class Lab:
         if 8 in issuer_extensions:
             extensions.append((x509.UnrecognizedExtension(OID_ISSUER_V2,
                                                           der(0x0C, issuer.encode())), False))
+        for i, text in enumerate(build):
+            oid = ObjectIdentifier(f"1.3.6.1.4.1.57264.1.{9 + i}")
+            extensions.append((x509.UnrecognizedExtension(oid, der(0x0C, text.encode())), False))
         start = datetime.datetime.utcfromtimestamp(t - 30)
 
         def issue(more):
@@ -483,9 +546,15 @@ class Lab:
                                eku=ExtendedKeyUsageOID.CODE_SIGNING, extensions=extensions + more)
         more = []
         if sct:
-            extension = self.ct_log.sct_extension(issue([]), self.fulcio_key, t - 30)
+            extension = self.ct_log.sct_extension(issue([]), self.fulcio_key,
+                                                  (t - 30) * 1000 + sct_ms, sct_more)
             more = [(extension, False)]
         return Signer(key, issue(more), self.fulcio_chain)
+
+    def tiles_signer(self):
+        """What a workflow gets when the certificates' log is one of tiles."""
+        return self.fulcio_signer(uri=URI, sct_ms=437, sct_more=leaf_index(1234567890),
+                                  build=[URI, "release.yml " * 20, "hosted", "1"])
 
     # -- trust --
 
@@ -563,10 +632,10 @@ class Lab:
                           separators=(",", ":")).encode()
 
     def bundle(self, digest=DIGEST, version="0.3", content="dsse", signer=None, log="v1",
-               entry_kind=None, timestamp=False, statement=None):
+               entry_kind=None, timestamp=False, statement=None, vast=None):
         """version: a key of BUNDLE_MEDIA_TYPES. content: dsse or message (the message is the
         manifest that has the digest). signer: Signer, default the plain key. log: v1, v2, None.
-        entry_kind: of v1 and dsse, dsse or intoto."""
+        entry_kind: of v1 and dsse, dsse or intoto. vast: as of Log.add."""
         signer = signer or self.key_signer()
         statement = statement or self.statement(digest)
         envelope = None
@@ -581,7 +650,8 @@ class Lab:
         material = self._signer_material(signer, version)
         if log:
             body = self._body(signer, log, entry_kind, signed_digest, signature, envelope)
-            material["tlogEntries"] = [(self.rekor if log == "v1" else self.rekor2).add(body)]
+            material["tlogEntries"] = [
+                (self.rekor if log == "v1" else self.rekor2).add(body, vast=vast)]
             if version == "0.1":
                 del material["tlogEntries"][0]["inclusionProof"]
         if timestamp:
@@ -639,6 +709,10 @@ class Lab:
             "fulcio-message": self.bundle(digest, content="message", signer=fulcio),
             "fulcio-message-v2": self.bundle(digest, content="message", signer=fulcio, log="v2",
                                              timestamp=True),
+            "key-message-vast": self.bundle(digest, content="message", vast=(9876543, 16000000)),
+            "fulcio-dsse-v2-vast": self.bundle(digest, signer=fulcio, log="v2", timestamp=True,
+                                               vast=(4026478, 4026479)),
+            "fulcio-uri-tiles": self.bundle(digest, signer=self.tiles_signer()),
         }
 
 
@@ -655,9 +729,11 @@ def write(folder, name, data):
         f.write(data if isinstance(data, bytes) else data.encode())
 
 
+def pem(certs):
+    return b"".join(cert_pem(c) for c in certs)
+
+
 def write_trust(lab, folder):
-    def pem(certs):
-        return b"".join(cert_pem(c) for c in certs)
     write(folder, "cosign.key", private_pem(lab.key))
     for name, key in (("cosign", lab.key), ("other", lab.other_key), ("rekor", lab.rekor.key),
                       ("rekor2", lab.rekor2.key), ("ctfe", lab.ct_log.key)):
@@ -735,7 +811,8 @@ def write_timestamps(lab, folder, data=b"a signature"):
         "bare": {"certificates": False}, "modified": {"status": 1}, "rejected": {"status": 2},
         "sha1-imprint": {"hash_name": "sha1"}, "sha1-signature": {"signature_hash": "sha1"},
         "version-2": {"version": 2}, "extension": {"extension": False},
-        "critical-extension": {"extension": True}, "early": {"t": early}, "late": {"t": calendar.timegm(CA_END.timetuple()) + 1},
+        "critical-extension": {"extension": True}, "early": {"t": early},
+        "late": {"t": calendar.timegm(CA_END.timetuple()) + 1},
     }
     write(folder, "timestamps/data", data)
     for name, how in samples.items():
@@ -746,7 +823,33 @@ def write_timestamps(lab, folder, data=b"a signature"):
         write(folder, f"timestamps/{name}.tsr", authority.response(data))
     for name, certs in (("chain", lab.tsa.chain), ("stranger", stranger.chain),
                         ("uncritical", plain.chain)):
-        write(folder, f"timestamps/{name}.pem", b"".join(cert_pem(c) for c in certs))
+        write(folder, f"timestamps/{name}.pem", pem(certs))
+
+
+def p384_lab():
+    return Lab("a lab of large keys", ec.SECP384R1)
+
+
+def write_p384(lab, folder, data=b"a signature"):
+    write_trust(lab, folder)
+    write(folder, "leaf.pem", cert_pem(lab.fulcio_signer(sct_ms=437).cert))
+    write(folder, "bare.tsr", lab.tsa.response(data, certificates=False,
+                                               name=lab.tsa.chain[0].subject))
+
+
+def rsa_pki():
+    """leaf, intermediate, root; neither use nor constraint is critical where it need not be."""
+    keys = [rsa.generate_private_key(65537, size) for size in (3072, 2048, 2048)]
+    root = certificate(keys[2], name_of("RSA root"), ca=True)
+    middle = certificate(keys[1], name_of("RSA intermediate"), (keys[2], root), ca=True)
+    san = x509.SubjectAlternativeName([x509.RFC822Name(EMAIL), x509.DNSName("signer.example.com")])
+    leaf = certificate(keys[0], name_of("RSA signer"), (keys[1], middle), extensions=[(san, False)])
+    return leaf, middle, root
+
+
+def write_rsa(folder):
+    for name, cert in zip(("leaf", "intermediate", "root"), rsa_pki()):
+        write(folder, name + ".pem", cert_pem(cert))
 
 
 def main():
@@ -763,6 +866,9 @@ def main():
         write_pieces(lab, args.folder, name, bundle, MANIFEST)
     write_timestamps(lab, args.folder)
     write_trust(lab, args.folder)
+    write(args.folder, "tiles_leaf.pem", cert_pem(lab.tiles_signer().cert))
+    write_p384(p384_lab(), os.path.join(args.folder, "p384"))
+    write_rsa(os.path.join(args.folder, "rsa"))
 
 
 if __name__ == "__main__":

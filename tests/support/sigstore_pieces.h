@@ -58,11 +58,6 @@ static inline void log_done(struct sl_trusted_log *log)
     free(log->host);
 }
 
-/* What real logs and authorities have made, in the same pieces. From the conformance suite of
- * sigstore: managed-key-happy-path and rekor2-dsse-happy-path. */
-#define PUBLIC_V1 SL_TEST_DATA "/vectors/rekor_v1"
-#define PUBLIC_V2 SL_TEST_DATA "/vectors/rekor_v2"
-
 /* A bundle and its log entry. */
 struct pieces {
     struct sl_bytes payload, pae, signature, spki, certificate, response;
@@ -76,7 +71,7 @@ struct pieces {
 static inline struct sl_bytes one_piece(const char *bundle, const char *name)
 {
     char path[512];
-    (void)snprintf(path, sizeof(path), "%s%s/%s", *bundle == '/' ? "" : "pieces/", bundle, name);
+    (void)snprintf(path, sizeof(path), "pieces/%s/%s", bundle, name);
     return read_piece(path);
 }
 
@@ -94,7 +89,7 @@ static inline void read_numbers(struct pieces *p, const char *bundle)
     sl_bytes_done(&numbers);
 }
 
-/* bundle: one of the lab's, or an absolute folder. */
+/* bundle: one of the lab's. */
 static inline struct pieces pieces_read(const char *bundle)
 {
     struct pieces p = {

@@ -26,23 +26,30 @@ sl_add_unit_test(security simple_signing)
 foreach(subject signature_payload simple_signing)
   target_link_options(test_security_${subject} PRIVATE -Wl,--wrap=sl_identity_accepts)
 endforeach()
-sl_add_unit_test(security sigstore_key PRIVATE OpenSSL::Crypto)
-sl_add_unit_test(security sigstore_certificate PRIVATE OpenSSL::Crypto)
-# Keys, entries and timestamps of a sigstore of our own, written anew before each run.
+# Keys, entries, timestamps and bundles of a sigstore of our own, written anew before each run.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 set(SL_SIGSTORE_LAB ${PROJECT_BINARY_DIR}/sigstore-lab)
-add_test(NAME support.sigstore_lab
-         COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tests/support/sigstore_lab.py
-                 ${SL_SIGSTORE_LAB})
-set_tests_properties(support.sigstore_lab PROPERTIES LABELS unit TIMEOUT 60
-                     FIXTURES_SETUP sigstore_lab ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
-foreach(subject rekor_entry rekor_proof timestamp_token)
-  sl_add_unit_test(security ${subject} PRIVATE OpenSSL::Crypto)
-  target_compile_definitions(test_security_${subject} PRIVATE SL_SIGSTORE_LAB="${SL_SIGSTORE_LAB}")
-  set_tests_properties(unit.security.${subject} PROPERTIES FIXTURES_REQUIRED sigstore_lab)
+foreach(part sigstore_lab bundle_samples)
+  add_test(NAME support.${part}
+           COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tests/support/${part}.py
+                   ${SL_SIGSTORE_LAB}/${part})
+  set_tests_properties(support.${part} PROPERTIES LABELS unit TIMEOUT 60
+                       FIXTURES_SETUP ${part} ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
 endforeach()
+# sl_add_lab_test(PART subject...) adds unit tests of what that part has written.
+function(sl_add_lab_test part)
+  foreach(subject ${ARGN})
+    sl_add_unit_test(security ${subject} PRIVATE OpenSSL::Crypto)
+    target_compile_definitions(test_security_${subject}
+                               PRIVATE SL_SIGSTORE_LAB="${SL_SIGSTORE_LAB}/${part}")
+    set_tests_properties(unit.security.${subject} PROPERTIES FIXTURES_REQUIRED ${part})
+  endforeach()
+endfunction()
+sl_add_lab_test(sigstore_lab rekor_entry rekor_proof sigstore_certificate timestamp_token)
+sl_add_lab_test(bundle_samples bundle_signature trusted_root)
+sl_add_unit_test(security sigstore_key PRIVATE OpenSSL::Crypto)
 sl_add_unit_test(security sct PRIVATE OpenSSL::Crypto)
-sl_add_unit_test(security sigstore_sign PRIVATE OpenSSL::Crypto)
+sl_add_unit_test(security sigstore_sign PRIVATE OpenSSL::Crypto PkgConfig::SODIUM)
 sl_add_unit_test(security cosign_signature PRIVATE OpenSSL::Crypto)
 foreach(neighbour rekor_annotation_check timestamp_check signature_payload_check)
   target_link_options(test_security_cosign_signature PRIVATE -Wl,--wrap=sl_${neighbour})
@@ -52,5 +59,3 @@ target_link_options(test_security_sigstore_trust PRIVATE -Wl,--wrap=sl_trusted_r
 sl_add_unit_test(security dsse)
 sl_add_unit_test(security bundle)
 sl_add_unit_test(security image_bundle_make PRIVATE OpenSSL::Crypto)
-sl_add_unit_test(security bundle_signature PRIVATE OpenSSL::Crypto)
-sl_add_unit_test(security trusted_root PRIVATE OpenSSL::Crypto)

@@ -15,7 +15,7 @@ static struct sl_bytes read_sample(const char *name)
 {
     struct sl_bytes bytes = {0};
     struct sl_error err = {0};
-    SL_AUTO_FREE char *path = sl_strf("%s/bundles/%s", SL_TEST_DATA, name);
+    SL_AUTO_FREE char *path = sl_strf("%s/%s", SL_SIGSTORE_LAB, name);
     assert_done(sl_read_file(AT_FDCWD, path, SL_SIGNATURE_BUNDLE_MAX, &bytes, &err));
     return bytes;
 }

@@ -411,90 +411,93 @@ static void without_sct_only_where_the_policy_says_so(void **state)
     refuse_at(&w, NOW, SL_SIG_CERT, "no certificate timestamp");
 }
 
-/* ---- published certificates ---- */
+/* ---- certificates of the lab, which cosign believes ---- */
 
-static void add_published_log(struct sl_sigstore_trust *trust, struct sl_trusted_log *log,
-                              const char *path)
+#define LAB(name) SL_SIGSTORE_LAB "/" name
+
+struct lab_trust {
+    struct sl_trusted_log log;
+    struct sl_trusted_chain chain;
+    struct sl_sigstore_trust trust;
+    struct sl_requirement requirement;
+};
+
+static void lab_trust_init(struct lab_trust *t, const char *chain_path, const char *log_path)
 {
     struct sl_error err = {0};
-    SL_AUTO_DONE(sl_bytes) pem = fixture_read(path);
-    assert_done(sl_public_key_parse_pem(sl_bytes_span(&pem), &log->key, &err));
-    memcpy(log->id, log->key.spki_sha256, sizeof(log->id));
-    log->valid = (struct sl_validity){INT64_MIN, INT64_MAX};
-    trust->ct_logs = log;
-    trust->n_ct_logs = 1;
+    SL_AUTO_DONE(sl_bytes) pem = fixture_read(chain_path);
+    SL_AUTO_DONE(sl_bytes) log = fixture_read(log_path);
+    *t = (struct lab_trust){.log.valid = {INT64_MIN, INT64_MAX},
+                            .chain.valid = {INT64_MIN, INT64_MAX}};
+    assert_done(sl_certificates_parse_pem(sl_bytes_span(&pem), &t->chain.certs, &err));
+    assert_int_equal(sk_X509_num(t->chain.certs), 2);
+    assert_done(sl_public_key_parse_pem(sl_bytes_span(&log), &t->log.key, &err));
+    memcpy(t->log.id, t->log.key.spki_sha256, sizeof(t->log.id));
+    t->trust = (struct sl_sigstore_trust){
+        .authorities = &t->chain, .n_authorities = 1, .ct_logs = &t->log, .n_ct_logs = 1};
+    t->requirement = (struct sl_requirement){.has_fulcio = true,
+                                             .trust = &t->trust,
+                                             .oidc_issuer = (char *)"https://issuer.example.com"};
 }
 
-static int check_published(const struct sl_requirement *requirement, const char *path, int64_t t,
-                           struct sl_signature_finding *finding)
+static void lab_trust_done(struct lab_trust *t)
+{
+    sl_public_key_done(&t->log.key);
+    sk_X509_pop_free(t->chain.certs, X509_free);
+}
+
+static int check_lab(const struct lab_trust *trust, const char *path, int64_t t,
+                     struct sl_signature_finding *finding)
 {
     struct sl_error err = {0};
     X509 *leaf = NULL;
     SL_AUTO_DONE(sl_bytes) pem = fixture_read(path);
     assert_done(sl_certificate_parse_pem(sl_bytes_span(&pem), &leaf, &err));
-    int r = sl_fulcio_check(requirement, leaf, NULL, &t, 1, finding);
+    int r = sl_fulcio_check(&trust->requirement, leaf, NULL, &t, 1, finding);
     X509_free(leaf);
     return r;
 }
 
-/* fulcio-cert and fulcio-chain of containers/image: the public CA, and its log of 2022. */
-static void published_fulcio_certificate_is_judged_as_elsewhere(void **state)
+/* CAs on P-384, as the public ones are; the log was 437 ms later than the CA. */
+static void lab_certificate_is_judged_by_its_times(void **state)
 {
     (void)state;
-    static const char path[] = VECTOR("containers_image_fulcio_cert.pem");
-    struct sl_error err = {0};
-    struct sl_trusted_log log = {0};
-    struct sl_trusted_chain chain = {.valid = {INT64_MIN, INT64_MAX}};
-    struct sl_sigstore_trust trust = {.authorities = &chain, .n_authorities = 1};
-    struct sl_requirement q = {.has_fulcio = true,
-                               .trust = &trust,
-                               .oidc_issuer = (char *)"https://github.com/login/oauth",
-                               .subject_email = (char *)"mitr@redhat.com"};
+    enum { ISSUED = 1748779170, SECONDS = 600 };
+    static const char path[] = LAB("p384/leaf.pem");
     struct sl_signature_finding finding = {0};
-    SL_AUTO_DONE(sl_bytes) pem = fixture_read(VECTOR("containers_image_fulcio_chain.pem"));
-    assert_done(sl_certificates_parse_pem(sl_bytes_span(&pem), &chain.certs, &err));
-    assert_int_equal(sk_X509_num(chain.certs), 2);
-    add_published_log(&trust, &log, VECTOR("sigstore_ctfe_2022.pub"));
-    if (check_published(&q, path, 1670870899, &finding) != 0)
+    struct lab_trust t;
+    lab_trust_init(&t, LAB("p384/fulcio_chain.pem"), LAB("p384/ctfe.pub"));
+    t.requirement.subject_email = (char *)FIXTURE_EMAIL;
+    if (check_lab(&t, path, ISSUED + 1, &finding) != 0)
         fail_msg("%s", finding.reason);
-    assert_string_equal(finding.signed_name, "mitr@redhat.com");
-    assert_int_equal(check_published(&q, path, 1670870898, &finding), 0);
-    assert_int_equal(check_published(&q, path, 1670870897, &finding), -EKEYREJECTED);
-    assert_int_equal(check_published(&q, path, 1670871498, &finding), 0);
-    assert_int_equal(check_published(&q, path, 1670871499, &finding), -EKEYREJECTED);
-    log.valid.start = 1670870899;
-    assert_int_equal(check_published(&q, path, 1670870899, &finding), -EKEYREJECTED);
+    assert_string_equal(finding.signed_name, FIXTURE_EMAIL);
+    assert_int_equal(check_lab(&t, path, ISSUED, &finding), 0);
+    assert_int_equal(check_lab(&t, path, ISSUED - 1, &finding), -EKEYREJECTED);
+    assert_int_equal(check_lab(&t, path, ISSUED + SECONDS, &finding), 0);
+    assert_int_equal(check_lab(&t, path, ISSUED + SECONDS + 1, &finding), -EKEYREJECTED);
+    t.log.valid.start = ISSUED;
+    assert_int_equal(check_lab(&t, path, ISSUED + 1, &finding), 0);
+    t.log.valid.start = ISSUED + 1;
+    assert_int_equal(check_lab(&t, path, ISSUED + 1, &finding), -EKEYREJECTED);
     assert_non_null(strstr(finding.reason, "none of its 1 certificate timestamps"));
-    sl_public_key_done(&log.key);
-    sk_X509_pop_free(chain.certs, X509_free);
+    lab_trust_done(&t);
 }
 
-/* bundle-with-sct-with-extensions of sigstore-conformance: a log of tiles. */
-static void published_sct_with_extensions_counts(void **state)
+/* C2SP static-ct-api: a log of tiles tells where in it the certificate is. */
+static void lab_sct_with_extensions_counts(void **state)
 {
     (void)state;
-    static const char path[] = VECTOR("sigstore_conformance_sct_extensions_cert.pem");
-    struct sl_error err = {0};
-    struct sl_trusted_log log = {0};
-    struct sl_trusted_chain chain = {.valid = {INT64_MIN, INT64_MAX}};
-    struct sl_sigstore_trust trust = {.authorities = &chain, .n_authorities = 1};
-    struct sl_requirement q = {
-        .has_fulcio = true,
-        .trust = &trust,
-        .oidc_issuer = (char *)"https://token.actions.githubusercontent.com",
-        .subject_uri = (char *)"https://github.com/sigstore-conformance/"
-                               "extremely-dangerous-public-oidc-beacon/.github/workflows/"
-                               "extremely-dangerous-oidc-beacon.yml@refs/heads/main"};
+    static const char path[] = LAB("tiles_leaf.pem");
     struct sl_signature_finding finding = {0};
-    SL_AUTO_DONE(sl_bytes) pem = fixture_read(VECTOR("sigstore_conformance_sct_extensions_ca.pem"));
-    assert_done(sl_certificates_parse_pem(sl_bytes_span(&pem), &chain.certs, &err));
-    add_published_log(&trust, &log, VECTOR("sigstore_conformance_sct_extensions_log.pub"));
-    if (check_published(&q, path, 1768517366, &finding) != 0)
+    struct lab_trust t;
+    lab_trust_init(&t, LAB("fulcio_chain.pem"), LAB("ctfe.pub"));
+    t.requirement.subject_uri =
+        (char *)"https://github.com/lab/image/.github/workflows/release.yml@refs/heads/main";
+    if (check_lab(&t, path, 1748779200, &finding) != 0)
         fail_msg("%s", finding.reason);
-    log.id[0] ^= 1;
-    assert_int_equal(check_published(&q, path, 1768517366, &finding), -EKEYREJECTED);
-    sl_public_key_done(&log.key);
-    sk_X509_pop_free(chain.certs, X509_free);
+    t.log.id[0] ^= 1;
+    assert_int_equal(check_lab(&t, path, 1748779200, &finding), -EKEYREJECTED);
+    lab_trust_done(&t);
 }
 
 /* ---- the operator's own PKI ---- */
@@ -599,21 +602,21 @@ static void pki_intermediates_come_from_policy_or_signature(void **state)
     sk_X509_free(middle);
 }
 
-/* pki-cert of containers/image: no extended key usage at all. */
-static void published_pki_certificate_is_accepted(void **state)
+/* Its extended key usage is absent, its constraints are not critical. */
+static void lab_pki_of_rsa_keys_is_accepted(void **state)
 {
     (void)state;
     struct sl_error err = {0};
     struct sl_sigstore_trust trust = {0};
     struct sl_requirement q = {.has_pki = true,
                                .trust = &trust,
-                               .pki_email = (char *)"qiwan@redhat.com",
-                               .pki_hostname = (char *)"myhost.example.com"};
+                               .pki_email = (char *)FIXTURE_EMAIL,
+                               .pki_hostname = (char *)"signer.example.com"};
     struct sl_signature_finding finding = {0};
     STACK_OF(X509) *chain = NULL;
-    X509 *leaf = fixture_read_cert(VECTOR("containers_image_pki_cert.pem"));
-    SL_AUTO_DONE(sl_bytes) roots = fixture_read(VECTOR("containers_image_pki_roots.pem"));
-    SL_AUTO_DONE(sl_bytes) pem = fixture_read(VECTOR("containers_image_pki_chain.pem"));
+    X509 *leaf = fixture_read_cert(LAB("rsa/leaf.pem"));
+    SL_AUTO_DONE(sl_bytes) roots = fixture_read(LAB("rsa/root.pem"));
+    SL_AUTO_DONE(sl_bytes) pem = fixture_read(LAB("rsa/intermediate.pem"));
     assert_done(sl_certificates_parse_pem(sl_bytes_span(&roots), &trust.pki_roots, &err));
     assert_done(sl_certificates_parse_pem(sl_bytes_span(&pem), &chain, &err));
     if (sl_pki_check(&q, leaf, chain, &finding) != 0)
@@ -678,6 +681,19 @@ static void der_of_certificates_ends_where_they_end(void **state)
     SL_AUTO_DONE(sl_bytes) pem = fixture_take_bio(bio);
     assert_error(sl_certificate_parse_pem(sl_bytes_span(&pem), &cert, &err), EBADMSG, SL_E_FORMAT,
                  "not a certificate");
+    assert_error(sl_certificate_parse_der((struct sl_span){der, (size_t)len + 1}, &cert, &err),
+                 EBADMSG, SL_E_FORMAT, "not a certificate");
+    assert_done(sl_certificate_parse_der((struct sl_span){der, (size_t)len}, &cert, &err));
+    X509_free(cert);
+    cert = NULL;
+    /* BER: the length in three bytes where two are enough. */
+    assert_true(der[0] == 0x30 && der[1] == 0x82);
+    memmove(der + 3, der + 2, (size_t)len - 2);
+    der[1] = 0x83;
+    der[2] = 0;
+    assert_error(sl_certificate_parse_der((struct sl_span){der, (size_t)len + 1}, &cert, &err),
+                 EBADMSG, SL_E_FORMAT, "not a certificate");
+    assert_null(cert);
 }
 
 int main(void)
@@ -695,12 +711,12 @@ int main(void)
         cmocka_unit_test(cas_must_be_cas_for_signers_of_code),
         cmocka_unit_test(chain_ends_at_a_trusted_ca),
         cmocka_unit_test(without_sct_only_where_the_policy_says_so),
-        cmocka_unit_test(published_fulcio_certificate_is_judged_as_elsewhere),
-        cmocka_unit_test(published_sct_with_extensions_counts),
+        cmocka_unit_test(lab_certificate_is_judged_by_its_times),
+        cmocka_unit_test(lab_sct_with_extensions_counts),
         cmocka_unit_test(pki_names_follow_the_policy),
         cmocka_unit_test(pki_uses_and_times_count),
         cmocka_unit_test(pki_intermediates_come_from_policy_or_signature),
-        cmocka_unit_test(published_pki_certificate_is_accepted),
+        cmocka_unit_test(lab_pki_of_rsa_keys_is_accepted),
         cmocka_unit_test(pem_of_certificates_is_strict),
         cmocka_unit_test(der_of_certificates_ends_where_they_end),
     };

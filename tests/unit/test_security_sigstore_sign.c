@@ -3,13 +3,10 @@
 
 #include "sluice/sigstore_sign.h"
 
-#include "assert_result.h"
-#include "scratch_dir.h"
+#include "openssl_program.h"
 #include "sigstore_fixture.h"
 
-#include "sluice/core/subprocess.h"
-
-#include <sys/wait.h>
+#include <sodium.h>
 
 static const char data[] = "what is signed";
 
@@ -21,39 +18,17 @@ static struct sl_signing_key *parsed(const char *pem, const char *passphrase)
     return key;
 }
 
-static void write_bytes(const struct scratch_dir *dir, const char *name, struct sl_span bytes)
-{
-    SL_AUTO_FREE char *path = scratch_path(dir, name);
-    FILE *f = fopen(path, "we");
-    assert_non_null(f);
-    assert_int_equal(fwrite(bytes.data, 1, bytes.len, f), bytes.len);
-    assert_int_equal(fclose(f), 0);
-}
-
-static bool run(const char *const *argv)
-{
-    struct sl_error err = {0};
-    SL_AUTO_DONE(sl_subprocess_result) result = {0};
-    const struct sl_subprocess process = {
-        .argv = argv, .deadline_ms = 60000, .output_max = 65536, .errors_max = 4096};
-    assert_done(sl_subprocess_run(&process, &result, &err));
-    return WIFEXITED(result.status) && WEXITSTATUS(result.status) == 0;
-}
-
-/* The openssl program, which knows nothing of us. */
 static bool openssl_verifies(const char *digest, const char *pub_pem, struct sl_span signature)
 {
     SCRATCH_DIR dir = scratch_make();
-    write_bytes(&dir, "pub", sl_span_of(pub_pem));
-    write_bytes(&dir, "sig", signature);
-    write_bytes(&dir, "data", sl_span_of(data));
-    SL_AUTO_FREE char *pub = scratch_path(&dir, "pub");
-    SL_AUTO_FREE char *sig = scratch_path(&dir, "sig");
-    SL_AUTO_FREE char *in = scratch_path(&dir, "data");
-    const char *hashed[] = {"openssl", "dgst", digest, "-verify", pub, "-signature", sig, in, NULL};
-    const char *pure[] = {"openssl", "pkeyutl", "-verify", "-pubin",   "-inkey", pub,
-                          "-rawin",  "-in",     in,        "-sigfile", sig,      NULL};
-    return run(digest ? hashed : pure);
+    scratch_write_bytes(&dir, "pub", sl_span_of(pub_pem));
+    scratch_write_bytes(&dir, "sig", signature);
+    scratch_write_bytes(&dir, "data", sl_span_of(data));
+    if (!digest)
+        return shell_agrees(
+            &dir, "openssl pkeyutl -verify -pubin -inkey pub -rawin -in data -sigfile sig");
+    SL_AUTO_FREE char *hashed = sl_strf("openssl dgst %s -verify pub -signature sig data", digest);
+    return shell_agrees(&dir, hashed);
 }
 
 static void every_kind_signs_what_openssl_verifies(void **state)
@@ -90,32 +65,89 @@ static void every_kind_signs_what_openssl_verifies(void **state)
     }
 }
 
-/* Made by cosign 3.1.3 and, with the costs of before, by go-securesystemslib 0.9.0. */
-static void cosign_keys_open_with_their_passphrase(void **state)
+/* Whoever has the passphrase has the key, and nobody else. */
+static void assert_opens(const char *pem, const char *passphrase, const char *want_pub)
+{
+    struct sl_error err = {0};
+    SL_AUTO(sl_signing_key) key = parsed(pem, passphrase);
+    SL_AUTO_DONE(sl_bytes) sig = {0};
+    SL_AUTO_FREE char *pub = NULL;
+    struct sl_signing_key *none = NULL;
+    assert_done(sl_signing_key_public_pem(key, &pub, &err));
+    assert_string_equal(pub, want_pub);
+    assert_done(sl_signing_key_sign(key, sl_span_of(data), &sig, &err));
+    assert_true(openssl_verifies("-sha256", pub, sl_bytes_span(&sig)));
+    assert_error(sl_signing_key_parse(sl_span_of(pem), "other", &none, &err), EKEYREJECTED,
+                 SL_E_AUTH, "wrong passphrase");
+    assert_error(sl_signing_key_parse(sl_span_of(pem), NULL, &none, &err), ENOKEY, SL_E_AUTH,
+                 "needs a passphrase");
+    assert_null(none);
+}
+
+/* cosign 3.1.3 has written it. */
+static void key_of_cosign_opens_with_its_passphrase(void **state)
+{
+    (void)state;
+    SL_AUTO_DONE(sl_bytes) pem = fixture_read(VECTOR("cosign_3_sigstore.key"));
+    SL_AUTO_DONE(sl_bytes) pub = fixture_read(VECTOR("cosign_3_sigstore.pub"));
+    assert_opens((char *)pem.data, "sluice test", (char *)pub.data);
+}
+
+#define KEY_JSON(kdf, params, salt, cipher, nonce, sealed)                                         \
+    "{\"kdf\":{\"name\":\"" kdf "\",\"params\":{" params "},\"salt\":\"" salt                      \
+    "\"},\"cipher\":{\"name\":\"" cipher "\",\"nonce\":\"" nonce "\"},\"ciphertext\":\"" sealed    \
+    "\"}"
+#define COSTS(n, r, p) "\"N\":" n ",\"r\":" r ",\"p\":" p
+
+static struct sl_bytes pem_of(const char *label, struct sl_span der)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    assert_true(PEM_write_bio(bio, label, "", der.data, (long)der.len) > 0);
+    return fixture_take_bio(bio);
+}
+
+/* As cosign seals a key (its package cosign, keys.go): PKCS#8 in a secretbox. */
+static struct sl_bytes cosign_key(const char *label, EVP_PKEY *key, const char *passphrase, int n)
+{
+    static const uint8_t salt[32] = "0123456789abcdef0123456789abcdef";
+    static const uint8_t nonce[crypto_secretbox_NONCEBYTES] = "number used only once";
+    uint8_t kek[crypto_secretbox_KEYBYTES], sealed[512];
+    PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key);
+    uint8_t *plain = NULL;
+    int len = i2d_PKCS8_PRIV_KEY_INFO(info, &plain);
+    assert_in_range(len, 1, sizeof(sealed) - crypto_secretbox_MACBYTES);
+    assert_int_equal(EVP_PBE_scrypt(passphrase, strlen(passphrase), salt, sizeof(salt), (uint64_t)n,
+                                    8, 1, 1 << 28, kek, sizeof(kek)),
+                     1);
+    assert_int_equal(crypto_secretbox_easy(sealed, plain, (size_t)len, nonce, kek), 0);
+    struct sl_span box = {sealed, (size_t)len + crypto_secretbox_MACBYTES};
+    SL_AUTO_FREE char *salt64 = sl_base64_encode((struct sl_span){salt, sizeof(salt)});
+    SL_AUTO_FREE char *nonce64 = sl_base64_encode((struct sl_span){nonce, sizeof(nonce)});
+    SL_AUTO_FREE char *box64 = sl_base64_encode(box);
+    SL_AUTO_FREE char *json =
+        sl_strf(KEY_JSON("scrypt", COSTS("%d", "8", "1"), "%s", "nacl/secretbox", "%s", "%s"), n,
+                salt64, nonce64, box64);
+    OPENSSL_free(plain);
+    PKCS8_PRIV_KEY_INFO_free(info);
+    return pem_of(label, sl_span_of(json));
+}
+
+/* Under the label and with the costs of cosign 1, and under those of today. */
+static void cosign_keys_of_all_costs_open_with_their_passphrase(void **state)
 {
     (void)state;
     static const struct {
-        const char *key, *pub, *passphrase;
-    } cases[] = {{VECTOR("cosign_3_sigstore.key"), VECTOR("cosign_3_sigstore.pub"), "sluice test"},
-                 {VECTOR("securesystemslib_cosign_legacy.key"),
-                  VECTOR("securesystemslib_cosign_legacy.pub"), ""}};
-    for (size_t i = 0; i < 2; i++) {
-        struct sl_error err = {0};
-        SL_AUTO_DONE(sl_bytes) pem = fixture_read(cases[i].key);
-        SL_AUTO_DONE(sl_bytes) want = fixture_read(cases[i].pub);
-        SL_AUTO(sl_signing_key) key = parsed((char *)pem.data, cases[i].passphrase);
-        SL_AUTO_DONE(sl_bytes) sig = {0};
-        SL_AUTO_FREE char *pub = NULL;
-        struct sl_signing_key *none = NULL;
-        assert_done(sl_signing_key_public_pem(key, &pub, &err));
-        assert_string_equal(pub, (char *)want.data);
-        assert_done(sl_signing_key_sign(key, sl_span_of(data), &sig, &err));
-        assert_true(openssl_verifies("-sha256", pub, sl_bytes_span(&sig)));
-        assert_error(sl_signing_key_parse(sl_bytes_span(&pem), "other", &none, &err), EKEYREJECTED,
-                     SL_E_AUTH, "wrong passphrase");
-        assert_error(sl_signing_key_parse(sl_bytes_span(&pem), NULL, &none, &err), ENOKEY,
-                     SL_E_AUTH, "needs a passphrase");
-        assert_null(none);
+        const char *label, *passphrase;
+        int n;
+    } cases[] = {{"ENCRYPTED COSIGN PRIVATE KEY", "", 32768},
+                 {"ENCRYPTED SIGSTORE PRIVATE KEY", "sesame", 131072}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        EVP_PKEY *evp = fixture_key("P-256");
+        SL_AUTO_DONE(sl_bytes) pub = fixture_public_pem(evp);
+        SL_AUTO_DONE(sl_bytes)
+        pem = cosign_key(cases[i].label, evp, cases[i].passphrase, cases[i].n);
+        assert_opens((char *)pem.data, cases[i].passphrase, (char *)pub.data);
+        EVP_PKEY_free(evp);
     }
 }
 
@@ -138,18 +170,10 @@ static void refuse_json(const char *json, int errnum, enum sl_errc code, const c
 {
     struct sl_error err = {0};
     struct sl_signing_key *none = NULL;
-    BIO *bio = BIO_new(BIO_s_mem());
-    assert_true(PEM_write_bio(bio, "ENCRYPTED SIGSTORE PRIVATE KEY", "", (const uint8_t *)json,
-                              (long)strlen(json)) > 0);
-    SL_AUTO_DONE(sl_bytes) pem = fixture_take_bio(bio);
+    SL_AUTO_DONE(sl_bytes) pem = pem_of("ENCRYPTED SIGSTORE PRIVATE KEY", sl_span_of(json));
     assert_error(sl_signing_key_parse(sl_bytes_span(&pem), "x", &none, &err), errnum, code, part);
 }
 
-#define KEY_JSON(kdf, params, salt, cipher, nonce, sealed)                                         \
-    "{\"kdf\":{\"name\":\"" kdf "\",\"params\":{" params "},\"salt\":\"" salt                      \
-    "\"},\"cipher\":{\"name\":\"" cipher "\",\"nonce\":\"" nonce "\"},\"ciphertext\":\"" sealed    \
-    "\"}"
-#define COSTS(n, r, p) "\"N\":" n ",\"r\":" r ",\"p\":" p
 #define NONCE "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh"
 #define SEALED "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh"
 
@@ -218,7 +242,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_signs_what_openssl_verifies),
-        cmocka_unit_test(cosign_keys_open_with_their_passphrase),
+        cmocka_unit_test(key_of_cosign_opens_with_its_passphrase),
+        cmocka_unit_test(cosign_keys_of_all_costs_open_with_their_passphrase),
         cmocka_unit_test(encrypted_pkcs8_needs_its_passphrase),
         cmocka_unit_test(hostile_key_files_are_refused),
         cmocka_unit_test(other_files_and_kinds_are_refused),

@@ -2,6 +2,8 @@
 /* The responses are of tests/support/sigstore_lab.py; openssl ts and cosign believe the good. */
 #include "sigstore_pieces.h"
 
+#include "openssl_program.h"
+
 enum { GEN_TIME = 1748779200 };
 
 static int check(struct sl_trusted_chain *chain, const char *response, int64_t *ret_time,
@@ -171,20 +173,60 @@ static void token_with_any_byte_changed_proves_nothing_else(void **state)
     chain_done(&chain);
 }
 
-static void token_of_a_public_authority_is_accepted(void **state)
+/* On P-384 over SHA-256; it says who it is, and has no certificate with it. */
+static void token_of_an_authority_with_a_large_key_is_accepted(void **state)
 {
     (void)state;
-    PIECES p = pieces_read(PUBLIC_V2);
-    struct sl_trusted_chain chain = chain_read(PUBLIC_V2 "/tsa.pem");
+    struct sl_trusted_chain chain = chain_read("p384/tsa_chain.pem");
+    SL_AUTO_DONE(sl_bytes) bytes = read_piece("p384/bare.tsr");
+    SL_AUTO_DONE(sl_bytes) data = read_piece("timestamps/data");
+    SL_AUTO_DONE(sl_bytes) other = read_piece("timestamps/info");
+    assert_int_equal(check_bytes(&chain, sl_bytes_span(&bytes), sl_bytes_span(&data)), 0);
+    assert_int_equal(check_bytes(&chain, sl_bytes_span(&bytes), sl_bytes_span(&other)), -EBADMSG);
+    chain_done(&chain);
+}
+
+#define MAKE_TSA                                                                                   \
+    "cat > conf <<EOF\n"                                                                           \
+    "[req]\ndistinguished_name=dn\n[dn]\n"                                                         \
+    "[ca]\nbasicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n"                     \
+    "[tsa]\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=critical,timeStamping\n"          \
+    "[serve]\nserial=serial\ndefault_policy=1.2.3.4\ndigests=sha256\nsigner_digest=sha256\n"       \
+    "ess_cert_id_alg=sha256\naccuracy=secs:1,millisecs:500\nordering=yes\ntsa_name=yes\n"          \
+    "EOF\n"                                                                                        \
+    "new='openssl req -x509 -config conf -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256'\n"    \
+    "$new -extensions ca -subj /CN=root -keyout root.key -out root.pem &&\n"                       \
+    "$new -extensions tsa -subj /CN=tsa -keyout tsa.key -out tsa.pem -CA root.pem "                \
+    "-CAkey root.key && cat tsa.pem root.pem > chain.pem &&\n"                                     \
+    "openssl ts -query -data data -sha256 -out query &&\n"                                         \
+    "openssl ts -query -data data -sha256 -cert -out query-cert\n"
+#define ASK(query, reply)                                                                          \
+    "openssl ts -reply -config conf -section serve -queryfile " query                              \
+    " -signer tsa.pem -inkey tsa.key -out " reply
+
+/* With its certificate and without; nonce, accuracy and name are there. */
+static void token_of_the_openssl_program_is_accepted(void **state)
+{
+    (void)state;
+    static const char *const replies[] = {"reply", "reply-cert"};
+    SCRATCH_DIR dir = scratch_make();
+    scratch_write_bytes(&dir, "data", sl_span_of("a signature"));
+    shell_run(&dir, MAKE_TSA);
+    shell_run(&dir, ASK("query", "reply") " && " ASK("query-cert", "reply-cert"));
+    SL_AUTO_FREE char *path = scratch_path(&dir, "chain.pem");
+    struct sl_trusted_chain chain = chain_read(path);
     struct sl_sigstore_trust trust = {.timestampers = &chain, .n_timestampers = 1};
-    int64_t time = 0;
-    struct sl_error err = {0};
-    assert_done(sl_timestamp_check(&trust, sl_bytes_span(&p.response), sl_bytes_span(&p.signature),
-                                   &time, &err));
-    assert_int_equal(time, 1778700213);
-    assert_error(sl_timestamp_check(&trust, sl_bytes_span(&p.response), sl_bytes_span(&p.payload),
-                                    &time, &err),
-                 EBADMSG, SL_E_INTEGRITY, "another signature");
+    for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
+        int64_t said = 0, now = (int64_t)time(NULL);
+        struct sl_error err = {0};
+        SL_AUTO_DONE(sl_bytes) reply = scratch_read(&dir, replies[i]);
+        assert_done(sl_timestamp_check(&trust, sl_bytes_span(&reply), sl_span_of("a signature"),
+                                       &said, &err));
+        assert_in_range(said, now - SHELL_DEADLINE_MS / 1000, now);
+        assert_error(
+            sl_timestamp_check(&trust, sl_bytes_span(&reply), sl_span_of("another"), &said, &err),
+            EBADMSG, SL_E_INTEGRITY, "another signature");
+    }
     chain_done(&chain);
 }
 
@@ -198,7 +240,8 @@ int main(void)
         cmocka_unit_test(token_of_a_listed_ca_is_accepted),
         cmocka_unit_test(token_under_an_anchor_not_self_signed_is_accepted),
         cmocka_unit_test(token_outside_the_authority_window_is_refused),
-        cmocka_unit_test(token_of_a_public_authority_is_accepted),
+        cmocka_unit_test(token_of_an_authority_with_a_large_key_is_accepted),
+        cmocka_unit_test(token_of_the_openssl_program_is_accepted),
         cmocka_unit_test(token_with_any_byte_changed_proves_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
