@@ -48,6 +48,7 @@ static int open_passphrase(struct signing *s, struct sl_error *err)
 {
     if (s->options->passphrase_file)
         return read_passphrase(s, err);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment */
     const char *text = s->options->key ? getenv("COSIGN_PASSWORD") : NULL;
     return text ? keep_passphrase(sl_span_of(text), s, err) : 0;
 }
