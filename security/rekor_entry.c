@@ -90,7 +90,7 @@ static int check_hex_hash(const struct sl_json *hash, struct sl_span data, const
 {
     uint8_t sum[HASH_SIZE_MAX];
     char hex[2 * HASH_SIZE_MAX + 1];
-    size_t len;
+    size_t len = 0;
     const char *value = sl_json_string(sl_json_get(hash, "value"));
     if (!value || strlen(value) != SHA256_HEX_SIZE)
         return sl_error_set(err, SL_E_FORMAT, EINVAL, "the log entry has no %s", what);
@@ -247,7 +247,7 @@ static int check_v2_hash(const struct sl_json *record, const struct sl_logged_si
 {
     SL_AUTO_DONE(sl_bytes) digest = {0};
     uint8_t sum[HASH_SIZE_MAX];
-    size_t len, k;
+    size_t len = 0, k = 0;
     const char *details = sl_json_string(FIND(record, "signature", "verifier", "keyDetails"));
     if (!details)
         return sl_error_set(err, SL_E_FORMAT, EINVAL, "the log entry has no key details");

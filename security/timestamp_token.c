@@ -165,7 +165,7 @@ int sl_timestamp_check(const struct sl_sigstore_trust *trust, struct sl_span res
                        struct sl_span signature, int64_t *ret_time, struct sl_error *err)
 {
     SL_AUTO(TS_resp_st) parsed = NULL;
-    int64_t at;
+    int64_t at = 0;
     int r = parse_response(response, &parsed, err);
     if (r == 0)
         r = check_info(TS_RESP_get_tst_info(parsed), signature, &at, err);

@@ -176,7 +176,7 @@ class RoundTrips(EncryptCase):
                     digest = self.encrypt(self.source(), make_first("enc" + name)).strip()
                     self.decrypt(make_first("enc" + name), make_second("dec" + name))
                     for place, kind in (make_first("enc" + name), "enc"), (make_second("dec" + name), "dec"):
-                        run("skopeo", "copy", "--preserve-digests", "--src-tls-verify=false", place,
+                        run("skopeo", "--insecure-policy", "copy", "--preserve-digests", "--src-tls-verify=false", place,
                             self.layout(kind))
                     sha, enc = root_of(self.path("enc"))
                     self.assertEqual(sha, digest)
@@ -196,17 +196,17 @@ class RoundTrips(EncryptCase):
     def test_skopeo_opens_ours_with_either_key(self):
         self.encrypt(self.source(), self.layout("enc"), names=("one", "two"))
         for name in "one", "two":
-            run("skopeo", "copy", "--decryption-key", self.key(name), self.layout("enc"),
+            run("skopeo", "--insecure-policy", "copy", "--decryption-key", self.key(name), self.layout("enc"),
                 self.layout(name))
             self.assertEqual(contents(self.path(name)), contents(self.mixed))
 
     def test_we_open_skopeos(self):
-        run("skopeo", "copy", *self.recipient("one"), self.source(), self.layout("enc"))
+        run("skopeo", "--insecure-policy", "copy", *self.recipient("one"), self.source(), self.layout("enc"))
         self.decrypt(self.layout("enc"), self.layout("dec"))
         self.assertEqual(contents(self.path("dec")), contents(self.mixed))
 
     def test_recipients_are_added_and_blobs_stay(self):
-        run("skopeo", "copy", *self.recipient("one"), self.source(), self.layout("enc"))
+        run("skopeo", "--insecure-policy", "copy", *self.recipient("one"), self.source(), self.layout("enc"))
         report = json.loads(self.encrypt(self.layout("enc"), self.layout("both"), "--json",
                                          "--decryption-key", self.key("one"), names=("two",)))
         self.assertEqual({l["action"] for l in report["layers"]}, {"recipients added"})
@@ -217,7 +217,7 @@ class RoundTrips(EncryptCase):
             self.assertEqual(is_["annotations"][ENC + "pubopts"], was["annotations"][ENC + "pubopts"])
             self.assertTrue(is_["annotations"][keys].startswith(was["annotations"][keys] + ","))
         for name in "one", "two":
-            run("skopeo", "copy", "--decryption-key", self.key(name), self.layout("both"),
+            run("skopeo", "--insecure-policy", "copy", "--decryption-key", self.key(name), self.layout("both"),
                 self.layout(name))
             self.assertEqual(contents(self.path(name)), contents(self.mixed))
 
@@ -256,7 +256,7 @@ class Documents(EncryptCase):
         tars = [tar_of("a", b"a"), tar_of("b", b"b")]
         os.mkdir(self.path("plain"))
         oci_images.write_plain_image(self.path("plain"), tars)
-        run("skopeo", "copy", "--dest-tls-verify=false", "--format", "v2s2", self.layout("plain"),
+        run("skopeo", "--insecure-policy", "copy", "--dest-tls-verify=false", "--format", "v2s2", self.layout("plain"),
             place)
         self.encrypt(place, self.layout("enc"), "--encrypt-layer", "1")
         _, manifest = root_of(self.path("enc"))
@@ -264,7 +264,7 @@ class Documents(EncryptCase):
         self.assertEqual(manifest["config"]["mediaType"], OCI + "config.v1+json")
         self.assertEqual([l["mediaType"] for l in manifest["layers"]],
                          [OCI + "layer.v1.tar+gzip", OCI + "layer.v1.tar+gzip+encrypted"])
-        run("skopeo", "copy", "--decryption-key", self.key("one"), self.layout("enc"),
+        run("skopeo", "--insecure-policy", "copy", "--decryption-key", self.key("one"), self.layout("enc"),
             self.layout("dec"))
         self.assertEqual([e["digest"] for e in root_of(self.path("dec"))[1]["layers"]],
                          [e["digest"] for e in json.loads(run(
@@ -412,7 +412,7 @@ class Documents(EncryptCase):
         raw = run("skopeo", "inspect", "--raw", "--tls-verify=false",
                   self.registry.ref("index/dec:1"))
         place = self.registry.ref("index/dec@") + json.loads(raw)["manifests"][0]["digest"]
-        run("skopeo", "copy", "--preserve-digests", "--src-tls-verify=false", place,
+        run("skopeo", "--insecure-policy", "copy", "--preserve-digests", "--src-tls-verify=false", place,
             self.layout("amd64"))
         self.assertEqual(facts(root_of(self.path("amd64"))[1]),
                          facts(document(self.path("index"), members["amd64"]["digest"])))
@@ -506,7 +506,7 @@ class Failures(EncryptCase):
         done = self.failing(*self.recipient("one"))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("begun again", done.stderr)
-        run("skopeo", "copy", "--src-tls-verify=false", "--decryption-key", self.key("one"),
+        run("skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", "--decryption-key", self.key("one"),
             self.registry.ref(self.name), self.layout("dec"))
         self.assertEqual(contents(self.path("dec")), contents(self.mixed))
 
@@ -598,7 +598,7 @@ class Existing(EncryptCase):
         report = json.loads(self.decrypt(self.source(), self.registry.ref(self.name + ":2"),
                                          "--json", "--jobs", "1"))
         self.assertEqual([l["skipped"] for l in report["layers"]], [True, False, False])
-        run("skopeo", "copy", "--preserve-digests", "--src-tls-verify=false",
+        run("skopeo", "--insecure-policy", "copy", "--preserve-digests", "--src-tls-verify=false",
             self.registry.ref(self.name + ":2"), self.layout("back"))
         self.assertEqual(facts(root_of(self.path("back"))[1]), facts(root_of(self.mixed)[1]))
 
