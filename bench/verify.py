@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What verifying signatures costs a pull: the same image pulled without a policy, and with each kind
-of signature verified, in turn.
+"""What verifying signatures costs a pull: the same image without a policy, and with each kind of
+signature verified, in turn.
 
 Wall time and CPU directly; round trips, connections and the moment of the last byte of the layers
 through a relay that adds latency. bench/README.md says how to read it. Needs root.
@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import re
+import ssl
 import statistics
 import subprocess
 import sys
@@ -53,8 +54,10 @@ def layer_of(size):
 class Upload:
     """Puts an OCI layout into a repository, each document as it is."""
 
-    def __init__(self, host, repository):
-        self.connection = http.client.HTTPConnection(host)
+    def __init__(self, registry, repository):
+        self.connection = http.client.HTTPSConnection(
+            registry.host, context=ssl.create_default_context(cafile=registry.ca)
+        ) if registry.tls else http.client.HTTPConnection(registry.host)
         self.base = f"/v2/{repository}"
 
     def send(self, method, path, data, media_type):
@@ -75,8 +78,8 @@ class Upload:
         self.send("PUT", f"{self.base}/manifests/{tag}", data, media_type)
 
 
-def upload_layout(host, repository, layout):
-    upload = Upload(host, repository)
+def upload_layout(registry, repository, layout):
+    upload = Upload(registry, repository)
     for path in (layout / "blobs" / "sha256").iterdir():
         upload.blob(f"sha256:{path.name}", path.read_bytes())
     for one in json.loads((layout / "index.json").read_text())["manifests"]:
@@ -85,9 +88,9 @@ def upload_layout(host, repository, layout):
         upload.manifest(tag, data, one["mediaType"])
 
 
-def attach_bundle(host, repository, layout, lab):
+def attach_bundle(registry, repository, layout, lab):
     """By the tag that lists referrers: docker-registry 2 has no API for them."""
-    digest, upload = digest_of(layout), Upload(host, repository)
+    digest, upload = digest_of(layout), Upload(registry, repository)
     bundle = json.dumps(lab.bundle(digest, log=None)).encode()
     size = (pathlib.Path(layout) / "blobs" / digest.replace(":", "/")).stat().st_size
     manifest = json.dumps({
@@ -107,7 +110,7 @@ def attach_bundle(host, repository, layout, lab):
 class Images:
     """SIZE-KIND in the registry, each signed in its own way, with policies that demand it."""
 
-    def __init__(self, folder, host, sizes):
+    def __init__(self, folder, registry, sizes):
         self.folder = pathlib.Path(folder)
         self.pgp, self.cosign = PgpKey(folder), CosignKey(folder)
         self.lab = Lab()
@@ -116,12 +119,12 @@ class Images:
         (self.folder / "registries.d" / "all.yaml").write_text(json.dumps({"default-docker": {
             "lookaside": f"file://{folder}/lookaside", "use-sigstore-attachments": True}}))
         for size in sizes:
-            self._make(size, host)
+            self._make(size, registry)
         for kind in KINDS:
             for size in sizes:
                 self._write_policy(kind, f"{size}-{kind}")
 
-    def _make(self, size, host):
+    def _make(self, size, registry):
         layer = layer_of(size)
         for kind in KINDS:
             name = f"{SIGNED_HOST}/{size}-{kind}:latest"
@@ -129,9 +132,9 @@ class Images:
                 write_image(layout, [layer])
                 if kind == "cosign":
                     self.cosign.sign(layout, name)
-                upload_layout(host, f"{size}-{kind}", pathlib.Path(layout))
+                upload_layout(registry, f"{size}-{kind}", pathlib.Path(layout))
                 if kind == "bundle":
-                    attach_bundle(host, f"{size}-{kind}", layout, self.lab)
+                    attach_bundle(registry, f"{size}-{kind}", layout, self.lab)
                 if kind == "gpg":
                     self.pgp.sign(self.folder / "lookaside", name, digest_of(layout))
 
@@ -221,8 +224,15 @@ class Relay:
             writer.close()
 
     def close(self):
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.loop.call_soon_threadsafe(self._stop)
         self.thread.join()
+
+    def _stop(self):
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        end = asyncio.gather(*tasks, return_exceptions=True)
+        end.add_done_callback(lambda _: self.loop.stop())
 
 
 # ---- measuring ----
@@ -243,16 +253,20 @@ class Bench:
     def __init__(self, options, images, registry):
         self.options, self.images, self.registry = options, images, registry
 
+    def trust(self, side):
+        return [f"--{side}cert-dir={self.registry.cert_dir()}"] if self.registry.tls else [
+            f"--{side}tls-verify=false"]
+
     def sluice(self, host, name, store, is_verified):
         policy = ["--policy", self.images.policy(name), "--registries.d",
                   self.images.folder / "registries.d"] if is_verified else ["--insecure-policy"]
         return [self.options.sluice, "pull", "--quiet", "--root", f"{store}/root", *policy,
-                "--tls-verify=false", f"docker://{host}/{name}:latest"]
+                *self.trust(""), f"docker://{host}/{name}:latest"]
 
     def skopeo(self, host, name, store, is_verified):
         policy = ["--policy", self.images.policy(name), "--registries.d",
                   self.images.folder / "registries.d"] if is_verified else ["--insecure-policy"]
-        return ["skopeo", *policy, "copy", "-q", "--src-tls-verify=false", "--remove-signatures",
+        return ["skopeo", *policy, "copy", "-q", *self.trust("src-"), "--remove-signatures",
                 f"docker://{host}/{name}:latest", f"oci:{store}/layout:x"]
 
     def once(self, make_command, relay, size, kind):
@@ -271,14 +285,15 @@ class Bench:
             run["last"] = relay.last_large - run["start"] if relay.last_large else None
         return run
 
-    def series(self, make_command, relay, size, kinds):
-        """In turn, so that a machine whose speed drifts is fair to each kind."""
-        runs = {kind: [] for kind in kinds}
-        for kind in kinds:
-            self.once(make_command, relay, size, kind)
-        for _ in range(self.options.runs):
+    def series(self, make_command, relays, size, kinds):
+        """In turn, so that a machine whose speed drifts is fair to each: runs by relay and kind."""
+        runs = [{kind: [] for kind in kinds} for _ in relays]
+        for i in range(1 + self.options.runs):
             for kind in kinds:
-                runs[kind].append(self.once(make_command, relay, size, kind))
+                for one, relay in zip(runs, relays):
+                    run = self.once(make_command, relay, size, kind)
+                    if i:  # the first is for the caches
+                        one[kind].append(run)
         return runs
 
 
@@ -301,19 +316,21 @@ def ms(seconds):
 
 def print_direct(tool, size, runs):
     for kind, one in runs.items():
-        print(f"| {tool} | {size} | {kind} | {ms(median(one, 'wall'))} | {ms(more(runs, kind, 'wall'))} "
-              f"| {ms(median(one, 'cpu'))} | {ms(more(runs, kind, 'cpu'))} "
-              f"| {median(one, 'requests'):.0f} |", flush=True)
+        print(f"| {tool} | {size} | {kind} | {ms(median(one, 'wall'))} "
+              f"| {ms(more(runs, kind, 'wall'))} | {ms(median(one, 'cpu'))} "
+              f"| {ms(more(runs, kind, 'cpu'))} | {median(one, 'requests'):.0f} |", flush=True)
 
 
 def print_relayed(tool, size, near, far, round_trip):
+    """Round trips: what a pull takes longer far away than near, each pair one after the other."""
     def trips(kind):
-        return (median(far[kind], "wall") - median(near[kind], "wall")) / round_trip
+        return [(a["wall"] - b["wall"]) / round_trip for a, b in zip(far[kind], near[kind])]
     for kind in far:
-        print(f"| {tool} | {size} | {kind} | {ms(median(far[kind], 'wall'))} | {trips(kind):.1f} "
-              f"| {trips(kind) - trips('none'):+.1f} | {ms(median(far[kind], 'last'))} "
-              f"| {ms(more(far, kind, 'last'))} | {median(far[kind], 'connections'):.0f} |",
-              flush=True)
+        added = statistics.median(a - b for a, b in zip(trips(kind), trips("none")))
+        print(f"| {tool} | {size} | {kind} | {ms(median(far[kind], 'wall'))} "
+              f"| {statistics.median(trips(kind)):.1f} | {added:+.1f} "
+              f"| {ms(median(far[kind], 'last'))} | {ms(more(far, kind, 'last'))} "
+              f"| {median(far[kind], 'connections'):.0f} |", flush=True)
 
 
 def print_head(title, *columns):
@@ -327,14 +344,16 @@ def run_all(bench, options):
                "requests")
     for size in options.images:
         for name, (command, kinds) in tools.items():
-            print_direct(name, size, bench.series(command, None, size, kinds))
+            print_direct(name, size, bench.series(command, [None], size, kinds)[0])
+    if not options.latency:
+        return
     round_trip = options.latency / 1000
     relays = Relay(bench.registry.host, 0), Relay(bench.registry.host, round_trip)
     print_head(f"With {options.latency} ms for a round trip (ms)", "Tool", "Image", "Verified",
                "wall", "round trips", "more", "last byte", "more", "connections")
     for size in options.images:
         for name, (command, kinds) in tools.items():
-            near, far = (bench.series(command, relay, size, kinds) for relay in relays)
+            near, far = bench.series(command, relays, size, kinds)
             print_relayed(name, size, near, far, round_trip)
     for relay in relays:
         relay.close()
@@ -343,7 +362,9 @@ def run_all(bench, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=11)
-    parser.add_argument("--latency", type=float, default=20, help="milliseconds, there and back")
+    parser.add_argument("--latency", type=float, default=20,
+                        help="milliseconds, there and back; 0: none")
+    parser.add_argument("--tls", action="store_true", help="HTTPS, which is HTTP/2 for documents")
     parser.add_argument("--images", nargs="+", choices=["small", "large"],
                         default=["small", "large"])
     parser.add_argument("--tools", nargs="+", choices=["sluice", "skopeo"],
@@ -352,11 +373,11 @@ def main():
     parser.add_argument("--dir", default="/dev/shm", help="where stores lie")
     options = parser.parse_args()
     print(f"load {' '.join(f'{n:.1f}' for n in os.getloadavg())}, {os.cpu_count()} cores, "
-          f"Linux {os.uname().release}, {options.runs} runs")
+          f"Linux {os.uname().release}, {options.runs} runs, {'HTTPS' if options.tls else 'HTTP'}")
     with tempfile.TemporaryDirectory(prefix="sluice-verify-", dir=options.dir) as folder, \
-            Registry() as registry:
+            Registry(tls=options.tls) as registry:
         os.chmod(folder, 0o755)
-        images = Images(folder, registry.host, options.images)
+        images = Images(folder, registry, options.images)
         try:
             run_all(Bench(options, images, registry), options)
         finally:
