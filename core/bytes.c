@@ -20,6 +20,11 @@ struct sl_span sl_bytes_span(const struct sl_bytes *b)
     return (struct sl_span){b->data, b->len};
 }
 
+bool sl_span_is_equal(struct sl_span a, struct sl_span b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
 /* Moves to new memory by hand: realloc() would leave a secret behind in the old one. */
 static int grow(struct sl_bytes *b, size_t need, struct sl_error *err)
 {
@@ -141,6 +146,26 @@ void sl_hex_format(struct sl_span bytes, char *out)
         *out++ = digits[bytes.data[i] & 15];
     }
     *out = 0;
+}
+
+static int hex_nibble(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool sl_hex_parse(const char *hex, uint8_t *out, size_t size)
+{
+    if (strlen(hex) / 2 != size || strlen(hex) % 2)
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        int hi = hex_nibble(hex[2 * i]), lo = hex_nibble(hex[2 * i + 1]);
+        if (hi < 0 || lo < 0)
+            return false;
+        out[i] = (uint8_t)(hi << 4 | lo);
+    }
+    return true;
 }
 
 char *sl_strf(const char *fmt, ...)

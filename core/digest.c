@@ -24,26 +24,6 @@ struct sl_hash {
     enum sl_digest_alg alg;
 };
 
-static int hex_nibble(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static int parse_hex(const char *hex, size_t size, uint8_t *out)
-{
-    if (strlen(hex) != 2 * size)
-        return -EINVAL;
-    for (size_t i = 0; i < size; i++) {
-        int hi = hex_nibble(hex[2 * i]), lo = hex_nibble(hex[2 * i + 1]);
-        if (hi < 0 || lo < 0)
-            return -EINVAL;
-        out[i] = (uint8_t)(hi << 4 | lo);
-    }
-    return 0;
-}
-
 int sl_digest_parse(const char *text, struct sl_digest *ret, struct sl_error *err)
 {
     const char *colon = text ? strchr(text, ':') : NULL;
@@ -55,7 +35,7 @@ int sl_digest_parse(const char *text, struct sl_digest *ret, struct sl_error *er
         if (strlen(algorithms[i].name) != len || memcmp(algorithms[i].name, text, len) != 0)
             continue;
         struct sl_digest d = {.alg = (enum sl_digest_alg)i};
-        if (parse_hex(colon + 1, algorithms[i].size, d.bytes) < 0)
+        if (!sl_hex_parse(colon + 1, d.bytes, algorithms[i].size))
             return sl_error_set(err, SL_E_FORMAT, EINVAL,
                                 "digest '%.150s' must have %zu lower-case hex digits", text,
                                 2 * algorithms[i].size);
@@ -92,16 +72,24 @@ bool sl_digest_is_equal(const struct sl_digest *a, const struct sl_digest *b)
     return a->alg == b->alg && memcmp(a->bytes, b->bytes, sl_digest_size(a->alg)) == 0;
 }
 
-int sl_digest_verify(const struct sl_digest *expected, struct sl_span bytes, struct sl_error *err)
+int sl_digest_of(enum sl_digest_alg alg, struct sl_span bytes, struct sl_digest *ret,
+                 struct sl_error *err)
 {
-    struct sl_hash *hash = NULL;
-    int r = sl_hash_new(expected->alg, &hash, err);
+    SL_AUTO(sl_hash) hash = NULL;
+    int r = sl_hash_new(alg, &hash, err);
     if (r < 0)
         return r;
-    struct sl_digest actual;
     sl_hash_update(hash, bytes);
-    sl_hash_final(hash, &actual);
-    (void)sl_hash_free(hash);
+    sl_hash_final(hash, ret);
+    return 0;
+}
+
+int sl_digest_verify(const struct sl_digest *expected, struct sl_span bytes, struct sl_error *err)
+{
+    struct sl_digest actual;
+    int r = sl_digest_of(expected->alg, bytes, &actual, err);
+    if (r < 0)
+        return r;
     if (sl_digest_is_equal(&actual, expected))
         return 0;
     char is[SL_DIGEST_TEXT_MAX], should[SL_DIGEST_TEXT_MAX];

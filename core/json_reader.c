@@ -40,8 +40,9 @@ static void set_place(struct reader *rd, size_t at)
 
 static size_t token_start(const struct reader *rd)
 {
+    static const char between[] = {' ', '\t', '\r', '\n', ',', ':'};
     size_t at = rd->token_end;
-    while (at < rd->text.len && memchr(" \t\r\n,:", rd->text.data[at], 6))
+    while (at < rd->text.len && memchr(between, rd->text.data[at], sizeof(between)))
         at++;
     return at;
 }

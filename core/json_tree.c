@@ -319,3 +319,13 @@ int sl_json_need_string(const struct sl_json *object, const char *name, const ch
     *ret = text;
     return 0;
 }
+
+int sl_json_need_base64(const struct sl_json *object, const char *name, struct sl_bytes *ret,
+                        struct sl_error *err)
+{
+    const char *text = NULL;
+    int r = sl_json_need_string(object, name, &text, err);
+    if (r == 0)
+        r = sl_base64_decode(sl_span_of(text), ret, err);
+    return r;
+}

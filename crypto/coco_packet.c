@@ -57,11 +57,7 @@ static int read_wrap_type(const struct sl_json *packet, enum sl_wrap_type *ret,
 static int read_base64(const struct sl_json *packet, const char *name, struct sl_bytes *ret,
                        struct sl_error *err)
 {
-    const char *text = NULL;
-    int r = sl_json_need_string(packet, name, &text, err);
-    if (r < 0)
-        return r;
-    r = sl_base64_decode(sl_span_of(text), ret, err);
+    int r = sl_json_need_base64(packet, name, ret, err);
     return r < 0 ? sl_error_wrap(err, r, "packet: %s", name) : 0;
 }
 

@@ -7,62 +7,12 @@
 #include "pgp_message.h"
 #include "recipients.h"
 #include "sluice/core/pgp_home.h"
+#include "sluice/core/pgp_key.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { MESSAGE_MAX = 64 * 1024 }; /* bytes that gpg may give */
-
-static bool is_same(const char *text, const char *id)
-{
-    return text && strcmp(text, id) == 0;
-}
-
-static bool is_named(gpgme_key_t key, const char *id)
-{
-    for (gpgme_user_id_t uid = key->uids; uid; uid = uid->next)
-        if (!uid->revoked && !uid->invalid && (is_same(uid->email, id) || is_same(uid->name, id)))
-            return true;
-    return false;
-}
-
-static bool is_usable(gpgme_key_t key)
-{
-    return key->can_encrypt && !key->revoked && !key->expired && !key->disabled && !key->invalid;
-}
-
-/* All keys are looked at: gpg's own search takes some names for key ids or patterns. */
-static int find_key(gpgme_ctx_t ctx, const char *id, gpgme_key_t *ret, struct sl_error *err)
-{
-    size_t n_named = 0;
-    size_t n_usable = 0;
-    gpgme_key_t key = NULL;
-    gpgme_key_t found = NULL;
-    gpgme_error_t e = gpgme_op_keylist_start(ctx, NULL, /* secret_only= */ 0);
-    while (!e && !(e = gpgme_op_keylist_next(ctx, &key))) {
-        bool is_it = is_named(key, id);
-        n_named += is_it;
-        n_usable += is_it && is_usable(key);
-        if (is_it && is_usable(key) && !found)
-            found = key;
-        else
-            gpgme_key_unref(key);
-    }
-    if (gpgme_err_code(e) == GPG_ERR_EOF && n_usable == 1) {
-        *ret = found;
-        return 0;
-    }
-    gpgme_key_unref(found);
-    if (gpgme_err_code(e) != GPG_ERR_EOF)
-        return sl_pgp_failed(err, e, "listing keys");
-    if (n_usable > 1)
-        return sl_error_set(err, SL_E_AUTH, ENOTUNIQ,
-                            "pgp:%s fits %zu keys: name one by its whole e-mail address", id,
-                            n_usable);
-    return sl_error_set(err, SL_E_AUTH, ENOKEY, "pgp:%s: %s", id,
-                        n_named ? "its key is expired, revoked, or not for encryption"
-                                : "no key with exactly this e-mail address or name");
-}
 
 static int open_home(const struct sl_recipients *recipients, struct sl_pgp_home *ret,
                      struct sl_error *err)
@@ -78,7 +28,7 @@ int sl_recipient_add_pgp(struct sl_recipients *recipients, const char *value, st
     gpgme_key_t key = NULL;
     int r = open_home(recipients, &home, err);
     if (r == 0)
-        r = find_key(home.ctx, value, &key, err);
+        r = sl_pgp_find_key(home.ctx, SL_PGP_FOR_ENCRYPTION, value, &key, err);
     if (r < 0)
         return sl_pgp_home_result(&home, r, err);
     gpgme_key_unref(key);
@@ -94,7 +44,7 @@ static int find_all(gpgme_ctx_t ctx, const struct sl_recipients *recipients, gpg
 {
     int r = 0;
     for (size_t i = 0; r == 0 && i < recipients->n_pgp; i++)
-        r = find_key(ctx, recipients->pgp[i], &keys[i], err);
+        r = sl_pgp_find_key(ctx, SL_PGP_FOR_ENCRYPTION, recipients->pgp[i], &keys[i], err);
     return r;
 }
 

@@ -195,7 +195,6 @@ static void put_config(struct sl_json_writer *w, const struct sl_json *from,
 int sl_convert_end_document(struct convert_document *doc, struct sl_json_writer *w,
                             struct sl_error *err)
 {
-    SL_AUTO(sl_hash) hash = NULL;
     int r = sl_json_end(w, &doc->bytes, err);
     if (r < 0)
         return r;
@@ -203,12 +202,7 @@ int sl_convert_end_document(struct convert_document *doc, struct sl_json_writer 
         return sl_error_set(err, SL_E_LIMIT, E2BIG,
                             "the new manifest has %zu bytes, registries take %d: fewer recipients",
                             doc->bytes.len, SL_MANIFEST_MAX);
-    r = sl_hash_new(SL_SHA256, &hash, err);
-    if (r < 0)
-        return r;
-    sl_hash_update(hash, sl_bytes_span(&doc->bytes));
-    sl_hash_final(hash, &doc->digest);
-    return 0;
+    return sl_digest_of(SL_SHA256, sl_bytes_span(&doc->bytes), &doc->digest, err);
 }
 
 int sl_convert_write_manifest(struct convert_document *doc, bool to_oci, struct sl_error *err)

@@ -3,14 +3,8 @@
 
 int sl_sign_describe(struct sl_span bytes, struct signing_blob *ret, struct sl_error *err)
 {
-    SL_AUTO(sl_hash) hash = NULL;
-    int r = sl_hash_new(SL_SHA256, &hash, err);
-    if (r < 0)
-        return r;
-    sl_hash_update(hash, bytes);
-    sl_hash_final(hash, &ret->digest);
     ret->size = bytes.len;
-    return 0;
+    return sl_digest_of(SL_SHA256, bytes, &ret->digest, err);
 }
 
 int sl_sign_put_blob(struct signing *s, struct sl_span bytes, struct signing_blob *ret,

@@ -148,26 +148,18 @@ static int look_for_simple(struct place *p, struct sl_error *err)
 static int copy_annotations(const struct sl_descriptor *layer, struct sl_signature *ret,
                             struct sl_error *err)
 {
-    const struct {
-        const char *name;
-        char **copy;
-    } wanted[] = {
-        {"dev.cosignproject.cosign/signature", &ret->signature},
-        {"dev.sigstore.cosign/certificate", &ret->certificate},
-        {"dev.sigstore.cosign/chain", &ret->chain},
-        {"dev.sigstore.cosign/bundle", &ret->rekor},
-        {"dev.sigstore.cosign/rfc3161timestamp", &ret->timestamp},
-    };
+    char **field = NULL;
+    const char *name;
     size_t sum = 0;
-    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-        const char *value = sl_descriptor_annotation(layer, wanted[i].name);
+    for (size_t i = 0; (name = sl_signature_annotation(ret, i, &field)) != NULL; i++) {
+        const char *value = sl_descriptor_annotation(layer, name);
         size_t len = value ? strlen(value) : 0;
         if (len > SL_SIGNATURE_ANNOTATIONS_MAX - sum)
             return sl_error_set(err, SL_E_LIMIT, E2BIG, "more than %d bytes of annotations",
                                 SL_SIGNATURE_ANNOTATIONS_MAX);
         sum += len;
-        *wanted[i].copy = value ? strdup(value) : NULL;
-        if (value && !*wanted[i].copy)
+        *field = value ? strdup(value) : NULL;
+        if (value && !*field)
             return sl_error_oom(err);
     }
     return 0;

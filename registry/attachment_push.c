@@ -52,7 +52,7 @@ static int put_referrer(struct sl_sink *transport, struct sl_span bytes,
         r = sl_json_parse(bytes, "manifest", &limits, &doc, err);
     if (r < 0)
         return r;
-    if (!artifact->has_subject)
+    if (!artifact || !artifact->has_subject)
         return sl_error_set(err, SL_E_FORMAT, EINVAL, "the manifest names no subject");
     const struct sl_layout_entry entry = {
         .media_type = oci_manifest,

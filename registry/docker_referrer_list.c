@@ -43,15 +43,12 @@ static int write_list(struct sl_docker_endpoint *ep, const char *tag,
                       struct sl_error *err)
 {
     SL_AUTO_DONE(sl_bytes) fresh = {0};
-    SL_AUTO(sl_hash) hash = NULL;
     struct sl_digest digest;
     int r = sl_layout_index_put(sl_bytes_span(old), entry, &fresh, err);
     if (r == 0)
-        r = sl_hash_new(SL_SHA256, &hash, err);
+        r = sl_digest_of(SL_SHA256, sl_bytes_span(&fresh), &digest, err);
     if (r < 0)
         return r;
-    sl_hash_update(hash, sl_bytes_span(&fresh));
-    sl_hash_final(hash, &digest);
     return sl_docker_put_manifest(ep, tag, sl_bytes_span(&fresh), index_type, &digest,
                                   /* ret_subject= */ NULL, err);
 }

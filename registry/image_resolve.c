@@ -51,17 +51,6 @@ static int check_size(const struct sl_descriptor *d, size_t size, struct sl_erro
                         (unsigned long long)d->size);
 }
 
-static int hash_bytes(struct sl_span bytes, struct sl_digest *ret, struct sl_error *err)
-{
-    SL_AUTO(sl_hash) hash = NULL;
-    int r = sl_hash_new(SL_SHA256, &hash, err);
-    if (r < 0)
-        return r;
-    sl_hash_update(hash, bytes);
-    sl_hash_final(hash, ret);
-    return 0;
-}
-
 /* Holds the bytes against everything that was said about them, and settles their digest. */
 static int verify_document(const struct target *t, const struct sl_source_document *doc,
                            struct sl_digest *ret, struct sl_error *err)
@@ -75,7 +64,7 @@ static int verify_document(const struct target *t, const struct sl_source_docume
     if (r < 0)
         return sl_error_wrap(err, r, "manifest");
     if (!t->has_digest && !doc->has_promised)
-        return hash_bytes(bytes, ret, err);
+        return sl_digest_of(SL_SHA256, bytes, ret, err);
     *ret = t->has_digest ? t->digest : doc->promised;
     return 0;
 }

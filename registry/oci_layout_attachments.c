@@ -96,7 +96,8 @@ static int is_referrer(struct sl_oci_layout *layout, struct sl_referrer *entry,
         r = sl_artifact_parse(sl_bytes_span(&doc.bytes), &artifact, &why);
     if (r == -ENOMEM)
         return sl_error_oom(err);
-    if (r < 0 || !artifact->has_subject || !sl_digest_is_equal(&artifact->subject, image))
+    if (r < 0 || !artifact || !artifact->has_subject ||
+        !sl_digest_is_equal(&artifact->subject, image))
         return 0;
     free(entry->artifact_type);
     entry->artifact_type = sl_steal(&artifact->artifact_type);

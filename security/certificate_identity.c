@@ -91,7 +91,7 @@ int sl_certificate_oidc_issuer(X509 *cert, struct sl_bytes *ret, struct sl_error
         return r;
     if (!has_v1 && !has_v2)
         return sl_error_set(err, SL_E_FORMAT, EBADMSG, "the certificate names no OIDC issuer");
-    if (has_v1 && has_v2 && (v1.len != v2.len || memcmp(v1.data, v2.data, v1.len) != 0))
+    if (has_v1 && has_v2 && !sl_span_is_equal(sl_bytes_span(&v1), sl_bytes_span(&v2)))
         return sl_error_set(err, SL_E_FORMAT, EBADMSG,
                             "the certificate names two different OIDC issuers");
     struct sl_bytes *from = has_v2 ? &v2 : &v1;
@@ -141,8 +141,7 @@ static int find_name(const GENERAL_NAMES *names, int type, const char *want, str
             continue;
         if (memchr(text.data, 0, text.len))
             return sl_error_set(err, SL_E_FORMAT, EBADMSG, "a NUL in the subjectAltName");
-        found = found || (this_type == type && text.len == strlen(want) &&
-                          memcmp(text.data, want, text.len) == 0);
+        found = found || (this_type == type && sl_span_is_equal(text, sl_span_of(want)));
     }
     return found ? 0
                  : sl_error_set(err, SL_E_POLICY, EKEYREJECTED,

@@ -35,14 +35,6 @@ static void key_file_done(struct key_file *file)
     sl_bytes_done(&file->sealed);
 }
 
-static int need_base64(const struct sl_json *object, const char *name, struct sl_bytes *ret,
-                       struct sl_error *err)
-{
-    const char *text = NULL;
-    int r = sl_json_need_string(object, name, &text, err);
-    return r < 0 ? r : sl_base64_decode(sl_span_of(text), ret, err);
-}
-
 static int need_name(const struct sl_json *object, const char *want, struct sl_error *err)
 {
     const char *name = NULL;
@@ -80,11 +72,11 @@ static int read_key_file(const struct sl_json *root, struct key_file *file, stru
     if (r == 0)
         r = read_costs(sl_json_get(kdf, "params"), &file->n, err);
     if (r == 0)
-        r = need_base64(kdf, "salt", &file->salt, err);
+        r = sl_json_need_base64(kdf, "salt", &file->salt, err);
     if (r == 0)
-        r = need_base64(cipher, "nonce", &file->nonce, err);
+        r = sl_json_need_base64(cipher, "nonce", &file->nonce, err);
     if (r == 0)
-        r = need_base64(root, "ciphertext", &file->sealed, err);
+        r = sl_json_need_base64(root, "ciphertext", &file->sealed, err);
     if (r == 0 && (!file->salt.len || file->salt.len > SALT_SIZE_MAX ||
                    file->nonce.len != crypto_secretbox_NONCEBYTES ||
                    file->sealed.len <= crypto_secretbox_MACBYTES || file->sealed.len > PLAIN_MAX))

@@ -26,26 +26,13 @@ struct pin {
     size_t len;
 };
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool hex_decode(const char *text, struct pin *pin)
 {
     size_t len = strlen(text);
     if (len % 2 || len / 2 > FIELD_MAX || len / 2 < pin->kind->size_min)
         return false;
-    for (size_t i = 0; i < len; i += 2) {
-        int high = hex_value(text[i]), low = hex_value(text[i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        pin->field[i / 2] = (uint8_t)(high << 4 | low);
-    }
     pin->len = len / 2;
-    return true;
+    return sl_hex_parse(text, pin->field, pin->len);
 }
 
 /* Fields have the sizes there are: a SHA-384 is not cut to anything else. */

@@ -393,8 +393,8 @@ int sl_signature_policy_judge(const struct sl_signature_policy *policy,
     int r = sl_policy_find(policy, image->name, &list, &scope, err);
     if (r == 0)
         r = make_verdict(policy, image, scope, list->n, &verdict, err);
-    if (r < 0)
-        return r;
+    if (r < 0 || !verdict)
+        return r < 0 ? r : sl_error_oom(err);
     struct judgement j = {image, signatures, verdict, NULL, err};
     r = judge_all(&j, list, &is_allowed);
     if (r < 0)

@@ -114,17 +114,6 @@ static int parse_document(struct sl_policy_parser *p, const struct sl_json *root
     return r < 0 ? sl_json_wrap(p->at, p->err, r) : 0;
 }
 
-static int hash_document(struct sl_span json, struct sl_digest *ret, struct sl_error *err)
-{
-    SL_AUTO(sl_hash) hash = NULL;
-    int r = sl_hash_new(SL_SHA256, &hash, err);
-    if (r < 0)
-        return r;
-    sl_hash_update(hash, json);
-    sl_hash_final(hash, ret);
-    return 0;
-}
-
 static int load(struct sl_span json, struct sl_signature_policy *policy, struct sl_error *err)
 {
     const struct sl_json_limits limits = {.size = SL_SIGNATURE_POLICY_MAX, .depth = POLICY_DEPTH};
@@ -133,7 +122,7 @@ static int load(struct sl_span json, struct sl_signature_policy *policy, struct 
     if (r < 0)
         return r;
     struct sl_policy_parser p = {.is_compat = policy->options.compat_image_rs, .err = err};
-    r = hash_document(json, &policy->digest, err);
+    r = sl_digest_of(SL_SHA256, json, &policy->digest, err);
     if (r == 0)
         r = parse_document(&p, sl_json_root(doc), policy);
     if (r == 0 && policy->options.require_signed && !sl_policy_verifies(policy))

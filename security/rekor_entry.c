@@ -37,11 +37,6 @@ static int not_ours(struct sl_error *err, const char *what)
                         "the log entry is about another signature: its %s differs", what);
 }
 
-static bool spans_equal(struct sl_span a, struct sl_span b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
-}
-
 /* Walks members; NULL ends the list. */
 static const struct sl_json *find(const struct sl_json *node, const char *const *path)
 {
@@ -110,14 +105,15 @@ static int check_signature(const struct sl_json *node, const struct sl_logged_si
     int r = decode_base64(node, "signature", &bytes, err);
     if (r < 0)
         return r;
-    return spans_equal(sl_bytes_span(&bytes), about->signature) ? 0 : not_ours(err, "signature");
+    return sl_span_is_equal(sl_bytes_span(&bytes), about->signature) ? 0
+                                                                     : not_ours(err, "signature");
 }
 
 static bool pem_holds(struct sl_span pem, const char *label, struct sl_span der)
 {
     SL_AUTO_DONE(sl_bytes) found = {0};
     return sl_pem_read_one(pem, label, &found, /* err= */ NULL) == 0 &&
-           spans_equal(sl_bytes_span(&found), der);
+           sl_span_is_equal(sl_bytes_span(&found), der);
 }
 
 /* base64 of PEM: the certificate, or without one the key. */
@@ -195,7 +191,8 @@ static int check_signature_twice(const struct sl_json *node,
         r = sl_base64_decode(sl_bytes_span(&outer), &inner, err);
     if (r < 0)
         return sl_error_wrap(err, r, "intoto");
-    return spans_equal(sl_bytes_span(&inner), about->signature) ? 0 : not_ours(err, "signature");
+    return sl_span_is_equal(sl_bytes_span(&inner), about->signature) ? 0
+                                                                     : not_ours(err, "signature");
 }
 
 static int check_intoto_2(const struct sl_json *spec, const struct sl_logged_signature *about,
@@ -262,8 +259,9 @@ static int check_v2_hash(const struct sl_json *record, const struct sl_logged_si
                     err);
     if (r < 0)
         return r;
-    return spans_equal(sl_bytes_span(&digest), (struct sl_span){sum, len}) ? 0
-                                                                           : not_ours(err, "hash");
+    return sl_span_is_equal(sl_bytes_span(&digest), (struct sl_span){sum, len})
+               ? 0
+               : not_ours(err, "hash");
 }
 
 static int check_v2_verifier(const struct sl_json *verifier,
@@ -279,7 +277,7 @@ static int check_v2_verifier(const struct sl_json *verifier,
         decode_base64(FIND(verifier, members[by_certificate], "rawBytes"), "public key", &raw, err);
     if (r < 0)
         return r;
-    return spans_equal(sl_bytes_span(&raw), want) ? 0 : not_ours(err, "public key");
+    return sl_span_is_equal(sl_bytes_span(&raw), want) ? 0 : not_ours(err, "public key");
 }
 
 static int check_hashedrekord_2(const struct sl_json *spec, const struct sl_logged_signature *about,
@@ -318,7 +316,7 @@ int sl_rekor_body_check(struct sl_span body, const char *kind, const char *versi
 {
     static const struct sl_json_limits limits = {.size = BODY_MAX, .depth = JSON_DEPTH_MAX};
     SL_AUTO(sl_json_doc) doc = NULL;
-    const char *said_kind, *said_version;
+    const char *said_kind = "", *said_version = "";
     int r = sl_json_parse(body, "log entry", &limits, &doc, err);
     const struct sl_json *root = r == 0 ? sl_json_root(doc) : NULL;
     if (r == 0)
@@ -427,12 +425,8 @@ static int need_integer(const struct sl_json *object, const char *name, int64_t 
 
 static int parse_log_id(const char *hex, uint8_t out[LOG_ID_SIZE], struct sl_error *err)
 {
-    static const char digits[] = "0123456789abcdef";
-    if (strlen(hex) != LOG_ID_HEX_SIZE || hex[strspn(hex, digits)])
+    if (!sl_hex_parse(hex, out, LOG_ID_SIZE))
         return sl_error_set(err, SL_E_FORMAT, EINVAL, "logID is not 64 lower-case hex digits");
-    for (size_t i = 0; i < LOG_ID_SIZE; i++)
-        out[i] = (uint8_t)((strchr(digits, hex[2 * i]) - digits) << 4 |
-                           (strchr(digits, hex[2 * i + 1]) - digits));
     return 0;
 }
 

@@ -126,11 +126,6 @@ static bool take_line(struct sl_span *rest, struct sl_span *ret)
     return true;
 }
 
-static bool span_is(struct sl_span a, const char *text)
-{
-    return a.len == strlen(text) && memcmp(a.data, text, a.len) == 0;
-}
-
 /* "rekor.example.com - 1193050959916656506" or "log2025.rekor.example.com". */
 static bool parse_origin(struct sl_span origin, struct checkpoint *c)
 {
@@ -173,7 +168,8 @@ static int check_checkpoint_head(const struct checkpoint *c, const struct sl_inc
     SL_AUTO_FREE char *root = sl_base64_encode(p->root);
     if (!root)
         return sl_error_oom(err);
-    if (!span_is(c->size, size) || !span_is(c->root, root))
+    if (!sl_span_is_equal(c->size, sl_span_of(size)) ||
+        !sl_span_is_equal(c->root, sl_span_of(root)))
         return sl_error_set(err, SL_E_INTEGRITY, EBADMSG,
                             "the checkpoint is about another tree than the inclusion proof");
     return 0;
@@ -249,7 +245,7 @@ int sl_rekor_proof_check(const struct sl_trusted_log *log, struct sl_span body,
     struct checkpoint c;
     if (!proof->checkpoint || !parse_checkpoint(sl_span_of(proof->checkpoint), &c))
         return sl_error_set(err, SL_E_FORMAT, EINVAL, "the checkpoint is not a signed note");
-    if (!c.is_v1 && (!log->host || !span_is(c.name, log->host)))
+    if (!c.is_v1 && (!log->host || !sl_span_is_equal(c.name, sl_span_of(log->host))))
         return sl_error_set(err, SL_E_INTEGRITY, EBADMSG,
                             "the checkpoint is of %.*s, and the trusted log is %s", (int)c.name.len,
                             (const char *)c.name.data, log->host ? log->host : "without a name");

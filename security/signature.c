@@ -15,6 +15,24 @@ void sl_signature_done(struct sl_signature *signature)
     *signature = (struct sl_signature){0};
 }
 
+const char *sl_signature_annotation(struct sl_signature *signature, size_t i, char ***ret_value)
+{
+    const struct {
+        const char *name;
+        char **value;
+    } known[] = {
+        {"dev.cosignproject.cosign/signature", &signature->signature},
+        {"dev.sigstore.cosign/certificate", &signature->certificate},
+        {"dev.sigstore.cosign/chain", &signature->chain},
+        {"dev.sigstore.cosign/bundle", &signature->rekor},
+        {"dev.sigstore.cosign/rfc3161timestamp", &signature->timestamp},
+    };
+    if (i >= sizeof(known) / sizeof(known[0]))
+        return NULL;
+    *ret_value = known[i].value;
+    return known[i].name;
+}
+
 void sl_signatures_done(struct sl_signatures *signatures)
 {
     for (size_t i = 0; i < signatures->n; i++)

@@ -40,22 +40,14 @@ static int take_bytes(struct sl_span bytes, size_t limit, struct sl_signature *r
 static int take_annotations(const struct sl_json *annotations, struct sl_signature *ret,
                             struct sl_error *err)
 {
-    const struct {
-        const char *name;
-        char **value;
-    } known[] = {
-        {"dev.cosignproject.cosign/signature", &ret->signature},
-        {"dev.sigstore.cosign/certificate", &ret->certificate},
-        {"dev.sigstore.cosign/chain", &ret->chain},
-        {"dev.sigstore.cosign/bundle", &ret->rekor},
-        {"dev.sigstore.cosign/rfc3161timestamp", &ret->timestamp},
-    };
+    char **field = NULL;
+    const char *name;
     for (size_t i = 0; i < sl_json_count(annotations); i++)
         if (!sl_json_string(sl_json_at(annotations, i)))
             return refuse(err, "an annotation is not a string");
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        const char *value = sl_json_string(sl_json_get(annotations, known[i].name));
-        if (value && !(*known[i].value = strdup(value)))
+    for (size_t i = 0; (name = sl_signature_annotation(ret, i, &field)) != NULL; i++) {
+        const char *value = sl_json_string(sl_json_get(annotations, name));
+        if (value && !(*field = strdup(value)))
             return sl_error_oom(err);
     }
     return 0;

@@ -251,7 +251,7 @@ static int check_oidc_issuer(X509 *leaf, const char *want, struct sl_signature_f
     struct sl_error err = {0};
     if (sl_certificate_oidc_issuer(leaf, &issuer, &err) < 0)
         return sl_finding_reject(finding, SL_SIG_CERT, "certificate: %s", err.msg);
-    if (!want || issuer.len != strlen(want) || memcmp(issuer.data, want, issuer.len) != 0)
+    if (!want || !sl_span_is_equal(sl_bytes_span(&issuer), sl_span_of(want)))
         return sl_finding_reject(finding, SL_SIG_IDENTITY,
                                  "certificate: its OIDC issuer is '%.100s', not '%.100s'",
                                  (const char *)issuer.data, want ? want : "");

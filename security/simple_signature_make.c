@@ -1,77 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pgp_signed_message.h"
 #include "sluice/core/pgp_home.h"
+#include "sluice/core/pgp_key.h"
 #include "sluice/signature_write.h"
-
-#include <string.h>
-#include <strings.h>
-
-enum { KEY_ID_LEN = 16 };
-
-/* ---- which key ---- */
-
-static bool is_fingerprint(const char *fpr, const char *id)
-{
-    size_t len = fpr ? strlen(fpr) : 0;
-    return len > KEY_ID_LEN &&
-           (strcasecmp(fpr, id) == 0 ||
-            (strlen(id) == KEY_ID_LEN && strcasecmp(fpr + len - KEY_ID_LEN, id) == 0));
-}
-
-static bool is_same(const char *text, const char *id)
-{
-    return text && strcmp(text, id) == 0;
-}
-
-static bool is_named(gpgme_key_t key, const char *id)
-{
-    for (gpgme_subkey_t sub = key->subkeys; sub; sub = sub->next)
-        if (is_fingerprint(sub->fpr, id))
-            return true;
-    for (gpgme_user_id_t uid = key->uids; uid; uid = uid->next)
-        if (!uid->revoked && !uid->invalid && (is_same(uid->email, id) || is_same(uid->name, id)))
-            return true;
-    return false;
-}
-
-static bool is_usable(gpgme_key_t key)
-{
-    return key->can_sign && !key->revoked && !key->expired && !key->disabled && !key->invalid;
-}
-
-/* All keys are looked at: gpg's own search takes some names for key ids or patterns. */
-static int find_key(gpgme_ctx_t ctx, const char *id, gpgme_key_t *ret, struct sl_error *err)
-{
-    size_t n_named = 0;
-    size_t n_usable = 0;
-    gpgme_key_t key = NULL;
-    gpgme_key_t found = NULL;
-    gpgme_error_t e = gpgme_op_keylist_start(ctx, NULL, /* secret_only= */ 1);
-    while (!e && !(e = gpgme_op_keylist_next(ctx, &key))) {
-        bool is_it = is_named(key, id);
-        n_named += is_it;
-        n_usable += is_it && is_usable(key);
-        if (is_it && is_usable(key) && !found)
-            found = key;
-        else
-            gpgme_key_unref(key);
-    }
-    if (gpgme_err_code(e) == GPG_ERR_EOF && n_usable == 1) {
-        *ret = found;
-        return 0;
-    }
-    gpgme_key_unref(found);
-    if (gpgme_err_code(e) != GPG_ERR_EOF)
-        return sl_pgp_failed(err, e, "listing secret keys");
-    if (n_usable > 1)
-        return sl_error_set(err, SL_E_AUTH, ENOTUNIQ,
-                            "%s fits %zu secret keys: name one by its fingerprint", id, n_usable);
-    return sl_error_set(err, SL_E_AUTH, ENOKEY, "%s: %s", id,
-                        n_named ? "its key is expired, revoked, or not for signing"
-                                : "no secret key with this fingerprint, e-mail address or name");
-}
-
-/* ---- signing ---- */
 
 static ssize_t keep_message(void *arg, const void *bytes, size_t n)
 {
@@ -128,7 +59,7 @@ int sl_simple_signature_make(struct sl_span payload, const struct sl_pgp_signer 
     int r = sl_pgp_home_open(dir, /* deadline_ms= */ 0, &home, err);
     if (r < 0)
         return sl_error_wrap(err, r, "signing");
-    r = find_key(home.ctx, signer->key, &key, err);
+    r = sl_pgp_find_key(home.ctx, SL_PGP_FOR_SIGNING, signer->key, &key, err);
     if (r == 0)
         r = sign(home.ctx, key, payload, signer->passphrase, &message, err);
     gpgme_key_unref(key);

@@ -92,14 +92,6 @@ static int need_array(const struct sl_json *object, const char *name, const stru
     return sl_error_set(err, SL_E_FORMAT, EINVAL, "\"%s\" is not an array", name);
 }
 
-static int need_base64(const struct sl_json *object, const char *name, struct sl_bytes *ret,
-                       struct sl_error *err)
-{
-    const char *text = NULL;
-    int r = sl_json_need_string(object, name, &text, err);
-    return r < 0 ? r : sl_base64_decode(sl_span_of(text), ret, err);
-}
-
 static int need_digests(const struct sl_json *object, const char *name, struct sl_digest **ret,
                         size_t *ret_n, struct sl_error *err)
 {
@@ -219,7 +211,7 @@ int sl_blob_record_parse(struct sl_span text, const struct sl_digest *blob,
     if (r == 0)
         r = need_bool(root, "encrypted", &record.encrypted, err);
     if (r >= 0)
-        r = need_base64(root, "keyCheck", &key_check, err);
+        r = sl_json_need_base64(root, "keyCheck", &key_check, err);
     if (r >= 0 && key_check.len != sizeof(record.key_check))
         r = sl_error_set(err, SL_E_FORMAT, EINVAL, "\"keyCheck\" is not of %zu bytes",
                          sizeof(record.key_check));
@@ -319,7 +311,7 @@ int sl_image_record_parse(struct sl_span text, const struct sl_digest *manifest,
     if (r == 0)
         r = need_int(root, "pulled", &record->pulled, err);
     if (r == 0)
-        r = need_base64(root, "configJson", &record->config_json, err);
+        r = sl_json_need_base64(root, "configJson", &record->config_json, err);
     if (r == 0)
         r = get_verdict(root, &record->verdict_json, err);
     if (r < 0)
@@ -390,7 +382,7 @@ int sl_mount_record_format(const struct sl_mount_record *record,
 static int need_target(const struct sl_json *root, char **ret, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_bytes) target = {0};
-    int r = need_base64(root, "target", &target, err);
+    int r = sl_json_need_base64(root, "target", &target, err);
     if (r < 0)
         return r;
     if (target.len == 0 || target.data[0] != '/' || memchr(target.data, '\0', target.len))

@@ -34,17 +34,6 @@ static bool escape(const char *name, char *out, size_t size)
     return true;
 }
 
-static int hash_name(const char *name, struct sl_digest *ret, struct sl_error *err)
-{
-    SL_AUTO(sl_hash) hash = NULL;
-    int r = sl_hash_new(SL_SHA256, &hash, err);
-    if (r < 0)
-        return r;
-    sl_hash_update(hash, sl_span_of(name));
-    sl_hash_final(hash, ret);
-    return 0;
-}
-
 int sl_ref_path(const char *name, char out[NAME_MAX + 1], struct sl_error *err)
 {
     char file[REF_FILE_NAME_MAX + 1];
@@ -53,7 +42,7 @@ int sl_ref_path(const char *name, char out[NAME_MAX + 1], struct sl_error *err)
     if (!escape(name, file, sizeof(file))) {
         struct sl_digest digest;
         char hex[2 * SL_DIGEST_MAX + 1];
-        int r = hash_name(name, &digest, err);
+        int r = sl_digest_of(SL_SHA256, sl_span_of(name), &digest, err);
         if (r < 0)
             return r;
         sl_digest_hex(&digest, hex);

@@ -68,10 +68,7 @@ struct sl_digest layout_fixture_add(const struct layout_fixture *fx, struct sl_s
                                     enum sl_digest_alg alg)
 {
     struct sl_digest digest;
-    SL_AUTO(sl_hash) hash = NULL;
-    assert_int_equal(sl_hash_new(alg, &hash, NULL), 0);
-    sl_hash_update(hash, bytes);
-    sl_hash_final(hash, &digest);
+    assert_int_equal(sl_digest_of(alg, bytes, &digest, NULL), 0);
     SL_AUTO_FREE char *path = relative_path(&digest);
     layout_fixture_write(fx, path, bytes);
     return digest;

@@ -352,17 +352,6 @@ static int find_tag(struct sl_image_sink *sink, const char *tag)
     return r > 0 ? 0 : 3;
 }
 
-static int hash_of(struct sl_span bytes, struct sl_digest *ret, struct sl_error *err)
-{
-    SL_AUTO(sl_hash) hash = NULL;
-    int r = sl_hash_new(SL_SHA256, &hash, err);
-    if (r < 0)
-        return r;
-    sl_hash_update(hash, bytes);
-    sl_hash_final(hash, ret);
-    return 0;
-}
-
 static int put_beside(struct sl_image_sink *sink, char **args, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_bytes) bytes = {0};
@@ -370,7 +359,7 @@ static int put_beside(struct sl_image_sink *sink, char **args, struct sl_error *
     int r = sl_read_file(AT_FDCWD, args[2], CONFIG_LIMIT, &bytes, err);
     struct sl_span span = sl_bytes_span(&bytes);
     if (r == 0)
-        r = hash_of(span, &digest, err);
+        r = sl_digest_of(SL_SHA256, span, &digest, err);
     if (r < 0)
         return r;
     if (!strcmp(args[0], "put-blob"))

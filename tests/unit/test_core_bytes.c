@@ -131,6 +131,34 @@ static void hex_is_lower_case(void **state)
     assert_string_equal(out, "");
 }
 
+static void hex_is_read_as_it_is_written(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",           "000fa5",   "000fa5f",  "000fa5ff0",
+                                      "000fa5ff00", "000FA5FF", "000fa5fg", "000fa5f ",
+                                      "0x0fa5ff",   "000fa5f/", "000fa5f:", "000fa5f`"};
+    static const uint8_t want[] = {0x00, 0x0f, 0xa5, 0xff};
+    uint8_t out[4] = {0};
+    assert_true(sl_hex_parse("000fa5ff", out, sizeof(out)));
+    assert_memory_equal(out, want, sizeof(out));
+    assert_true(sl_hex_parse("", out, 0));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        if (sl_hex_parse(bad[i], out, sizeof(out)))
+            fail_msg("'%s' is no hex of four bytes", bad[i]);
+}
+
+static void spans_are_equal_in_length_and_bytes(void **state)
+{
+    (void)state;
+    struct sl_span abc = {(const uint8_t *)"abcd", 3};
+    assert_true(sl_span_is_equal(abc, sl_span_of("abc")));
+    assert_false(sl_span_is_equal(abc, sl_span_of("abcd")));
+    assert_false(sl_span_is_equal(abc, sl_span_of("ab")));
+    assert_false(sl_span_is_equal(abc, sl_span_of("abd")));
+    assert_true(sl_span_is_equal((struct sl_span){NULL, 0}, sl_span_of("")));
+    assert_false(sl_span_is_equal((struct sl_span){NULL, 0}, abc));
+}
+
 static void bytes_grow_and_end_in_nul(void **state)
 {
     (void)state;
@@ -294,6 +322,8 @@ int main(void)
         cmocka_unit_test(base64_round_trip_of_every_byte_and_length),
         cmocka_unit_test(base64_accepts_exactly_one_spelling_of_two_bytes),
         cmocka_unit_test(hex_is_lower_case),
+        cmocka_unit_test(hex_is_read_as_it_is_written),
+        cmocka_unit_test(spans_are_equal_in_length_and_bytes),
         cmocka_unit_test(bytes_grow_and_end_in_nul),
         cmocka_unit_test(bytes_limit_is_exact_and_keeps_what_is_there),
         cmocka_unit_test(bytes_empty_append_gives_a_nul),

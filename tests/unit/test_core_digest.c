@@ -135,6 +135,17 @@ static void digest_of_pieces_is_that_of_the_whole(void **state)
     assert_true(sl_digest_is_equal(&sum, &d256));
 }
 
+static void digest_of_bytes_is_by_the_wanted_algorithm(void **state)
+{
+    (void)state;
+    struct sl_digest sum, d256 = parse("sha256:" ABC_256);
+    assert_int_equal(sl_digest_of(SL_SHA256, sl_span_of("abc"), &sum, NULL), 0);
+    assert_true(sl_digest_is_equal(&sum, &d256));
+    assert_int_equal(sl_digest_of(SL_SHA512, sl_span_of("abc"), &sum, NULL), 0);
+    assert_int_equal(sum.alg, SL_SHA512);
+    assert_int_equal(sl_digest_verify(&sum, sl_span_of("abc"), NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +155,7 @@ int main(void)
         cmocka_unit_test(digest_equality_looks_at_algorithm_and_all_bytes),
         cmocka_unit_test(digest_verify_tells_both_sums),
         cmocka_unit_test(digest_of_pieces_is_that_of_the_whole),
+        cmocka_unit_test(digest_of_bytes_is_by_the_wanted_algorithm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

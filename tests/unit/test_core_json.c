@@ -364,6 +364,22 @@ static void json_need_string_names_what_is_wrong(void **state)
     assert_string_equal(text, "v");
 }
 
+static void json_need_base64_is_strict(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_json_doc) doc = open_doc("{\"b\":\"Zm9v\",\"bad\":\"Zm8\",\"n\":1}");
+    const struct sl_json *o = sl_json_root(doc);
+    SL_AUTO_DONE(sl_bytes) bytes = {0};
+    struct sl_error err = {0};
+    assert_int_equal(sl_json_need_base64(o, "missing", &bytes, &err), -EINVAL);
+    assert_string_equal(err.msg, "member 'missing' is missing");
+    assert_int_equal(sl_json_need_base64(o, "n", &bytes, &err), -EINVAL);
+    assert_true(sl_json_need_base64(o, "bad", &bytes, &err) < 0);
+    assert_null(bytes.data);
+    assert_int_equal(sl_json_need_base64(o, "b", &bytes, &err), 0);
+    assert_string_equal((char *)bytes.data, "foo");
+}
+
 static void json_syntax_error_does_not_quote_the_text(void **state)
 {
     (void)state;
@@ -490,6 +506,7 @@ int main(void)
         cmocka_unit_test(json_integers_that_do_not_fit_are_no_integers),
         cmocka_unit_test(json_accessors_accept_null_and_other_types),
         cmocka_unit_test(json_need_string_names_what_is_wrong),
+        cmocka_unit_test(json_need_base64_is_strict),
         cmocka_unit_test(json_syntax_error_does_not_quote_the_text),
         cmocka_unit_test(json_nodes_are_written_as_they_were_read),
         cmocka_unit_test(json_missing_node_is_written_as_null),

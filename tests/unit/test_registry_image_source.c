@@ -34,10 +34,7 @@ static struct text_digest digest_of(const char *text)
 {
     struct text_digest ret;
     struct sl_digest digest;
-    SL_AUTO(sl_hash) hash = NULL;
-    assert_int_equal(sl_hash_new(SL_SHA256, &hash, NULL), 0);
-    sl_hash_update(hash, sl_span_of(text));
-    sl_hash_final(hash, &digest);
+    assert_int_equal(sl_digest_of(SL_SHA256, sl_span_of(text), &digest, NULL), 0);
     sl_digest_format(&digest, ret.text);
     return ret;
 }

@@ -128,13 +128,9 @@ static void close_requirement(struct fixture *f)
 
 static struct sl_digest sha256_of(const char *text)
 {
-    struct sl_hash *hash = NULL;
     struct sl_digest digest = {0};
     struct sl_error err = {0};
-    assert_done(sl_hash_new(SL_SHA256, &hash, &err));
-    sl_hash_update(hash, sl_span_of(text));
-    sl_hash_final(hash, &digest);
-    (void)sl_hash_free(hash);
+    assert_done(sl_digest_of(SL_SHA256, sl_span_of(text), &digest, &err));
     return digest;
 }
 

@@ -194,6 +194,17 @@ static void framed_blob_is_what_the_frame_says(void **state)
     assert_string_equal(got.signature, "c2ln");
     assert_null(got.chain);
     sl_signature_done(&got);
+    assert_done(
+        FROM("\0sigstore-json\n{\"mimeType\":\"application/vnd.dev.cosign.simplesigning.v1+json\","
+             "\"payload\":\"e30=\",\"annotations\":{\"dev.sigstore.cosign/certificate\":\"1\","
+             "\"dev.sigstore.cosign/chain\":\"2\",\"dev.sigstore.cosign/bundle\":\"3\","
+             "\"dev.sigstore.cosign/rfc3161timestamp\":\"4\"}}"));
+    assert_null(got.signature);
+    assert_string_equal(got.certificate, "1");
+    assert_string_equal(got.chain, "2");
+    assert_string_equal(got.rekor, "3");
+    assert_string_equal(got.timestamp, "4");
+    sl_signature_done(&got);
 }
 
 static void malformed_blob_is_refused(void **state)

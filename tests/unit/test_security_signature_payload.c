@@ -222,12 +222,9 @@ static void payload_is_written_as_others_do(void **state)
 
 static char *digest_of(struct sl_span bytes, enum sl_digest_alg alg, struct sl_digest *ret)
 {
-    SL_AUTO(sl_hash) hash = NULL;
     char *text = malloc(SL_DIGEST_TEXT_MAX);
     assert_non_null(text);
-    assert_int_equal(sl_hash_new(alg, &hash, NULL), 0);
-    sl_hash_update(hash, bytes);
-    sl_hash_final(hash, ret);
+    assert_int_equal(sl_digest_of(alg, bytes, ret, NULL), 0);
     sl_digest_format(ret, text);
     return text;
 }

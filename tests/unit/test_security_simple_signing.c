@@ -107,10 +107,7 @@ static struct sl_bytes read_file(const char *name)
 static struct sl_judged_image image_of(const char *manifest)
 {
     struct sl_judged_image image = {.name = NAME, .manifest = sl_span_of(manifest)};
-    SL_AUTO(sl_hash) hash = NULL;
-    assert_int_equal(sl_hash_new(SL_SHA256, &hash, NULL), 0);
-    sl_hash_update(hash, image.manifest);
-    sl_hash_final(hash, &image.manifest_digest);
+    assert_int_equal(sl_digest_of(SL_SHA256, image.manifest, &image.manifest_digest, NULL), 0);
     return image;
 }
 

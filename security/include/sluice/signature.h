@@ -26,7 +26,7 @@ struct sl_signature {
     enum sl_signature_kind kind;
     char *where;           /* for people: "https://…/signature-1", "sha256-….sig, layer 2" */
     struct sl_bytes bytes; /* the message, the payload, or the bundle's JSON */
-    /* Annotations of a cosign layer; NULL when absent. */
+    /* Annotations of a cosign layer (see sl_signature_annotation); NULL when absent. */
     char *signature;   /* dev.cosignproject.cosign/signature */
     char *certificate; /* dev.sigstore.cosign/certificate */
     char *chain;       /* dev.sigstore.cosign/chain */
@@ -44,6 +44,9 @@ struct sl_signatures {
     struct sl_error simple_failure, sigstore_failure;
 };
 void sl_signature_done(struct sl_signature *signature);
+/* The annotations by number, from 0: the name, and where the signature keeps the value. NULL behind
+ * the last. */
+const char *sl_signature_annotation(struct sl_signature *signature, size_t i, char ***ret_value);
 void sl_signatures_done(struct sl_signatures *signatures);
 SL_DEFINE_AUTO_DONE(sl_signatures, sl_signatures_done)
 /* Moves *signature into the list, also on failure. */

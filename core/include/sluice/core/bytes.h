@@ -30,6 +30,8 @@ struct sl_pair {
 
 struct sl_span sl_span_of(const char *text);
 struct sl_span sl_bytes_span(const struct sl_bytes *b);
+/* Not in constant time: nothing for secrets. */
+bool sl_span_is_equal(struct sl_span a, struct sl_span b);
 
 /* Appends; -ENOMEM, or -E2BIG with SL_E_LIMIT when the total would exceed limit bytes. */
 SL_MUST_CHECK int sl_bytes_append(struct sl_bytes *b, struct sl_span more, size_t limit,
@@ -62,6 +64,8 @@ char *sl_base64_encode(struct sl_span bytes);
 char *sl_base64url_encode(struct sl_span bytes);
 /* Lower-case hex, NUL-terminated; out has room for 2 * bytes.len + 1. */
 void sl_hex_format(struct sl_span bytes, char *out);
+/* Exactly 2 * size lower-case digits and nothing else; false otherwise. */
+bool sl_hex_parse(const char *hex, uint8_t *out, size_t size);
 
 /* printf into new memory, or NULL. */
 char *sl_strf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -25,6 +25,8 @@ const char *sl_digest_alg_name(enum sl_digest_alg alg);
 void sl_digest_hex(const struct sl_digest *d, char out[2 * SL_DIGEST_MAX + 1]);
 size_t sl_digest_size(enum sl_digest_alg alg);
 bool sl_digest_is_equal(const struct sl_digest *a, const struct sl_digest *b);
+SL_MUST_CHECK int sl_digest_of(enum sl_digest_alg alg, struct sl_span bytes, struct sl_digest *ret,
+                               struct sl_error *err);
 /* -EBADMSG and SL_E_INTEGRITY, "digest is X, expected Y", unless the bytes have this digest. */
 SL_MUST_CHECK int sl_digest_verify(const struct sl_digest *expected, struct sl_span bytes,
                                    struct sl_error *err);

@@ -65,3 +65,6 @@ bool sl_json_bool(const struct sl_json *node, bool *ret);
 /* Checked members: an error names the member and what was expected. The string is borrowed. */
 SL_MUST_CHECK int sl_json_need_string(const struct sl_json *object, const char *name,
                                       const char **ret, struct sl_error *err);
+/* A string of sl_base64_decode()'s; *ret is the caller's, and may be secret. */
+SL_MUST_CHECK int sl_json_need_base64(const struct sl_json *object, const char *name,
+                                      struct sl_bytes *ret, struct sl_error *err);
