@@ -670,6 +670,28 @@ class Units(SignatureCase):
         os.rename(os.path.join(folder, "signature-2"), os.path.join(folder, "signature-3"))
         self.denied(self.name + ":1", text, registries_d=config)
 
+    def test_what_was_looked_at_in_vain(self):
+        """B19: no signature, and what might be wrong"""
+        digest = self.world.image(self.host, self.repository, "1")
+        text = policy(REJECT, {self.host: signed_by(self.world.gpg)})
+        armoured = self.signing.gpg_sign(self.world.gpg, payload(self.name + ":1", digest), "--armor", "--sign")
+        config = self.lookaside("armoured", armoured, digest=digest)
+        requirement, = self.denied(self.name + ":1", text, registries_d=config, code="E_NOSIG")["requirements"]
+        self.assertRegex(requirement["reason"], "ASCII armour.*/signature-1")
+        config = self.lookaside("empty", digest=digest)
+        requirement, = self.denied(self.name + ":1", text, registries_d=config, code="E_NOSIG")["requirements"]
+        self.assertIn("none below file://" + self.path("empty"), requirement["reason"])
+
+    def test_keys_of_the_wrong_kind(self):
+        """B10: a key for the other requirement"""
+        digest = self.world.image(self.host, self.repository, "1")
+        self.signing.lay(self.repository, digest, self.world.simple(self.name + ":1", digest))
+        for text, says in ((signed_by(self.world.cosign.public), "which sigstoreSigned reads"),
+                           (sigstore_signed(self.world.gpg.public), "signedBy reads such keys"),
+                           (signed_by(os.path.join(self.signing.gnupg, "pubring.kbx")), "gpg --export")):
+            requirement, = self.denied(self.name + ":1", policy(text), code="E_KEY_PARSE")["requirements"]
+            self.assertIn(says, requirement["reason"])
+
     def test_b20_b21_b22_published(self):
         """B20 B21 B22: who signed, by the primary key's fingerprint; another digest, another name"""
         digest = self.world.image(self.host, self.repository, "1")
