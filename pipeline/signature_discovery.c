@@ -365,17 +365,20 @@ static int look_everywhere(struct place *places, size_t n, struct sl_signatures 
     return r;
 }
 
-/* In the order in which what they hold is to be tried. */
+/* In the order in which what they hold is to be tried. skopeo writes sigstore signatures into the
+ * lookaside too. */
 static size_t list_places(const struct sl_signature_search *search,
                           const struct sl_lookaside *lookaside, struct place places[PLACES_MAX])
 {
     const struct sl_judged_image *image = search->image;
     bool is_sigstore = search->needs.sigstore;
+    bool has_lookaside = *lookaside->read_url != '\0';
     const struct {
         int (*look)(struct place *place, struct sl_error *err);
         bool is_simple, is_sigstore, is_needed;
     } kinds[] = {
-        {look_for_simple, true, false, search->needs.simple},
+        {look_for_simple, true, has_lookaside, search->needs.simple},
+        {look_aside, false, true, is_sigstore && !search->needs.simple && has_lookaside},
         {look_at_tag, false, true, is_sigstore && lookaside->use_attachments},
         {look_at_referrers, false, true, is_sigstore && lookaside->use_attachments},
     };

@@ -10,6 +10,7 @@ import base64
 import itertools
 import json
 import os
+import shutil
 import unittest
 
 import signature_case
@@ -669,6 +670,25 @@ class Units(SignatureCase):
         folder = self.path("two", self.repository + "@" + digest.replace(":", "="))
         os.rename(os.path.join(folder, "signature-2"), os.path.join(folder, "signature-3"))
         self.denied(self.name + ":1", text, registries_d=config)
+
+    def test_sigstore_signatures_in_the_lookaside(self):
+        """B19: skopeo keeps sigstore signatures there too, and finds them there"""
+        folder, descriptor = self.world.layout()
+        by = self.signing.write("by-sigstore.yaml", json.dumps({
+            "privateKeyFile": self.world.cosign.private, "privateKeyPassphraseFile": self.signing.passphrase}))
+        digest = self.signing.skopeo_push(make_image.add_tag(folder, descriptor, "latest"), self.name + ":1",
+                                          self.world.gpg, None, "--sign-by-sigstore", by)
+        text = policy(REJECT, {self.host: sigstore_signed(self.world.cosign)})
+        section = {"lookaside": "file://" + self.signing.lookaside, "use-sigstore-attachments": False}
+        config = self.signing.registries_d("no-attachments.d", section)
+        place = self.signing.policy(text)
+        self.assertEqual(self.signing.skopeo_judges(place, self.name + ":1", config)[0], "allow")
+        requirement, = self.allowed(self.name + ":1", text, registries_d=config)["requirements"]
+        signature, = requirement["signatures"]
+        self.assertIn("/signature-1", signature["where"])
+        shutil.rmtree(os.path.join(self.signing.lookaside, f"{self.repository}@{digest.replace(':', '=')}"))
+        requirement, = self.denied(self.name + ":1", text, registries_d=config, code="E_NOSIG")["requirements"]
+        self.assertIn("use-sigstore-attachments", requirement["reason"])
 
     def test_what_was_looked_at_in_vain(self):
         """B19: no signature, and what might be wrong"""
