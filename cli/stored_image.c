@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli.h"
-#include "sluice/core/reference.h"
+#include "sluice/image_source.h"
 
 #include <string.h>
 
@@ -14,25 +14,14 @@ bool cli_is_digest(const char *text)
     return strncmp(text, "sha256:", 7) == 0 || strncmp(text, "sha512:", 7) == 0;
 }
 
-/* "busybox" as well as "docker.io/library/busybox:latest": the store knows canonical names. */
-static char *canonical_name(const char *text)
-{
-    static const char docker[] = "docker://";
-    if (strncmp(text, docker, sizeof(docker) - 1) == 0)
-        text += sizeof(docker) - 1;
-    SL_AUTO(sl_reference) ref = NULL;
-    if (sl_reference_parse(text, &ref, /* err= */ NULL) < 0)
-        return NULL;
-    return sl_reference_format(ref);
-}
-
 int cli_find_image(struct sl_store *store, const char *text, struct sl_image_record **ret,
                    struct sl_error *err)
 {
     int r = sl_store_find_image(store, text, ret, err);
     if (r == 0 || cli_is_digest(text))
         return r;
-    SL_AUTO_FREE char *name = canonical_name(text);
+    /* "busybox" as well as "docker.io/library/busybox:latest": the store knows canonical names. */
+    SL_AUTO_FREE char *name = sl_image_canonical_name(text);
     if (name && sl_store_find_image(store, name, ret, /* err= */ NULL) == 0)
         return 0;
     return r;

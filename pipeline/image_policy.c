@@ -39,8 +39,7 @@ static int parse_policy(const struct sl_policy_options *o, struct sl_resources *
     if (r < 0)
         return r;
     r = sl_signature_policy_parse(json, &options, resources, ret, err);
-    return r < 0 ? sl_error_wrap(err, r, "signature policy %.200s",
-                                 o->policy ? o->policy : SL_SIGNATURE_POLICY_PATH)
+    return r < 0 ? sl_error_wrap(err, r, "%.200s", o->policy ? o->policy : SL_SIGNATURE_POLICY_PATH)
                  : 0;
 }
 

@@ -10,6 +10,7 @@
 
 enum {
     PLACE_BYTES_MAX = 8 * 1024 * 1024, /* of all signatures of one place */
+    WHERE_HINT_MAX = 88,               /* bytes of a place's name in a hint */
     PLACES_MAX = 6,                    /* three kinds of places, for two digests */
 };
 
@@ -27,9 +28,9 @@ struct place {
     pthread_t thread;
     struct sl_signatures found;
     size_t bytes; /* of them */
-    struct sl_error error;
+    struct sl_error error, hint;
     int result;
-    bool is_simple;
+    bool is_simple, is_sigstore; /* kinds that may lie there */
 };
 
 static int check_stop(const struct place *p, struct sl_error *err)
@@ -50,6 +51,10 @@ static int skip_malformed(struct place *p, const char *where, int r, const struc
         return r;
     }
     sl_log(SL_LOG_DEBUG, "%s is passed over: %s", where, why->msg);
+    size_t len = strlen(where);
+    if (p->hint.code == SL_OK) /* the end of a URL tells more than its beginning */
+        (void)sl_error_set(&p->hint, why->code, why->errnum, "%s; %s", why->msg,
+                           where + (len > WHERE_HINT_MAX ? len - WHERE_HINT_MAX : 0));
     p->found.n_others++;
     return 0;
 }
@@ -306,6 +311,15 @@ static void *run(void *arg)
     return NULL;
 }
 
+/* The first that could not be read, and the first that was no signature. */
+static void tell_why(const struct place *p, struct sl_error *failure, struct sl_error *hint)
+{
+    if (p->result < 0 && failure->code == SL_OK)
+        *failure = p->error;
+    if (hint->code == SL_OK)
+        *hint = p->hint;
+}
+
 /* Everything that was found moves to *ret. */
 static int take_found(struct place *p, struct sl_signatures *ret, struct sl_error *err)
 {
@@ -313,11 +327,12 @@ static int take_found(struct place *p, struct sl_signatures *ret, struct sl_erro
     for (size_t i = 0; i < p->found.n && r == 0; i++)
         r = sl_signatures_add(ret, &p->found.items[i], err);
     ret->n_others += p->found.n_others;
-    struct sl_error *failure = p->is_simple ? &ret->simple_failure : &ret->sigstore_failure;
     if (r == 0 && p->result < 0 && p->error.errnum == ENOMEM)
         return sl_error_oom(err);
-    if (p->result < 0 && failure->code == SL_OK)
-        *failure = p->error;
+    if (p->is_simple)
+        tell_why(p, &ret->simple_failure, &ret->simple_hint);
+    if (p->is_sigstore)
+        tell_why(p, &ret->sigstore_failure, &ret->sigstore_hint);
     return r;
 }
 
@@ -342,18 +357,22 @@ static int look_everywhere(struct place *places, size_t n, struct sl_signatures 
     return r;
 }
 
-/* In the order in which what they hold is to be tried. */
-static size_t list_places(const struct sl_signature_search *search, bool use_attachments,
-                          struct place places[PLACES_MAX])
+/* In the order in which what they hold is to be tried. skopeo writes sigstore signatures into the
+ * lookaside too. */
+static size_t list_places(const struct sl_signature_search *search,
+                          const struct sl_lookaside *lookaside, struct place places[PLACES_MAX])
 {
     const struct sl_judged_image *image = search->image;
+    bool is_sigstore = search->needs.sigstore;
+    bool has_lookaside = *lookaside->read_url != '\0';
     const struct {
         int (*look)(struct place *place, struct sl_error *err);
-        bool is_simple, is_needed;
+        bool is_simple, is_sigstore, is_needed;
     } kinds[] = {
-        {look_for_simple, true, search->needs.simple},
-        {look_at_tag, false, search->needs.sigstore && use_attachments},
-        {look_at_referrers, false, search->needs.sigstore && use_attachments},
+        {look_for_simple, true, has_lookaside, search->needs.simple},
+        {look_aside, false, true, is_sigstore && !search->needs.simple && has_lookaside},
+        {look_at_tag, false, true, is_sigstore && lookaside->use_attachments},
+        {look_at_referrers, false, true, is_sigstore && lookaside->use_attachments},
     };
     size_t n = 0;
     for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
@@ -362,13 +381,27 @@ static size_t list_places(const struct sl_signature_search *search, bool use_att
                 (struct place){.search = search,
                                .digest = i ? &image->index_digest : &image->manifest_digest,
                                .look = kinds[k].look,
-                               .is_simple = kinds[k].is_simple};
+                               .is_simple = kinds[k].is_simple,
+                               .is_sigstore = kinds[k].is_sigstore};
     return n;
 }
 
 static bool is_in_registry(const char *name)
 {
     return strncmp(name, "oci:", 4) != 0;
+}
+
+/* Where people can look for what they forgot. */
+static void hint_at_configuration(const struct sl_lookaside *lookaside, struct sl_signatures *found)
+{
+    bool is_default = strcmp(lookaside->read_url, SL_LOOKASIDE_DEFAULT) == 0;
+    if (*lookaside->read_url && found->simple_hint.code == SL_OK)
+        (void)sl_error_set(&found->simple_hint, SL_E_POLICY, ENOENT, "none below %.128s%s",
+                           lookaside->read_url,
+                           is_default ? "; registries.d names no lookaside for it" : "");
+    if (!lookaside->use_attachments && found->sigstore_hint.code == SL_OK)
+        (void)sl_error_set(&found->sigstore_hint, SL_E_POLICY, ENOENT,
+                           "registries.d says use-sigstore-attachments: false for it");
 }
 
 int sl_signatures_discover(const struct sl_signature_search *search, struct sl_signatures *ret,
@@ -386,7 +419,7 @@ int sl_signatures_discover(const struct sl_signature_search *search, struct sl_s
     }
     if (r < 0)
         return r;
-    size_t n = list_places(search, lookaside.use_attachments, places);
+    size_t n = list_places(search, &lookaside, places);
     for (size_t i = 0; i < n; i++) {
         places[i].lookaside = lookaside.read_url;
         places[i].repository = ref ? ref->repository : NULL;
@@ -394,6 +427,7 @@ int sl_signatures_discover(const struct sl_signature_search *search, struct sl_s
     r = look_everywhere(places, n, &found, err);
     if (r < 0)
         return r;
+    hint_at_configuration(&lookaside, &found);
     *ret = found;
     found = (struct sl_signatures){0};
     return 0;

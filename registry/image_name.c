@@ -83,6 +83,11 @@ static int parse_layout(const char *path, struct sl_image_name *ret, struct sl_e
     return 0;
 }
 
+char *sl_image_name_text_at(const struct sl_image_name *name, const char *dir)
+{
+    return sl_strf("oci:%s%s", dir, name->text + strlen("oci:") + strlen(name->dir));
+}
+
 int sl_image_name_parse(const char *text, struct sl_image_name *ret, struct sl_error *err)
 {
     const char *path = after_prefix(text, "oci:");

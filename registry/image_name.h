@@ -16,5 +16,7 @@ struct sl_image_name {
  * it is to be released all the same. */
 SL_MUST_CHECK int sl_image_name_parse(const char *text, struct sl_image_name *ret,
                                       struct sl_error *err);
+/* The text with this directory instead; NULL when there is no memory. Of a layout. */
+char *sl_image_name_text_at(const struct sl_image_name *name, const char *dir);
 void sl_image_name_done(struct sl_image_name *name);
 SL_DEFINE_AUTO_DONE(sl_image_name, sl_image_name_done)

@@ -5,6 +5,7 @@
 #include "source_ops.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct sl_image_source {
     struct sl_source *transport;
@@ -13,11 +14,37 @@ struct sl_image_source {
     struct sl_digest digest;
 };
 
+/* The name says the directory's real path, and must be read back as that. */
+static int name_layout(struct sl_image_source *src, struct sl_image_name *name,
+                       struct sl_error *err)
+{
+    const char *dir = sl_oci_layout_real_path(src->transport);
+    SL_AUTO_DONE(sl_image_name) real = {0};
+    SL_AUTO_FREE char *text = sl_image_name_text_at(name, dir);
+    if (!text)
+        return sl_error_oom(err);
+    if (sl_image_name_parse(text, &real, /* err= */ NULL) < 0 || strcmp(real.dir, dir) != 0)
+        return sl_error_set(err, SL_E_UNSUPPORTED, EINVAL,
+                            "%s: its directory is %s, and an image cannot be named by a directory "
+                            "with a colon or an @DIGEST; rename it",
+                            name->text, dir);
+    free(name->text);
+    name->text = sl_steal(&text);
+    return 0;
+}
+
+static int open_layout(struct sl_image_source *src, struct sl_image_name *name,
+                       struct sl_error *err)
+{
+    int r = sl_oci_layout_open(name->dir, name->tag, &src->transport, err);
+    return r < 0 ? r : name_layout(src, name, err);
+}
+
 static int open_transport(struct sl_image_source *src, struct sl_registry *registry,
-                          const struct sl_image_name *name, struct sl_error *err)
+                          struct sl_image_name *name, struct sl_error *err)
 {
     if (!name->ref)
-        return sl_oci_layout_open(name->dir, name->tag, &src->transport, err);
+        return open_layout(src, name, err);
     if (!registry)
         return sl_error_set(err, SL_E_SYSTEM, EINVAL, "no registry engine to pull %s", name->text);
     return sl_docker_source_open(registry, name->ref, name->host_was_explicit, &src->transport,
@@ -59,6 +86,17 @@ struct sl_image_source *sl_image_source_close(struct sl_image_source *src)
 const char *sl_image_source_name(const struct sl_image_source *src)
 {
     return src->name;
+}
+
+char *sl_image_canonical_name(const char *text)
+{
+    SL_AUTO_DONE(sl_image_name) name = {0};
+    if (sl_image_name_parse(text, &name, /* err= */ NULL) < 0)
+        return NULL;
+    if (name.ref)
+        return sl_steal(&name.text);
+    SL_AUTO_FREE char *dir = realpath(name.dir, NULL);
+    return dir ? sl_image_name_text_at(&name, dir) : NULL;
 }
 
 static int take_name_served(struct sl_image_source *src, struct sl_error *err)

@@ -256,6 +256,7 @@ static void layout_close(struct sl_source *source)
     if (layout->fd >= 0)
         (void)close(layout->fd);
     free(layout->dir);
+    free(layout->real);
     free(layout->tag);
     free(layout);
 }
@@ -269,6 +270,25 @@ static const struct sl_source_ops layout_ops = {
     .close = layout_close,
 };
 
+/* A policy goes by what a directory is called, not by how one got there. Whoever turns a link round
+ * meanwhile is noticed: the directory of that name is the one that was opened. */
+static int find_real_path(struct sl_oci_layout *layout, const char *dir, struct sl_error *err)
+{
+    struct stat opened, named;
+    layout->real = realpath(dir, NULL);
+    if (!layout->real || fstat(layout->fd, &opened) < 0 || stat(layout->real, &named) < 0)
+        return sl_error_system(err, errno, "OCI layout %s", dir);
+    if (opened.st_dev == named.st_dev && opened.st_ino == named.st_ino)
+        return 0;
+    return sl_error_set(err, SL_E_SYSTEM, EAGAIN,
+                        "OCI layout %s: it was moved while it was opened; try again", dir);
+}
+
+const char *sl_oci_layout_real_path(const struct sl_source *source)
+{
+    return ((const struct sl_oci_layout *)source)->real;
+}
+
 int sl_oci_layout_open(const char *dir, const char *tag, struct sl_source **ret,
                        struct sl_error *err)
 {
@@ -278,6 +298,8 @@ int sl_oci_layout_open(const char *dir, const char *tag, struct sl_source **ret,
     layout->source.ops = &layout_ops;
     layout->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int r = layout->fd < 0 ? sl_error_system(err, errno, "OCI layout %s", dir) : 0;
+    if (r == 0)
+        r = find_real_path(layout, dir, err);
     layout->dir = strdup(dir);
     layout->tag = tag ? strdup(tag) : NULL;
     if (r >= 0 && (!layout->dir || (tag && !layout->tag)))

@@ -9,6 +9,7 @@
 struct sl_oci_layout {
     struct sl_source source;
     char *dir;                       /* as given, for errors */
+    char *real;                      /* absolute, and no symbolic link leads to it */
     char *tag;                       /* or NULL */
     int fd;                          /* of dir */
     atomic_bool has_checked_version; /* also set beside attachments */

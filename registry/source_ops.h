@@ -97,6 +97,8 @@ SL_MUST_CHECK int sl_docker_source_open(struct sl_registry *registry,
 /* tag names the entry of index.json that is served for a NULL digest; NULL: its only entry. */
 SL_MUST_CHECK int sl_oci_layout_open(const char *dir, const char *tag, struct sl_source **ret,
                                      struct sl_error *err);
+/* Of a layout: its directory, absolute and without symbolic links. Borrowed. */
+const char *sl_oci_layout_real_path(const struct sl_source *source);
 
 /* A front's transport. Borrowed. */
 struct sl_source *sl_image_source_transport(const struct sl_image_source *src);

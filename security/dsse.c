@@ -127,7 +127,8 @@ static int read_statement(const struct sl_json *root, struct sl_statement *ret,
     const char *type = sl_json_string(sl_json_get(root, "_type"));
     const char *predicate_type = sl_json_string(sl_json_get(root, "predicateType"));
     if (!type || strcmp(type, SL_STATEMENT_TYPE) != 0)
-        return wrong(err, "'_type' must be " SL_STATEMENT_TYPE);
+        return wrong(err, "'_type' must be " SL_STATEMENT_TYPE
+                          ", as signatures have it; attestations are none");
     if (!predicate_type || !*predicate_type)
         return wrong(err, "'predicateType' must be a string");
     ret->predicate_type = strdup(predicate_type);

@@ -40,6 +40,14 @@ static struct sl_span skip_notes(struct sl_span text)
     return (struct sl_span){p, (size_t)(end - p)};
 }
 
+static const char *advice_on(struct sl_span text)
+{
+    static const char pgp[] = "-----BEGIN PGP ";
+    return text.len >= strlen(pgp) && memcmp(text.data, pgp, strlen(pgp)) == 0
+               ? "OpenPGP armour, which is no PEM: signedBy reads such keys"
+               : "a PEM block that does not end, or no base64";
+}
+
 /* What OpenSSL takes from here; *ret_used counts the bytes it read. */
 static int read_block(struct sl_span text, char **ret_label, struct sl_bytes *ret_der,
                       size_t *ret_used, struct sl_error *err)
@@ -57,7 +65,7 @@ static int read_block(struct sl_span text, char **ret_label, struct sl_bytes *re
     ERR_clear_error();
     int r = 0;
     if (ok != 1)
-        r = sl_error_set(err, SL_E_FORMAT, EBADMSG, "a PEM block that does not end, or no base64");
+        r = sl_error_set(err, SL_E_FORMAT, EBADMSG, "%s", advice_on(text));
     else if (header[0] || len <= 0)
         r = sl_error_set(err, SL_E_FORMAT, EBADMSG, "a PEM block with headers, or an empty one");
     char *copy = r == 0 ? strdup(label) : NULL;

@@ -130,6 +130,22 @@ static bool look_at(const struct judgement *j, const struct sl_requirement *req,
     return false;
 }
 
+static int refuse_for_want(const struct judgement *j, const struct sl_requirement *req,
+                           struct sl_requirement_verdict *rv)
+{
+    const struct sl_error *hint = req->type == SL_REQUIRE_SIGNED_BY ? &j->signatures->simple_hint
+                                                                    : &j->signatures->sigstore_hint;
+    size_t n = j->signatures->n_others + j->signatures->n;
+    char others[64] = "";
+    char text[SL_FINDING_TEXT_MAX];
+    if (n)
+        (void)snprintf(others, sizeof(others), " (%zu other attachment%s)", n, n == 1 ? "" : "s");
+    bool has_hint = hint->code != SL_OK;
+    (void)snprintf(text, sizeof(text), "a signature was required, but no signature exists%s%s%s",
+                   others, has_hint ? ": " : "", has_hint ? hint->msg : "");
+    return refuse(rv, SL_SIG_NONE, text);
+}
+
 /* No signature will do: why. */
 static int refuse_all(struct judgement *j, const struct sl_requirement *req,
                       struct sl_requirement_verdict *rv, size_t n_candidates)
@@ -142,15 +158,8 @@ static int refuse_all(struct judgement *j, const struct sl_requirement *req,
         j->place_failure = failure;
         return refuse(rv, SL_SIG_FETCH, failure->msg);
     }
-    if (n_candidates == 0) {
-        size_t n = j->signatures->n_others + j->signatures->n;
-        (void)snprintf(text, sizeof(text),
-                       n ? "a signature was required, but no signature exists (%zu other "
-                           "attachment%s)"
-                         : "a signature was required, but no signature exists",
-                       n, n == 1 ? "" : "s");
-        return refuse(rv, SL_SIG_NONE, text);
-    }
+    if (n_candidates == 0)
+        return refuse_for_want(j, req, rv);
     if (n_candidates > rv->n_findings) {
         (void)snprintf(text, sizeof(text), "none of the first %zu of %zu signatures is acceptable",
                        rv->n_findings, n_candidates);
@@ -292,7 +301,7 @@ static void append(struct line *line, const char *fmt, ...)
 /* "; CODE: where: reason" for each signature, as many as there is room for. */
 static void append_findings(struct line *line, const struct sl_requirement_verdict *rv)
 {
-    enum { WHERE_MAX = 80, REASON_MAX = 160, REST_MAX = 24 };
+    enum { WHERE_MAX = 96, REASON_MAX = 160, REST_MAX = 24 };
     for (size_t i = 0; i < rv->n_findings; i++) {
         const struct sl_signature_finding *f = &rv->findings[i];
         struct line one = {0};

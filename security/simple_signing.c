@@ -57,6 +57,19 @@ static const char *source_name(const struct sl_key_source *source)
     return source->name ? source->name : "keyData";
 }
 
+/* What people give by mistake. "" where nothing is known. */
+static const char *advice_on(struct sl_span key)
+{
+    static const char pem[] = "-----BEGIN PUBLIC KEY-----", keybox[] = "KBXf";
+    enum { KEYBOX_MAGIC_AT = 8 }; /* GnuPG's kbx/keybox-blob.c */
+    if (memmem(key.data, key.len, pem, strlen(pem)))
+        return ": it is a PEM key, which sigstoreSigned reads";
+    if (key.len >= KEYBOX_MAGIC_AT + strlen(keybox) &&
+        memcmp(key.data + KEYBOX_MAGIC_AT, keybox, strlen(keybox)) == 0)
+        return ": it is gpg's own keybox: give what gpg --export prints";
+    return "";
+}
+
 /* gpg skips what it cannot read, so that a file counts by what came of it. */
 static int check_import(gpgme_import_result_t result, const struct sl_key_source *source,
                         struct sl_signature_finding *finding)
@@ -68,8 +81,8 @@ static int check_import(gpgme_import_result_t result, const struct sl_key_source
     for (gpgme_import_status_t one = result ? result->imports : NULL; one; one = one->next)
         if (gpgme_err_code(one->result) == GPG_ERR_NO_ERROR)
             return 0;
-    return sl_finding_reject(finding, SL_SIG_KEY_PARSE, "no OpenPGP public key in %s",
-                             source_name(source));
+    return sl_finding_reject(finding, SL_SIG_KEY_PARSE, "no OpenPGP public key in %s%s",
+                             source_name(source), advice_on(sl_bytes_span(&source->bytes)));
 }
 
 static int import(struct sl_pgp_keyring *keyring, const struct sl_key_source *source,
@@ -298,9 +311,9 @@ static int check_key_algorithm(const struct signer *signer, struct sl_signature_
     if (is_rsa || (is_curve && is_known_curve(sub->curve)))
         return 0;
     return sl_finding_reject(finding, SL_SIG_UNSUPPORTED,
-                             "signed by %s %s of a kind that is not accepted (%s %s)",
+                             "signed by %s %s of a kind that is not accepted (%s%s%s)",
                              role_of(signer), sub->fpr, gpgme_pubkey_algo_name(sub->pubkey_algo),
-                             sub->curve ? sub->curve : "");
+                             sub->curve ? " " : "", sub->curve ? sub->curve : "");
 }
 
 /* Old signatures of the dialect's own tools are over SHA-1. */

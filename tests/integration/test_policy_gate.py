@@ -116,6 +116,18 @@ class Scopes(GateCase):
         self.expect_refused(self.pull_by(image, self.policy(ACCEPT, oci={self.layout: REJECT})),
                             POLICY, DENIED, "E_REJECT")
 
+    def test_layouts_have_scopes_by_whatever_way_one_comes(self):
+        os.symlink(self.layout, self.path("link"))
+        by_link, relative = f"oci:{self.path('link')}:latest", f"oci:{os.path.relpath(self.layout)}:latest"
+        for image in by_link, relative:
+            self.fresh()
+            self.expect_allowed(self.pull_by(image, self.policy(REJECT, oci={self.layout: ACCEPT})))
+            self.assertIn(f"oci:{self.layout}:latest", self.run_sluice(self.command("images")).stdout)
+            self.assertEqual(self.run_sluice(self.command("rm", image)).returncode, 0)
+            self.fresh()
+            self.expect_refused(self.pull_by(image, self.policy(ACCEPT, oci={self.layout: REJECT})),
+                                POLICY, DENIED, "E_REJECT")
+
     def test_who_accepts_anything_asks_for_nothing(self):
         image = self.serve(self.layout)
         self.expect_allowed(self.pull_by(image, self.policy(ACCEPT)))

@@ -40,6 +40,7 @@ class Readme(sluice_case.SluiceCase):
         self.assertIn("kbs:///default/key/key_id1", said)
         self.assertTrue(filecmp.cmp(self.path("bundle", "rootfs", "README.md"), readme, shallow=False))
         self.assertRegex(self.paste("Sign an image"), r"cosign sha256-\w+\.sig\n.* bundle referrer ")
+        self.assertRegex(self.paste("Demand signatures"), r": allowed\n(.*\n)*  accepted .*\nsha256:\w+\n$")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import base64
 import itertools
 import json
 import os
+import shutil
 import unittest
 
 import signature_case
@@ -669,6 +670,47 @@ class Units(SignatureCase):
         folder = self.path("two", self.repository + "@" + digest.replace(":", "="))
         os.rename(os.path.join(folder, "signature-2"), os.path.join(folder, "signature-3"))
         self.denied(self.name + ":1", text, registries_d=config)
+
+    def test_sigstore_signatures_in_the_lookaside(self):
+        """B19: skopeo keeps sigstore signatures there too, and finds them there"""
+        folder, descriptor = self.world.layout()
+        by = self.signing.write("by-sigstore.yaml", json.dumps({
+            "privateKeyFile": self.world.cosign.private, "privateKeyPassphraseFile": self.signing.passphrase}))
+        digest = self.signing.skopeo_push(make_image.add_tag(folder, descriptor, "latest"), self.name + ":1",
+                                          self.world.gpg, None, "--sign-by-sigstore", by)
+        text = policy(REJECT, {self.host: sigstore_signed(self.world.cosign)})
+        section = {"lookaside": "file://" + self.signing.lookaside, "use-sigstore-attachments": False}
+        config = self.signing.registries_d("no-attachments.d", section)
+        place = self.signing.policy(text)
+        self.assertEqual(self.signing.skopeo_judges(place, self.name + ":1", config)[0], "allow")
+        requirement, = self.allowed(self.name + ":1", text, registries_d=config)["requirements"]
+        signature, = requirement["signatures"]
+        self.assertIn("/signature-1", signature["where"])
+        shutil.rmtree(os.path.join(self.signing.lookaside, f"{self.repository}@{digest.replace(':', '=')}"))
+        requirement, = self.denied(self.name + ":1", text, registries_d=config, code="E_NOSIG")["requirements"]
+        self.assertIn("use-sigstore-attachments", requirement["reason"])
+
+    def test_what_was_looked_at_in_vain(self):
+        """B19: no signature, and what might be wrong"""
+        digest = self.world.image(self.host, self.repository, "1")
+        text = policy(REJECT, {self.host: signed_by(self.world.gpg)})
+        armoured = self.signing.gpg_sign(self.world.gpg, payload(self.name + ":1", digest), "--armor", "--sign")
+        config = self.lookaside("armoured", armoured, digest=digest)
+        requirement, = self.denied(self.name + ":1", text, registries_d=config, code="E_NOSIG")["requirements"]
+        self.assertRegex(requirement["reason"], "ASCII armour.*/signature-1")
+        config = self.lookaside("empty", digest=digest)
+        requirement, = self.denied(self.name + ":1", text, registries_d=config, code="E_NOSIG")["requirements"]
+        self.assertIn("none below file://" + self.path("empty"), requirement["reason"])
+
+    def test_keys_of_the_wrong_kind(self):
+        """B10: a key for the other requirement"""
+        digest = self.world.image(self.host, self.repository, "1")
+        self.signing.lay(self.repository, digest, self.world.simple(self.name + ":1", digest))
+        for text, says in ((signed_by(self.world.cosign.public), "which sigstoreSigned reads"),
+                           (sigstore_signed(self.world.gpg.public), "signedBy reads such keys"),
+                           (signed_by(os.path.join(self.signing.gnupg, "pubring.kbx")), "gpg --export")):
+            requirement, = self.denied(self.name + ":1", policy(text), code="E_KEY_PARSE")["requirements"]
+            self.assertIn(says, requirement["reason"])
 
     def test_b20_b21_b22_published(self):
         """B20 B21 B22: who signed, by the primary key's fingerprint; another digest, another name"""

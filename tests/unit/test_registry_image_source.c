@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "scratch_dir.h"
+
 #define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
 #define OCI_INDEX "application/vnd.oci.image.index.v1+json"
 #define DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
@@ -125,6 +127,39 @@ static void source_names_are_canonical(void **state)
     assert_name("oci:/tmp", "oci:/tmp");
     assert_name("oci:/tmp:a:b", "oci:/tmp:a:b");
     assert_name("oci:/tmp@" OTHER_DIGEST, "oci:/tmp@" OTHER_DIGEST);
+}
+
+static void link_to(const struct scratch_dir *d, const char *target, const char *name)
+{
+    SL_AUTO_FREE char *path = scratch_path(d, name);
+    assert_int_equal(symlink(target, path), 0);
+}
+
+/* A policy must find the same scope by whatever way one comes. */
+static void source_layouts_are_named_by_their_real_directory(void **state)
+{
+    (void)state;
+    SCRATCH_DIR d = scratch_make();
+    scratch_write(&d, "real/file", "", 0644);
+    scratch_write(&d, "a:b/file", "", 0644);
+    scratch_write(&d, "a@sha256/file", "", 0644);
+    link_to(&d, "real", "link");
+    link_to(&d, "a:b", "colon");
+    link_to(&d, "a@sha256", "digest");
+    SL_AUTO_FREE char *name = sl_strf("oci:%s/real:tag", d.path);
+    SL_AUTO_FREE char *by_digest = sl_strf("oci:%s/real@" OTHER_DIGEST, d.path);
+    SL_AUTO_FREE char *was = getcwd(NULL, 0);
+    assert_int_equal(chdir(d.path), 0);
+    assert_name("oci:real:tag", name);
+    assert_name("oci:./link/../link//:tag", name);
+    assert_name("oci:link@" OTHER_DIGEST, by_digest);
+    SL_AUTO_FREE char *canonical = sl_image_canonical_name("oci:link:tag");
+    assert_string_equal(canonical, name);
+    assert_null(sl_image_canonical_name("oci:none:tag"));
+    assert_open_fails("oci:none:tag", SL_E_SYSTEM, "none");
+    assert_open_fails("oci:colon:tag", SL_E_UNSUPPORTED, "rename it");
+    assert_open_fails("oci:digest:tag", SL_E_UNSUPPORTED, "rename it");
+    assert_int_equal(chdir(was), 0);
 }
 
 static void source_host_is_explicit_when_written_or_with_a_transport(void **state)
@@ -403,6 +438,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(source_names_are_canonical),
+        cmocka_unit_test(source_layouts_are_named_by_their_real_directory),
         cmocka_unit_test(source_host_is_explicit_when_written_or_with_a_transport),
         cmocka_unit_test(source_transports_of_others_are_refused),
         cmocka_unit_test(resolve_manifest_by_tag_hashes_it),

@@ -357,6 +357,22 @@ static void other_attachments_are_counted(void **state)
     trial_done(&t);
 }
 
+static void want_of_signatures_is_explained(void **state)
+{
+    (void)state;
+    struct trial t;
+    open_trial(&t, PGP(A), /* require_signed= */ false);
+    t.signatures.n_others = 1;
+    (void)sl_error_set(&t.signatures.simple_hint, SL_E_POLICY, ENOENT, "none below file:///x");
+    (void)sl_error_set(&t.signatures.sigstore_hint, SL_E_POLICY, ENOENT, "not this");
+    judge(&t, "a.org/x:1");
+    assert_denied(&t, SL_E_POLICY,
+                  DENIED
+                  "a.org: requirement 1 (signedBy): E_NOSIG: a signature was required, but no "
+                  "signature exists (1 other attachment): none below file:///x");
+    trial_done(&t);
+}
+
 static void long_denial_is_cut_and_the_verdict_is_not(void **state)
 {
     (void)state;
@@ -577,6 +593,7 @@ int main(void)
         cmocka_unit_test(denial_says_scope_requirement_and_reason),
         cmocka_unit_test(denial_names_every_signature),
         cmocka_unit_test(other_attachments_are_counted),
+        cmocka_unit_test(want_of_signatures_is_explained),
         cmocka_unit_test(long_denial_is_cut_and_the_verdict_is_not),
         cmocka_unit_test(signatures_beyond_the_limit_are_not_looked_at),
         cmocka_unit_test(answers_that_contradict_themselves_deny),

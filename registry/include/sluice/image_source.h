@@ -39,11 +39,16 @@ SL_MUST_CHECK int sl_image_source_open(struct sl_registry *registry, const char 
                                        struct sl_image_source **ret, struct sl_error *err);
 struct sl_image_source *sl_image_source_close(struct sl_image_source *src);
 SL_DEFINE_AUTO(sl_image_source, sl_image_source_close)
-/* The canonical name of the image ("docker.io/library/busybox:latest"): what policy is about.
+/* The canonical name of the image ("docker.io/library/busybox:latest"; of a layout: "oci:" with its
+ * absolute directory, symbolic links resolved): what policy is about.
  * Before it is resolved, the name the caller asked for as docker completes it. Afterwards the
  * logical name that was found: another one where an alias or a search registry stood in for a name
  * written without a host. Never the name of a mirror. Borrowed until the next resolve or close. */
 const char *sl_image_source_name(const struct sl_image_source *src);
+
+/* That name of an image as people write it, for those who look one up elsewhere; a layout must be
+ * there. To be freed; NULL when text names no image. */
+char *sl_image_canonical_name(const char *text);
 
 /* An image resolved to digests: everything after this uses them. */
 struct sl_resolved_image {

@@ -42,6 +42,9 @@ struct sl_signatures {
     /* A place that may hold signatures of this kind could not be read: then "there is none" is not
      * known, and a requirement nothing else satisfies fails for that reason. code SL_OK: none. */
     struct sl_error simple_failure, sigstore_failure;
+    /* Why there may be none of this kind that should be there, for people. code SL_OK: not known.
+     */
+    struct sl_error simple_hint, sigstore_hint;
 };
 void sl_signature_done(struct sl_signature *signature);
 /* The annotations by number, from 0: the name, and where the signature keeps the value. NULL behind
