@@ -22,10 +22,10 @@ static bool has_agent(const char *dir)
     return WEXITSTATUS(status) == 0;
 }
 
-/* Whoever makes a key needs the agent. */
+/* Whoever makes a key needs the agent. RSA: GnuPG 2.4 makes no other as an RFC 4880 program. */
 static gpgme_err_code_t make_key(const struct sl_pgp_home *home)
 {
-    return gpgme_err_code(gpgme_op_createkey(home->ctx, "alice", "ed25519", 0, 0, NULL,
+    return gpgme_err_code(gpgme_op_createkey(home->ctx, "alice", "rsa2048", 0, 0, NULL,
                                              GPGME_CREATE_NOPASSWD | GPGME_CREATE_NOEXPIRE));
 }
 
