@@ -20,8 +20,11 @@ enum {
 /* GnuPG 2.4 knows AEAD packets, which Go's OpenPGP cannot read; compliance with RFC 4880 keeps
  * the other choices of newer standards away, and with Debian 13's 2.4.7 also AEAD where a key
  * prefers it. The cipher comes behind it, since it resets that, and the digests, since it falls
- * back to SHA-1. Whose a key is, is for those to know who gave it. */
+ * back to SHA-1, and so does what it allows: keys nobody has certified, not even they themselves,
+ * whose expiry and uses could be anyone's word. Whose a key is, is for those to know who gave
+ * it. */
 static const char gpg_conf[] = "rfc4880\n"
+                               "no-allow-non-selfsigned-uid\n"
                                "cipher-algo AES256\n"
                                "no-auto-key-locate\n"
                                "no-auto-key-retrieve\n"

@@ -6,6 +6,7 @@
  */
 #include "bundle.h"
 #include "proto_json.h"
+#include "signature_payload.h"
 #include "sigstore_signing.h"
 #include "sigstore_trust.h"
 
@@ -35,6 +36,7 @@ struct examination {
     const struct sl_public_key *signer;
     int64_t times[TIMES_MAX];
     size_t n_times;
+    struct sl_validity log_valid; /* when all logs were trusted whose entries tell no time */
 };
 static void examination_done(struct examination *x)
 {
@@ -225,7 +227,17 @@ static int check_promise(struct examination *x, const struct sl_bundle_entry *en
     return r;
 }
 
-static int check_proof(const struct examination *x, const struct sl_bundle_entry *entry,
+static void narrow(struct sl_validity *v, const struct sl_validity *by)
+{
+    if (by->start > v->start)
+        v->start = by->start;
+    if (by->end < v->end)
+        v->end = by->end;
+}
+
+/* Without a promise the log tells no time: those of timestamps must then be ones at which it was
+ * trusted. */
+static int check_proof(struct examination *x, const struct sl_bundle_entry *entry,
                        struct sl_error *err)
 {
     const struct sl_sigstore_trust *trust = x->requirement->trust;
@@ -242,8 +254,11 @@ static int check_proof(const struct examination *x, const struct sl_bundle_entry
     };
     int r = -ENOKEY;
     for (size_t i = 0; r < 0 && i < trust->n_logs; i++)
-        if (is_of(&trust->logs[i], entry))
+        if (is_of(&trust->logs[i], entry)) {
             r = sl_rekor_proof_check(&trust->logs[i], sl_bytes_span(&entry->body), &proof, err);
+            if (r == 0 && !entry->set.len)
+                narrow(&x->log_valid, &trust->logs[i].valid);
+        }
     return r;
 }
 
@@ -337,6 +352,10 @@ static int verify_certificate(struct examination *x)
 {
     struct sl_error err = {0};
     verify_timestamps(x, &err);
+    for (size_t i = 0; i < x->n_times; i++)
+        if (!sl_validity_has(&x->log_valid, x->times[i]))
+            return sl_finding_reject(x->finding, SL_SIG_TLOG,
+                                     "the transparency log was not trusted when it was signed");
     if (x->n_times > 0)
         x->finding->signed_at = x->times[0];
     if (!x->leaf)
@@ -371,6 +390,14 @@ static int check_statement(struct examination *x)
                                            "the statement is about something else than this image");
 }
 
+/* Of an index too, that it has the manifest: it says nothing about others. */
+static int check_image(const struct examination *x)
+{
+    char text[SL_DIGEST_TEXT_MAX];
+    sl_digest_format(x->is_index ? &x->image->index_digest : &x->image->manifest_digest, text);
+    return sl_signed_digest_check(x->image, text, x->finding);
+}
+
 static int examine(struct examination *x, const struct sl_signature *signature)
 {
     int r = parse(x, signature);
@@ -382,7 +409,7 @@ static int examine(struct examination *x, const struct sl_signature *signature)
         r = verify_certificate(x);
     if (r == 0 && x->bundle.is_dsse)
         r = check_statement(x);
-    return r;
+    return r < 0 ? r : check_image(x);
 }
 
 int sl_bundle_signature_verify(const struct sl_requirement *requirement,
@@ -395,11 +422,13 @@ int sl_bundle_signature_verify(const struct sl_requirement *requirement,
                                  "a bundle names no repository; \"x-bundles\": \"digest-only\" in "
                                  "the requirement accepts it");
     SL_AUTO_DONE(examination)
-    x = {.requirement = requirement, .image = image, .finding = finding};
+    x = {.requirement = requirement,
+         .image = image,
+         .finding = finding,
+         .log_valid = {INT64_MIN, INT64_MAX}};
     int r = examine(&x, signature);
     if (r < 0)
         return r;
-    finding->names_index = x.is_index;
     finding->code = SL_SIG_OK;
     finding->reason[0] = 0;
     return 0;

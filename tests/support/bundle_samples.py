@@ -16,6 +16,8 @@ from sigstore_lab import DIGEST, PAYLOAD_TYPE, Lab, b64, pae, sha256, sign, sign
 
 OTHER_DIGEST = "sha256:" + hashlib.sha256(b"another manifest").hexdigest()
 MANIFEST = b"an image manifest"
+INDEX = json.dumps({"schemaVersion": 2, "manifests": [{"digest": DIGEST}]},
+                   separators=(",", ":")).encode()
 LATE = lab_module.SIGN_TIME + 3600  # a certificate lives for ten minutes
 
 
@@ -115,11 +117,17 @@ def messages(lab):
     }
 
 
+def indexes(lab):
+    digest = "sha256:" + hashlib.sha256(INDEX).hexdigest()
+    return {"index-" + content: lab.bundle(digest, content=content, log=None)
+            for content in ("dsse", "message")}
+
+
 def samples(lab):
     two = lab.bundle(log=None)
     two["dsseEnvelope"]["signatures"] *= 2
     return {
-        **lab.sample_bundles(), **logs(lab), **messages(lab),
+        **lab.sample_bundles(), **logs(lab), **messages(lab), **indexes(lab),
         **{name: dsse(lab, statement) for name, statement in statements(lab).items()},
         "other-payload-type": dsse(lab, lab.statement(DIGEST), "application/json"),
         "two-signatures": two,

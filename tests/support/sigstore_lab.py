@@ -336,15 +336,18 @@ class Log:
         return index, {"logIndex": str(index), "rootHash": b64(root), "treeSize": str(size),
                        "hashes": [b64(h) for h in path], "checkpoint": {"envelope": checkpoint}}
 
-    def add(self, body, t=SIGN_TIME, vast=None):
+    def add(self, body, t=SIGN_TIME, vast=None, kind_version=None):
         """A TransparencyLogEntry of protobuf-specs, of a log that has grown since. vast: (index,
-        size) of the entry in a log of many, which if it is of v2 has a witness too."""
+        size) of the entry in a log of many, which if it is of v2 has a witness too. kind_version:
+        what is said beside the body, by default what the body says."""
         index, proof = self._place(body, vast)
-        said = json.loads(body)
+        if not kind_version:
+            said = json.loads(body)
+            kind_version = {"kind": said["kind"], "version": said["apiVersion"]}
         entry = {
             "logIndex": str(index + self.index_offset),
             "logId": {"keyId": b64(self.id)},
-            "kindVersion": {"kind": said["kind"], "version": said["apiVersion"]},
+            "kindVersion": kind_version,
             "inclusionProof": proof,
             "canonicalizedBody": b64(body),
         }

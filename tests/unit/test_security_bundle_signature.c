@@ -8,6 +8,9 @@
 #include <fcntl.h>
 
 #define MANIFEST "an image manifest"
+#define INDEX                                                                                      \
+    "{\"schemaVersion\":2,\"manifests\":[{\"digest\":"                                             \
+    "\"sha256:036f7e8d5057764d9232a53b0014d766076eb9ecb8189d62679121b43b57f2ac\"}]}"
 
 /* ---- fixtures ---- */
 
@@ -245,15 +248,28 @@ static void bundles_of_a_certificate_are_accepted(void **state)
 static void signatures_of_the_index_count(void **state)
 {
     (void)state;
-    static const char *const names[] = {"key-dsse.json", "key-message.json",
-                                        "message-without-digest.json"};
-    const struct sl_judged_image image = image_of("the platform's manifest", MANIFEST);
+    static const char *const names[] = {"index-dsse.json", "index-message.json"};
+    const struct sl_judged_image image = image_of(MANIFEST, INDEX);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct sl_signature_finding finding;
         SL_AUTO_DONE(sl_bytes) json = read_sample(names[i]);
-        assert_int_equal(judge(&key_and_rekor, &image, (const char *)json.data, &finding),
-                         i < 2 ? 0 : -EKEYREJECTED); /* the last has no log entry */
-        assert_int_equal(finding.names_index, i < 2);
+        assert_int_equal(judge(&key_alone, &image, (const char *)json.data, &finding), 0);
+        assert_true(finding.names_index);
+    }
+}
+
+static void signatures_of_an_index_without_the_manifest_are_refused(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"index-dsse.json", "index-message.json"};
+    const struct sl_judged_image image = image_of("the platform's manifest", INDEX);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct sl_signature_finding finding;
+        SL_AUTO_DONE(sl_bytes) json = read_sample(names[i]);
+        assert_int_equal(judge(&key_alone, &image, (const char *)json.data, &finding),
+                         -EKEYREJECTED);
+        assert_int_equal(finding.code, SL_SIG_DIGEST);
+        assert_false(finding.names_index);
     }
 }
 
@@ -457,6 +473,7 @@ int main(void)
         cmocka_unit_test(bundles_of_a_key_are_accepted),
         cmocka_unit_test(bundles_of_a_certificate_are_accepted),
         cmocka_unit_test(signatures_of_the_index_count),
+        cmocka_unit_test(signatures_of_an_index_without_the_manifest_are_refused),
         cmocka_unit_test(spoiled_under_a_good_signature_is_rejected),
         cmocka_unit_test(other_images_are_rejected),
         cmocka_unit_test(bytes_that_are_not_the_digests_count_for_nothing),
