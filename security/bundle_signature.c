@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Judges a sigstore bundle (sigstore's client specification, "Verification using a Bundle"). The
- * order is: form, signature, log, time, certificate, and only then what the signature says: claims
- * count when their signer is known.
+ * order is: form, signature, timestamp, log, certificate, and only then what the signature says:
+ * claims count when their signer is known.
  */
 #include "bundle.h"
 #include "proto_json.h"
@@ -13,8 +13,9 @@
 
 #include <openssl/err.h>
 #include <string.h>
+#include <time.h>
 
-enum { TIMES_MAX = SL_BUNDLE_ENTRIES_MAX + SL_BUNDLE_TIMESTAMPS_MAX };
+enum { TIMES_MAX = SL_BUNDLE_ENTRIES_MAX + 1 /* timestamp */ };
 
 static void free_certificates(STACK_OF(X509) * *certs)
 {
@@ -33,6 +34,8 @@ struct examination {
     X509 *leaf;
     STACK_OF(X509) * intermediates;
     const struct sl_public_key *signer;
+    struct sl_error stamp_problem; /* of the last timestamp that is good for nothing */
+    bool is_stamped;               /* times[0] is of a timestamp */
     int64_t times[TIMES_MAX];
     size_t n_times;
 };
@@ -197,6 +200,22 @@ static int verify_signer(struct examination *x)
     return verify_signature(x);
 }
 
+/* ---- the timestamp ---- */
+
+/* One will do: whoever wrote the bundle could have left out the others. Those of authorities nobody
+ * trusts prove nothing, and do not hurt. */
+static void find_timestamp(struct examination *x)
+{
+    const struct sl_sigstore_trust *trust = x->requirement->trust;
+    if (trust->n_timestampers == 0)
+        return;
+    for (size_t i = 0; !x->is_stamped && i < x->bundle.n_timestamps; i++)
+        x->is_stamped = sl_timestamp_check(trust, sl_bytes_span(&x->bundle.timestamps[i]),
+                                           sl_bundle_signature(&x->bundle), &x->times[0],
+                                           &x->stamp_problem) == 0;
+    x->n_times = x->is_stamped;
+}
+
 /* ---- the log ---- */
 
 static bool is_of(const struct sl_trusted_log *log, const struct sl_bundle_entry *entry)
@@ -225,6 +244,19 @@ static int check_promise(struct examination *x, const struct sl_bundle_entry *en
     return r;
 }
 
+/* A promise says when; a proof does not. Without a time it would be enough to hold the key of a log
+ * that is no more: so the log must have been trusted at the timestamp, or, without one, now. */
+static int check_log_is_valid(const struct examination *x, const struct sl_trusted_log *log,
+                              struct sl_error *err)
+{
+    int64_t t = x->is_stamped ? x->times[0] : (int64_t)time(NULL);
+    if (sl_validity_has(&log->valid, t))
+        return 0;
+    return sl_error_set(err, SL_E_INTEGRITY, EBADMSG, "its transparency log is not trusted at %s",
+                        x->is_stamped ? "the time of the timestamp"
+                                      : "this time, and no timestamp tells another");
+}
+
 static int check_proof(const struct examination *x, const struct sl_bundle_entry *entry,
                        struct sl_error *err)
 {
@@ -241,9 +273,14 @@ static int check_proof(const struct examination *x, const struct sl_bundle_entry
         .checkpoint = entry->checkpoint,
     };
     int r = -ENOKEY;
-    for (size_t i = 0; r < 0 && i < trust->n_logs; i++)
-        if (is_of(&trust->logs[i], entry))
-            r = sl_rekor_proof_check(&trust->logs[i], sl_bytes_span(&entry->body), &proof, err);
+    for (size_t i = 0; r < 0 && i < trust->n_logs; i++) {
+        const struct sl_trusted_log *log = &trust->logs[i];
+        if (!is_of(log, entry))
+            continue;
+        r = entry->set.len ? 0 : check_log_is_valid(x, log, err);
+        if (r == 0)
+            r = sl_rekor_proof_check(log, sl_bytes_span(&entry->body), &proof, err);
+    }
     return r;
 }
 
@@ -316,27 +353,11 @@ static int verify_log(struct examination *x)
     return r;
 }
 
-/* ---- times and certificates ---- */
-
-/* Timestamps of authorities nobody trusts prove nothing, and do not hurt. */
-static void verify_timestamps(struct examination *x, struct sl_error *ret_err)
-{
-    const struct sl_sigstore_trust *trust = x->requirement->trust;
-    if (trust->n_timestampers == 0)
-        return;
-    for (size_t i = 0; i < x->bundle.n_timestamps; i++) {
-        int64_t t;
-        int r = sl_timestamp_check(trust, sl_bytes_span(&x->bundle.timestamps[i]),
-                                   sl_bundle_signature(&x->bundle), &t, ret_err);
-        if (r == 0)
-            x->times[x->n_times++] = t;
-    }
-}
+/* ---- certificates ---- */
 
 static int verify_certificate(struct examination *x)
 {
-    struct sl_error err = {0};
-    verify_timestamps(x, &err);
+    const struct sl_error *err = &x->stamp_problem;
     if (x->n_times > 0)
         x->finding->signed_at = x->times[0];
     if (!x->leaf)
@@ -346,7 +367,7 @@ static int verify_certificate(struct examination *x)
     if (x->n_times == 0)
         return sl_finding_reject(x->finding, SL_SIG_TIME,
                                  "nothing proves when the certificate was used%s%s",
-                                 *err.msg ? ": " : "", err.msg);
+                                 *err->msg ? ": " : "", err->msg);
     return sl_fulcio_check(x->requirement, x->leaf, x->intermediates, x->times, x->n_times,
                            x->finding);
 }
@@ -376,8 +397,10 @@ static int examine(struct examination *x, const struct sl_signature *signature)
     int r = parse(x, signature);
     if (r == 0)
         r = verify_signer(x);
-    if (r == 0)
-        r = verify_log(x);
+    if (r < 0)
+        return r;
+    find_timestamp(x);
+    r = verify_log(x);
     if (r == 0)
         r = verify_certificate(x);
     if (r == 0 && x->bundle.is_dsse)

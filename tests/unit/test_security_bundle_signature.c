@@ -61,6 +61,27 @@ static const struct trusted log_from_later = {
     .root_from = VALID_FROM,
     .root_to = "\"start\":\"2025-06-01T12:00:01Z\"",
 };
+/* The same of the log that promises no time: a timestamp proves it, else it is now. */
+#define V2_VALID_FROM "\"PKIX_ED25519\",\"validFor\":{\"start\":\"2020-01-01T00:00:00Z\""
+#define V2_UNTIL(time) V2_VALID_FROM ",\"end\":\"" time "\""
+static const struct trusted v2_log_until_then = {
+    .root = "trusted_root.json",
+    .is_fulcio = true,
+    .root_from = V2_VALID_FROM,
+    .root_to = V2_UNTIL("2025-06-01T12:00:00Z"),
+};
+static const struct trusted v2_log_until_before = {
+    .root = "trusted_root.json",
+    .is_fulcio = true,
+    .root_from = V2_VALID_FROM,
+    .root_to = V2_UNTIL("2025-06-01T11:59:59Z"),
+};
+static const struct trusted key_and_v2_log_that_was = {
+    .key = "cosign.pub",
+    .root = "trusted_root.json",
+    .root_from = V2_VALID_FROM,
+    .root_to = V2_UNTIL("2025-06-01T12:00:00Z"),
+};
 /* A trusted root demands a log entry, also when it has no log. */
 static const struct trusted key_and_logless_root = {.key = "cosign.pub",
                                                     .root = "logless_root.json"};
@@ -236,6 +257,7 @@ static void bundles_of_a_certificate_are_accepted(void **state)
         {"fulcio-dsse-v2", &keyless, true},
         {"fulcio-message", &keyless, true},
         {"fulcio-message-v2", &keyless, true},
+        {"fulcio-dsse-v2", &v2_log_until_then, true},
         {"fulcio-dsse-0.2", &own_fulcio, true}, /* its chain has the intermediate */
         {"pki-dsse", &own_pki, false},
     };
@@ -306,6 +328,8 @@ static void spoiled_under_a_good_signature_is_rejected(void **state)
         {"log-good-and-spoiled", &key_and_rekor, SL_SIG_TLOG, "log entry 1"},
         {"key-dsse", &log_until_before, SL_SIG_TLOG, "not trusted at that time"},
         {"key-dsse", &log_from_later, SL_SIG_TLOG, "not trusted at that time"},
+        {"fulcio-dsse-v2", &v2_log_until_before, SL_SIG_TLOG, "not trusted at"},
+        {"key-dsse-v2", &key_and_v2_log_that_was, SL_SIG_TLOG, "not trusted at"},
         {"key-dsse", &key_and_logless_root, SL_SIG_TLOG, "no entry"},
         /* certificates */
         {"fulcio-dsse", &keyless_without_log, SL_SIG_CERT, "needs a trusted root"},
