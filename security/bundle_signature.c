@@ -6,6 +6,7 @@
  */
 #include "bundle.h"
 #include "proto_json.h"
+#include "signature_payload.h"
 #include "sigstore_signing.h"
 #include "sigstore_trust.h"
 
@@ -29,7 +30,7 @@ struct examination {
     struct sl_bundle bundle;
     struct sl_bytes pae;            /* of DSSE */
     struct sl_span artifact;        /* of a message: manifest or index */
-    bool is_index;                  /* the artifact is */
+    bool is_index;                  /* what is signed is the index */
     struct sl_public_key certified; /* of the certificate */
     X509 *leaf;
     STACK_OF(X509) * intermediates;
@@ -158,10 +159,6 @@ static bool find_artifact(struct examination *x, bool is_index, bool *matches)
 {
     const struct sl_judged_image *image = x->image;
     struct sl_span bytes = is_index ? image->index : image->manifest;
-    const struct sl_digest *digest = is_index ? &image->index_digest : &image->manifest_digest;
-    /* What is approved is the digest: the bytes must be those it stands for. */
-    if (sl_digest_verify(digest, bytes, /* err= */ NULL) < 0)
-        return false;
     if (x->bundle.has_message_digest &&
         sl_digest_verify(&x->bundle.message_digest, bytes, /* err= */ NULL) < 0)
         return false;
@@ -392,6 +389,15 @@ static int check_statement(struct examination *x)
                                            "the statement is about something else than this image");
 }
 
+/* What is approved is the digest: the bytes must be those it stands for, and an index counts for
+ * its own members only. */
+static int check_digest(struct examination *x)
+{
+    char text[SL_DIGEST_TEXT_MAX];
+    sl_digest_format(x->is_index ? &x->image->index_digest : &x->image->manifest_digest, text);
+    return sl_signed_digest_check(x->image, text, x->finding);
+}
+
 static int examine(struct examination *x, const struct sl_signature *signature)
 {
     int r = parse(x, signature);
@@ -405,7 +411,7 @@ static int examine(struct examination *x, const struct sl_signature *signature)
         r = verify_certificate(x);
     if (r == 0 && x->bundle.is_dsse)
         r = check_statement(x);
-    return r;
+    return r < 0 ? r : check_digest(x);
 }
 
 int sl_bundle_signature_verify(const struct sl_requirement *requirement,
@@ -422,7 +428,6 @@ int sl_bundle_signature_verify(const struct sl_requirement *requirement,
     int r = examine(&x, signature);
     if (r < 0)
         return r;
-    finding->names_index = x.is_index;
     finding->code = SL_SIG_OK;
     finding->reason[0] = 0;
     return 0;

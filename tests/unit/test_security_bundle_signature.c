@@ -267,9 +267,10 @@ static void bundles_of_a_certificate_are_accepted(void **state)
 static void signatures_of_the_index_count(void **state)
 {
     (void)state;
-    static const char *const names[] = {"key-dsse.json", "key-message.json",
-                                        "message-without-digest.json"};
-    const struct sl_judged_image image = image_of("the platform's manifest", MANIFEST);
+    static const char *const names[] = {"index-dsse.json", "index-message.json",
+                                        "index-message-without-digest.json"};
+    SL_AUTO_DONE(sl_bytes) index = read_sample("index.json");
+    const struct sl_judged_image image = image_of(MANIFEST, (const char *)index.data);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct sl_signature_finding finding;
         SL_AUTO_DONE(sl_bytes) json = read_sample(names[i]);
@@ -280,6 +281,25 @@ static void signatures_of_the_index_count(void **state)
 }
 
 /* ---- bad ones ---- */
+
+/* It says something about its own members only. */
+static void signatures_of_an_index_that_has_another_manifest_are_rejected(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"index-dsse.json", "index-message.json",
+                                        "index-message-without-digest.json"};
+    SL_AUTO_DONE(sl_bytes) index = read_sample("index.json");
+    const struct sl_judged_image image = image_of("a stranger", (const char *)index.data);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct sl_signature_finding finding;
+        SL_AUTO_DONE(sl_bytes) json = read_sample(names[i]);
+        assert_int_equal(judge(&key_alone, &image, (const char *)json.data, &finding),
+                         -EKEYREJECTED);
+        assert_int_equal(finding.code, SL_SIG_DIGEST);
+        assert_non_null(strstr(finding.reason, "does not have this manifest"));
+        assert_false(finding.names_index);
+    }
+}
 
 struct bad {
     const char *name;
@@ -379,9 +399,15 @@ static void bytes_that_are_not_the_digests_count_for_nothing(void **state)
     (void)state;
     struct sl_judged_image image = image_of(MANIFEST, NULL);
     image.manifest_digest.bytes[0] ^= 1;
-    const struct bad c = {"key-message.json", &key_alone, SL_SIG_DIGEST, "something else"};
+    const struct bad c = {"message-without-digest.json", &key_alone, SL_SIG_DIGEST,
+                          "another manifest"};
     SL_AUTO_DONE(sl_bytes) json = read_sample(c.name);
     assert_bad(&c, &image, (const char *)json.data);
+    image = image_of(MANIFEST, NULL);
+    image.manifest = sl_span_of("other bytes");
+    const struct bad dsse = {"key-dsse.json", &key_alone, SL_SIG_DIGEST, "another manifest"};
+    SL_AUTO_DONE(sl_bytes) dsse_json = read_sample(dsse.name);
+    assert_bad(&dsse, &image, (const char *)dsse_json.data);
 }
 
 /* Each byte of evidence counts: a digit or letter of it is replaced. */
@@ -481,6 +507,7 @@ int main(void)
         cmocka_unit_test(bundles_of_a_key_are_accepted),
         cmocka_unit_test(bundles_of_a_certificate_are_accepted),
         cmocka_unit_test(signatures_of_the_index_count),
+        cmocka_unit_test(signatures_of_an_index_that_has_another_manifest_are_rejected),
         cmocka_unit_test(spoiled_under_a_good_signature_is_rejected),
         cmocka_unit_test(other_images_are_rejected),
         cmocka_unit_test(bytes_that_are_not_the_digests_count_for_nothing),
