@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Judges a sigstore bundle (sigstore's client specification, "Verification using a Bundle"). The
- * order is: form, signature, log, time, certificate, and only then what the signature says: claims
- * count when their signer is known.
+ * order is: form, signature, timestamp, log, certificate, and only then what the signature says:
+ * claims count when their signer is known.
  */
 #include "bundle.h"
 #include "proto_json.h"
@@ -14,8 +14,9 @@
 
 #include <openssl/err.h>
 #include <string.h>
+#include <time.h>
 
-enum { TIMES_MAX = SL_BUNDLE_ENTRIES_MAX + SL_BUNDLE_TIMESTAMPS_MAX };
+enum { TIMES_MAX = SL_BUNDLE_ENTRIES_MAX + 1 /* timestamp */ };
 
 static void free_certificates(STACK_OF(X509) * *certs)
 {
@@ -29,14 +30,15 @@ struct examination {
     struct sl_bundle bundle;
     struct sl_bytes pae;            /* of DSSE */
     struct sl_span artifact;        /* of a message: manifest or index */
-    bool is_index;                  /* the artifact is */
+    bool is_index;                  /* what is signed is the index */
     struct sl_public_key certified; /* of the certificate */
     X509 *leaf;
     STACK_OF(X509) * intermediates;
     const struct sl_public_key *signer;
+    struct sl_error stamp_problem; /* of the last timestamp that is good for nothing */
+    bool is_stamped;               /* times[0] is of a timestamp */
     int64_t times[TIMES_MAX];
     size_t n_times;
-    struct sl_validity log_valid; /* when all logs were trusted whose entries tell no time */
 };
 static void examination_done(struct examination *x)
 {
@@ -157,10 +159,6 @@ static bool find_artifact(struct examination *x, bool is_index, bool *matches)
 {
     const struct sl_judged_image *image = x->image;
     struct sl_span bytes = is_index ? image->index : image->manifest;
-    const struct sl_digest *digest = is_index ? &image->index_digest : &image->manifest_digest;
-    /* What is approved is the digest: the bytes must be those it stands for. */
-    if (sl_digest_verify(digest, bytes, /* err= */ NULL) < 0)
-        return false;
     if (x->bundle.has_message_digest &&
         sl_digest_verify(&x->bundle.message_digest, bytes, /* err= */ NULL) < 0)
         return false;
@@ -199,6 +197,22 @@ static int verify_signer(struct examination *x)
     return verify_signature(x);
 }
 
+/* ---- the timestamp ---- */
+
+/* One will do: whoever wrote the bundle could have left out the others. Those of authorities nobody
+ * trusts prove nothing, and do not hurt. */
+static void find_timestamp(struct examination *x)
+{
+    const struct sl_sigstore_trust *trust = x->requirement->trust;
+    if (trust->n_timestampers == 0)
+        return;
+    for (size_t i = 0; !x->is_stamped && i < x->bundle.n_timestamps; i++)
+        x->is_stamped = sl_timestamp_check(trust, sl_bytes_span(&x->bundle.timestamps[i]),
+                                           sl_bundle_signature(&x->bundle), &x->times[0],
+                                           &x->stamp_problem) == 0;
+    x->n_times = x->is_stamped;
+}
+
 /* ---- the log ---- */
 
 static bool is_of(const struct sl_trusted_log *log, const struct sl_bundle_entry *entry)
@@ -227,17 +241,20 @@ static int check_promise(struct examination *x, const struct sl_bundle_entry *en
     return r;
 }
 
-static void narrow(struct sl_validity *v, const struct sl_validity *by)
+/* A promise says when; a proof does not. Without a time it would be enough to hold the key of a log
+ * that is no more: so the log must have been trusted at the timestamp, or, without one, now. */
+static int check_log_is_valid(const struct examination *x, const struct sl_trusted_log *log,
+                              struct sl_error *err)
 {
-    if (by->start > v->start)
-        v->start = by->start;
-    if (by->end < v->end)
-        v->end = by->end;
+    int64_t t = x->is_stamped ? x->times[0] : (int64_t)time(NULL);
+    if (sl_validity_has(&log->valid, t))
+        return 0;
+    return sl_error_set(err, SL_E_INTEGRITY, EBADMSG, "its transparency log is not trusted at %s",
+                        x->is_stamped ? "the time of the timestamp"
+                                      : "this time, and no timestamp tells another");
 }
 
-/* Without a promise the log tells no time: those of timestamps must then be ones at which it was
- * trusted. */
-static int check_proof(struct examination *x, const struct sl_bundle_entry *entry,
+static int check_proof(const struct examination *x, const struct sl_bundle_entry *entry,
                        struct sl_error *err)
 {
     const struct sl_sigstore_trust *trust = x->requirement->trust;
@@ -253,12 +270,14 @@ static int check_proof(struct examination *x, const struct sl_bundle_entry *entr
         .checkpoint = entry->checkpoint,
     };
     int r = -ENOKEY;
-    for (size_t i = 0; r < 0 && i < trust->n_logs; i++)
-        if (is_of(&trust->logs[i], entry)) {
-            r = sl_rekor_proof_check(&trust->logs[i], sl_bytes_span(&entry->body), &proof, err);
-            if (r == 0 && !entry->set.len)
-                narrow(&x->log_valid, &trust->logs[i].valid);
-        }
+    for (size_t i = 0; r < 0 && i < trust->n_logs; i++) {
+        const struct sl_trusted_log *log = &trust->logs[i];
+        if (!is_of(log, entry))
+            continue;
+        r = entry->set.len ? 0 : check_log_is_valid(x, log, err);
+        if (r == 0)
+            r = sl_rekor_proof_check(log, sl_bytes_span(&entry->body), &proof, err);
+    }
     return r;
 }
 
@@ -331,31 +350,11 @@ static int verify_log(struct examination *x)
     return r;
 }
 
-/* ---- times and certificates ---- */
-
-/* Timestamps of authorities nobody trusts prove nothing, and do not hurt. */
-static void verify_timestamps(struct examination *x, struct sl_error *ret_err)
-{
-    const struct sl_sigstore_trust *trust = x->requirement->trust;
-    if (trust->n_timestampers == 0)
-        return;
-    for (size_t i = 0; i < x->bundle.n_timestamps; i++) {
-        int64_t t;
-        int r = sl_timestamp_check(trust, sl_bytes_span(&x->bundle.timestamps[i]),
-                                   sl_bundle_signature(&x->bundle), &t, ret_err);
-        if (r == 0)
-            x->times[x->n_times++] = t;
-    }
-}
+/* ---- certificates ---- */
 
 static int verify_certificate(struct examination *x)
 {
-    struct sl_error err = {0};
-    verify_timestamps(x, &err);
-    for (size_t i = 0; i < x->n_times; i++)
-        if (!sl_validity_has(&x->log_valid, x->times[i]))
-            return sl_finding_reject(x->finding, SL_SIG_TLOG,
-                                     "the transparency log was not trusted when it was signed");
+    const struct sl_error *err = &x->stamp_problem;
     if (x->n_times > 0)
         x->finding->signed_at = x->times[0];
     if (!x->leaf)
@@ -365,7 +364,7 @@ static int verify_certificate(struct examination *x)
     if (x->n_times == 0)
         return sl_finding_reject(x->finding, SL_SIG_TIME,
                                  "nothing proves when the certificate was used%s%s",
-                                 *err.msg ? ": " : "", err.msg);
+                                 *err->msg ? ": " : "", err->msg);
     return sl_fulcio_check(x->requirement, x->leaf, x->intermediates, x->times, x->n_times,
                            x->finding);
 }
@@ -390,8 +389,9 @@ static int check_statement(struct examination *x)
                                            "the statement is about something else than this image");
 }
 
-/* Of an index too, that it has the manifest: it says nothing about others. */
-static int check_image(const struct examination *x)
+/* What is approved is the digest: the bytes must be those it stands for, and an index counts for
+ * its own members only. */
+static int check_digest(struct examination *x)
 {
     char text[SL_DIGEST_TEXT_MAX];
     sl_digest_format(x->is_index ? &x->image->index_digest : &x->image->manifest_digest, text);
@@ -403,13 +403,15 @@ static int examine(struct examination *x, const struct sl_signature *signature)
     int r = parse(x, signature);
     if (r == 0)
         r = verify_signer(x);
-    if (r == 0)
-        r = verify_log(x);
+    if (r < 0)
+        return r;
+    find_timestamp(x);
+    r = verify_log(x);
     if (r == 0)
         r = verify_certificate(x);
     if (r == 0 && x->bundle.is_dsse)
         r = check_statement(x);
-    return r < 0 ? r : check_image(x);
+    return r < 0 ? r : check_digest(x);
 }
 
 int sl_bundle_signature_verify(const struct sl_requirement *requirement,
@@ -422,10 +424,7 @@ int sl_bundle_signature_verify(const struct sl_requirement *requirement,
                                  "a bundle names no repository; \"x-bundles\": \"digest-only\" in "
                                  "the requirement accepts it");
     SL_AUTO_DONE(examination)
-    x = {.requirement = requirement,
-         .image = image,
-         .finding = finding,
-         .log_valid = {INT64_MIN, INT64_MAX}};
+    x = {.requirement = requirement, .image = image, .finding = finding};
     int r = examine(&x, signature);
     if (r < 0)
         return r;

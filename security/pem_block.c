@@ -40,6 +40,18 @@ static struct sl_span skip_notes(struct sl_span text)
     return (struct sl_span){p, (size_t)(end - p)};
 }
 
+/* Else OpenSSL would pass over it to a later block. */
+static bool is_begin_line(struct sl_span text)
+{
+    static const char dashes[] = "-----";
+    const uint8_t *eol = memchr(text.data, '\n', text.len);
+    size_t len = eol ? (size_t)(eol - text.data) : text.len;
+    while (len > strlen(pem_begin) && is_blank(text.data[len - 1]))
+        len--;
+    return len > strlen(pem_begin) + strlen(dashes) &&
+           memcmp(text.data + len - strlen(dashes), dashes, strlen(dashes)) == 0;
+}
+
 static const char *advice_on(struct sl_span text)
 {
     static const char pgp[] = "-----BEGIN PGP ";
@@ -52,6 +64,8 @@ static const char *advice_on(struct sl_span text)
 static int read_block(struct sl_span text, char **ret_label, struct sl_bytes *ret_der,
                       size_t *ret_used, struct sl_error *err)
 {
+    if (!is_begin_line(text))
+        return sl_error_set(err, SL_E_FORMAT, EBADMSG, "%s", advice_on(text));
     BIO *bio = BIO_new_mem_buf(text.data, (int)text.len);
     if (!bio)
         return sl_error_oom(err);

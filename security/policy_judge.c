@@ -13,6 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum {
+    CPU_MS_MAX = 2000, /* of this thread, for the signatures of one requirement */
+};
 
 struct sl_approval {
     struct sl_digest manifest;
@@ -171,6 +176,15 @@ static int refuse_all(struct judgement *j, const struct sl_requirement *req,
     return refuse(rv, rv->findings[0].code, text);
 }
 
+static int64_t cpu_ms(void)
+{
+    struct timespec t = {0};
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Foreigners choose how many signatures there are and how much work each is; one is always looked
+ * at. What is left when the time is over is denied. */
 static int look_at_all(struct judgement *j, const struct sl_requirement *req,
                        struct sl_pgp_keyring *keyring, struct sl_requirement_verdict *rv)
 {
@@ -179,10 +193,13 @@ static int look_at_all(struct judgement *j, const struct sl_requirement *req,
     rv->findings = calloc(n ? n : 1, sizeof(*rv->findings));
     if (!rv->findings)
         return sl_error_oom(j->err);
+    const int64_t began = cpu_ms();
     for (size_t i = 0; i < j->signatures->n && rv->n_findings < n; i++) {
         const struct sl_signature *signature = &j->signatures->items[i];
         if (!is_for(req, signature))
             continue;
+        if (rv->n_findings > 0 && cpu_ms() - began >= CPU_MS_MAX)
+            break;
         if (look_at(j, req, keyring, signature, &rv->findings[rv->n_findings++]))
             return satisfy(rv);
     }

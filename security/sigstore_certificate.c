@@ -204,17 +204,28 @@ static int reject_chain(struct sl_signature_finding *finding, int error)
                              X509_verify_cert_error_string(error));
 }
 
+/* All validities are intervals: what holds at both ends of a span of time, by the same authority,
+ * holds within it, and however many times were proved two chains are checked. */
+static int verify_over(const struct sl_trusted_chain *authority, X509 *leaf,
+                       STACK_OF(X509) * intermediates, const struct sl_validity *span,
+                       X509 **ret_issuer)
+{
+    int error = verify_by_authority(authority, leaf, intermediates, span->start, ret_issuer);
+    if (error != X509_V_OK || span->start == span->end)
+        return error;
+    return verify_by_authority(authority, leaf, intermediates, span->end, /* ret_issuer= */ NULL);
+}
+
 /* *ret_issuer is to be freed. */
 static int check_authorities(const struct sl_sigstore_trust *trust, X509 *leaf,
-                             STACK_OF(X509) * intermediates, int64_t t, X509 **ret_issuer,
-                             struct sl_signature_finding *finding)
+                             STACK_OF(X509) * intermediates, const struct sl_validity *span,
+                             X509 **ret_issuer, struct sl_signature_finding *finding)
 {
     int told = X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
     for (size_t i = 0; i < trust->n_authorities; i++) {
         SL_AUTO(x509_st) issuer = NULL;
-        int error = verify_by_authority(&trust->authorities[i], leaf, intermediates, t, &issuer);
+        int error = verify_over(&trust->authorities[i], leaf, intermediates, span, &issuer);
         if (error == X509_V_OK && issuer) {
-            X509_free(*ret_issuer);
             *ret_issuer = sl_steal(&issuer);
             return 0;
         }
@@ -282,6 +293,16 @@ static int check_fulcio_identity(const struct sl_requirement *requirement, X509 
                : check_name(leaf, GEN_URI, requirement->subject_uri, finding);
 }
 
+static struct sl_validity span_of(const int64_t *times, size_t n_times)
+{
+    struct sl_validity span = {times[0], times[0]};
+    for (size_t i = 1; i < n_times; i++) {
+        span.start = times[i] < span.start ? times[i] : span.start;
+        span.end = times[i] > span.end ? times[i] : span.end;
+    }
+    return span;
+}
+
 int sl_fulcio_check(const struct sl_requirement *requirement, X509 *leaf,
                     STACK_OF(X509) * intermediates, const int64_t *times, size_t n_times,
                     struct sl_signature_finding *finding)
@@ -292,8 +313,9 @@ int sl_fulcio_check(const struct sl_requirement *requirement, X509 *leaf,
     if (!trust || n_times == 0)
         return sl_finding_reject(finding, SL_SIG_TIME, "certificate: no proof of when it was used");
     int r = check_fulcio_uses(leaf, finding);
-    for (size_t i = 0; r == 0 && i < n_times; i++)
-        r = check_authorities(trust, leaf, intermediates, times[i], &issuer, finding);
+    const struct sl_validity span = span_of(times, n_times);
+    if (r == 0)
+        r = check_authorities(trust, leaf, intermediates, &span, &issuer, finding);
     if (r < 0)
         return r;
     if (!requirement->ignores_sct && sl_sct_check(trust, leaf, issuer, &err) < 0)
@@ -324,7 +346,9 @@ static int check_hostname(X509 *leaf, const char *want, struct sl_signature_find
 {
     const unsigned flags =
         X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
-    bool good = want[0] && X509_check_host(leaf, want, strlen(want), flags, NULL) == 1;
+    /* To OpenSSL a dot in front means any host below. */
+    bool good =
+        want[0] && want[0] != '.' && X509_check_host(leaf, want, strlen(want), flags, NULL) == 1;
     ERR_clear_error();
     if (!good)
         return sl_finding_reject(finding, SL_SIG_IDENTITY,

@@ -163,9 +163,7 @@ static int add_pki_intermediate(struct sl_sigstore_trust *trust, struct sl_span 
 static int add_trusted_root(struct sl_sigstore_trust *trust, struct sl_span json,
                             struct sl_error *err)
 {
-    int r = sl_trusted_root_parse(json, trust, err);
-    trust->has_trusted_root = trust->has_trusted_root || r == 0;
-    return r;
+    return sl_trusted_root_parse(json, trust, err);
 }
 
 typedef int add_source(struct sl_sigstore_trust *trust, struct sl_span bytes, struct sl_error *err);
@@ -188,12 +186,25 @@ static int add_all(struct sl_sigstore_trust *trust, const struct sl_key_sources 
     return 0;
 }
 
-/* What a trusted root says about CAs counts only when the policy names none. */
-static int drop_authorities(struct sl_sigstore_trust *trust)
+static void drop_logs(struct sl_trusted_log **logs, size_t *n)
 {
-    free_chains(trust->authorities, trust->n_authorities);
-    trust->authorities = NULL;
-    trust->n_authorities = 0;
+    free_logs(*logs, *n);
+    *logs = NULL;
+    *n = 0;
+}
+
+/* Whoever names CAs or logs means these, and not those of the trusted root as well. */
+static int drop_what_is_named(const struct sl_requirement *q, struct sl_sigstore_trust *trust)
+{
+    if (q->fulcio_ca.n) {
+        free_chains(trust->authorities, trust->n_authorities);
+        trust->authorities = NULL;
+        trust->n_authorities = 0;
+    }
+    if (q->rekor_keys.n)
+        drop_logs(&trust->logs, &trust->n_logs);
+    if (q->ct_keys.n)
+        drop_logs(&trust->ct_logs, &trust->n_ct_logs);
     return 0;
 }
 
@@ -202,8 +213,8 @@ static int add_everything(const struct sl_requirement *q, struct sl_sigstore_tru
 {
     /* First: it finds the lists empty. */
     int r = add_all(trust, &q->trusted_root, add_trusted_root, "trusted root", code, err);
-    if (r == 0 && q->fulcio_ca.n)
-        r = drop_authorities(trust);
+    if (r == 0)
+        r = drop_what_is_named(q, trust);
     if (r == 0)
         r = add_all(trust, &q->keys, add_key, "public key", code, err);
     if (r == 0)

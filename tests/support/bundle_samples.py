@@ -16,8 +16,8 @@ from sigstore_lab import DIGEST, PAYLOAD_TYPE, Lab, b64, pae, sha256, sign, sign
 
 OTHER_DIGEST = "sha256:" + hashlib.sha256(b"another manifest").hexdigest()
 MANIFEST = b"an image manifest"
-INDEX = json.dumps({"schemaVersion": 2, "manifests": [{"digest": DIGEST}]},
-                   separators=(",", ":")).encode()
+INDEX = json.dumps({"manifests": [{"digest": DIGEST}]}).encode()
+INDEX_DIGEST = "sha256:" + hashlib.sha256(INDEX).hexdigest()
 LATE = lab_module.SIGN_TIME + 3600  # a certificate lives for ten minutes
 
 
@@ -108,6 +108,7 @@ def messages(lab):
         "algorithm": "SHA2_512", "digest": b64(hashlib.sha512(MANIFEST).digest())}
     return {
         "message-without-digest": message(None),
+        "index-message-without-digest": message(None, INDEX),
         "message-sha512": sha512,
         "message-other-digest": message(sha256(b"another manifest")),
         "message-of-other": message(sha256(b"another manifest"), b"another manifest"),
@@ -117,17 +118,13 @@ def messages(lab):
     }
 
 
-def indexes(lab):
-    digest = "sha256:" + hashlib.sha256(INDEX).hexdigest()
-    return {"index-" + content: lab.bundle(digest, content=content, log=None)
-            for content in ("dsse", "message")}
-
-
 def samples(lab):
     two = lab.bundle(log=None)
     two["dsseEnvelope"]["signatures"] *= 2
     return {
-        **lab.sample_bundles(), **logs(lab), **messages(lab), **indexes(lab),
+        **lab.sample_bundles(), **logs(lab), **messages(lab),
+        "index-dsse": lab.bundle(INDEX_DIGEST),
+        "index-message": lab.bundle(INDEX_DIGEST, content="message"),
         **{name: dsse(lab, statement) for name, statement in statements(lab).items()},
         "other-payload-type": dsse(lab, lab.statement(DIGEST), "application/json"),
         "two-signatures": two,
@@ -152,6 +149,7 @@ def main():
                                                              separators=(",", ":")) + "\n")
     lab_module.write(folder, "logless_root.json", json.dumps({**lab.trusted_root(), "tlogs": []},
                                                              separators=(",", ":")) + "\n")
+    lab_module.write(folder, "index.json", INDEX)
     for name, key in (("cosign", lab.key), ("other", lab.other_key), ("rekor", lab.rekor.key)):
         lab_module.write(folder, name + ".pub", lab_module.public_pem(key))
     for name, chain in (("fulcio", lab.fulcio_chain), ("pki", lab.pki_chain)):

@@ -14,6 +14,7 @@ foreach(verifier simple_signature_verify cosign_signature_verify bundle_signatur
         pgp_keyring_open pgp_keyring_free sigstore_trust_open sigstore_trust_free)
   target_link_options(test_security_policy_judge PRIVATE -Wl,--wrap=sl_${verifier})
 endforeach()
+target_link_options(test_security_policy_judge PRIVATE -Wl,--wrap=clock_gettime)
 sl_add_unit_test(security provider_messages)
 sl_add_unit_test(security key_provider)
 sl_add_unit_test(security provider_call)

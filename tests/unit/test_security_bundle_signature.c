@@ -8,9 +8,6 @@
 #include <fcntl.h>
 
 #define MANIFEST "an image manifest"
-#define INDEX                                                                                      \
-    "{\"schemaVersion\":2,\"manifests\":[{\"digest\":"                                             \
-    "\"sha256:036f7e8d5057764d9232a53b0014d766076eb9ecb8189d62679121b43b57f2ac\"}]}"
 
 /* ---- fixtures ---- */
 
@@ -63,6 +60,27 @@ static const struct trusted log_from_later = {
     .root = "trusted_root.json",
     .root_from = VALID_FROM,
     .root_to = "\"start\":\"2025-06-01T12:00:01Z\"",
+};
+/* The same of the log that promises no time: a timestamp proves it, else it is now. */
+#define V2_VALID_FROM "\"PKIX_ED25519\",\"validFor\":{\"start\":\"2020-01-01T00:00:00Z\""
+#define V2_UNTIL(time) V2_VALID_FROM ",\"end\":\"" time "\""
+static const struct trusted v2_log_until_then = {
+    .root = "trusted_root.json",
+    .is_fulcio = true,
+    .root_from = V2_VALID_FROM,
+    .root_to = V2_UNTIL("2025-06-01T12:00:00Z"),
+};
+static const struct trusted v2_log_until_before = {
+    .root = "trusted_root.json",
+    .is_fulcio = true,
+    .root_from = V2_VALID_FROM,
+    .root_to = V2_UNTIL("2025-06-01T11:59:59Z"),
+};
+static const struct trusted key_and_v2_log_that_was = {
+    .key = "cosign.pub",
+    .root = "trusted_root.json",
+    .root_from = V2_VALID_FROM,
+    .root_to = V2_UNTIL("2025-06-01T12:00:00Z"),
 };
 /* A trusted root demands a log entry, also when it has no log. */
 static const struct trusted key_and_logless_root = {.key = "cosign.pub",
@@ -239,6 +257,7 @@ static void bundles_of_a_certificate_are_accepted(void **state)
         {"fulcio-dsse-v2", &keyless, true},
         {"fulcio-message", &keyless, true},
         {"fulcio-message-v2", &keyless, true},
+        {"fulcio-dsse-v2", &v2_log_until_then, true},
         {"fulcio-dsse-0.2", &own_fulcio, true}, /* its chain has the intermediate */
         {"pki-dsse", &own_pki, false},
     };
@@ -248,32 +267,39 @@ static void bundles_of_a_certificate_are_accepted(void **state)
 static void signatures_of_the_index_count(void **state)
 {
     (void)state;
-    static const char *const names[] = {"index-dsse.json", "index-message.json"};
-    const struct sl_judged_image image = image_of(MANIFEST, INDEX);
+    static const char *const names[] = {"index-dsse.json", "index-message.json",
+                                        "index-message-without-digest.json"};
+    SL_AUTO_DONE(sl_bytes) index = read_sample("index.json");
+    const struct sl_judged_image image = image_of(MANIFEST, (const char *)index.data);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct sl_signature_finding finding;
         SL_AUTO_DONE(sl_bytes) json = read_sample(names[i]);
-        assert_int_equal(judge(&key_alone, &image, (const char *)json.data, &finding), 0);
-        assert_true(finding.names_index);
+        assert_int_equal(judge(&key_and_rekor, &image, (const char *)json.data, &finding),
+                         i < 2 ? 0 : -EKEYREJECTED); /* the last has no log entry */
+        assert_int_equal(finding.names_index, i < 2);
     }
 }
 
-static void signatures_of_an_index_without_the_manifest_are_refused(void **state)
+/* ---- bad ones ---- */
+
+/* It says something about its own members only. */
+static void signatures_of_an_index_that_has_another_manifest_are_rejected(void **state)
 {
     (void)state;
-    static const char *const names[] = {"index-dsse.json", "index-message.json"};
-    const struct sl_judged_image image = image_of("the platform's manifest", INDEX);
+    static const char *const names[] = {"index-dsse.json", "index-message.json",
+                                        "index-message-without-digest.json"};
+    SL_AUTO_DONE(sl_bytes) index = read_sample("index.json");
+    const struct sl_judged_image image = image_of("a stranger", (const char *)index.data);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct sl_signature_finding finding;
         SL_AUTO_DONE(sl_bytes) json = read_sample(names[i]);
         assert_int_equal(judge(&key_alone, &image, (const char *)json.data, &finding),
                          -EKEYREJECTED);
         assert_int_equal(finding.code, SL_SIG_DIGEST);
+        assert_non_null(strstr(finding.reason, "does not have this manifest"));
         assert_false(finding.names_index);
     }
 }
-
-/* ---- bad ones ---- */
 
 struct bad {
     const char *name;
@@ -322,6 +348,8 @@ static void spoiled_under_a_good_signature_is_rejected(void **state)
         {"log-good-and-spoiled", &key_and_rekor, SL_SIG_TLOG, "log entry 1"},
         {"key-dsse", &log_until_before, SL_SIG_TLOG, "not trusted at that time"},
         {"key-dsse", &log_from_later, SL_SIG_TLOG, "not trusted at that time"},
+        {"fulcio-dsse-v2", &v2_log_until_before, SL_SIG_TLOG, "not trusted at"},
+        {"key-dsse-v2", &key_and_v2_log_that_was, SL_SIG_TLOG, "not trusted at"},
         {"key-dsse", &key_and_logless_root, SL_SIG_TLOG, "no entry"},
         /* certificates */
         {"fulcio-dsse", &keyless_without_log, SL_SIG_CERT, "needs a trusted root"},
@@ -371,9 +399,15 @@ static void bytes_that_are_not_the_digests_count_for_nothing(void **state)
     (void)state;
     struct sl_judged_image image = image_of(MANIFEST, NULL);
     image.manifest_digest.bytes[0] ^= 1;
-    const struct bad c = {"key-message.json", &key_alone, SL_SIG_DIGEST, "something else"};
+    const struct bad c = {"message-without-digest.json", &key_alone, SL_SIG_DIGEST,
+                          "another manifest"};
     SL_AUTO_DONE(sl_bytes) json = read_sample(c.name);
     assert_bad(&c, &image, (const char *)json.data);
+    image = image_of(MANIFEST, NULL);
+    image.manifest = sl_span_of("other bytes");
+    const struct bad dsse = {"key-dsse.json", &key_alone, SL_SIG_DIGEST, "another manifest"};
+    SL_AUTO_DONE(sl_bytes) dsse_json = read_sample(dsse.name);
+    assert_bad(&dsse, &image, (const char *)dsse_json.data);
 }
 
 /* Each byte of evidence counts: a digit or letter of it is replaced. */
@@ -473,7 +507,7 @@ int main(void)
         cmocka_unit_test(bundles_of_a_key_are_accepted),
         cmocka_unit_test(bundles_of_a_certificate_are_accepted),
         cmocka_unit_test(signatures_of_the_index_count),
-        cmocka_unit_test(signatures_of_an_index_without_the_manifest_are_refused),
+        cmocka_unit_test(signatures_of_an_index_that_has_another_manifest_are_rejected),
         cmocka_unit_test(spoiled_under_a_good_signature_is_rejected),
         cmocka_unit_test(other_images_are_rejected),
         cmocka_unit_test(bytes_that_are_not_the_digests_count_for_nothing),

@@ -9,6 +9,8 @@
 
 #include "assert_result.h"
 
+#include <time.h>
+
 /* ---- verifiers ---- */
 
 static size_t n_verified, n_keyrings, n_keyrings_open;
@@ -16,6 +18,20 @@ static size_t n_verified, n_keyrings, n_keyrings_open;
 static bool has_bytes(const struct sl_bytes *bytes, const char *text)
 {
     return bytes->len == strlen(text) && memcmp(bytes->data, text, bytes->len) == 0;
+}
+
+/* What a verification costs this thread. */
+static int64_t cpu_ms_each;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    if (clock != CLOCK_THREAD_CPUTIME_ID)
+        return __real_clock_gettime(clock, ret);
+    int64_t ms = 5000 + (int64_t)n_verified * cpu_ms_each;
+    *ret = (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    return 0;
 }
 
 static int verify(const struct sl_requirement *requirement, const struct sl_signature *signature,
@@ -230,6 +246,25 @@ static void requirements_are_joined_by_and(void **state)
                 fail_msg("%s: signed %d: %d, %s", cases[i].list, is_signed, t.r, t.err.msg);
             trial_done(&t);
         }
+    }
+}
+
+/* Foreigners choose how many signatures there are, and what each costs. */
+static void work_is_bounded(void **state)
+{
+    (void)state;
+    for (int each = 500; each <= 100000; each *= 200) {
+        struct trial t;
+        open_trial(&t, COSIGN(A), /* require_signed= */ true);
+        for (int i = 0; i < 10; i++)
+            add(&t, SL_SIGNATURE_BUNDLE, "bundle", i < 9 ? "B" : "A");
+        cpu_ms_each = each;
+        judge(&t, "a.org/x:1");
+        cpu_ms_each = 0;
+        assert_int_equal(n_verified, each == 500 ? 4 : 1);
+        assert_int_equal(t.verdict->requirements[0].code, SL_SIG_LIMIT);
+        assert_non_null(strstr(t.err.msg, "of 10 signatures"));
+        trial_done(&t);
     }
 }
 
@@ -589,6 +624,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requirements_are_joined_by_and),
         cmocka_unit_test(signatures_are_joined_by_or),
+        cmocka_unit_test(work_is_bounded),
         cmocka_unit_test(first_failure_ends_the_judgement),
         cmocka_unit_test(denial_says_scope_requirement_and_reason),
         cmocka_unit_test(denial_names_every_signature),

@@ -281,6 +281,25 @@ static void checkpoint_lines_of_strangers_are_ignored(void **state)
     both_logs(strangers);
 }
 
+/* Foreigners choose the lines, and each one under the log's name costs a signature check. */
+static void many_false_lines(const struct own_log *log, const char *text, const char *root)
+{
+    (void)root;
+    struct sl_error err = {0};
+    SL_AUTO_FREE char *ours = sign_text(log, text, HOST);
+    SL_AUTO_FREE char *other = sign_text(log, "another text", HOST);
+    SL_AUTO_FREE char *one = sl_strf("%s\n%s%s", text, other, ours);
+    SL_AUTO_FREE char *four = sl_strf("%s\n%s%s%s%s%s", text, other, other, other, other, ours);
+    assert_done(note_check(log, one, &err));
+    assert_error(note_check(log, four, &err), EBADMSG, SL_E_INTEGRITY, "did not sign");
+}
+
+static void false_lines_of_the_log_are_tried_a_few_times(void **state)
+{
+    (void)state;
+    both_logs(many_false_lines);
+}
+
 static void spoilt_heads(const struct own_log *log, const char *text, const char *root)
 {
     struct sl_error err = {0};
@@ -439,6 +458,7 @@ int main(void)
         cmocka_unit_test(proof_of_every_place_in_every_tree_is_right),
         cmocka_unit_test(proof_of_odd_sizes_is_refused),
         cmocka_unit_test(checkpoint_lines_of_strangers_are_ignored),
+        cmocka_unit_test(false_lines_of_the_log_are_tried_a_few_times),
         cmocka_unit_test(checkpoint_of_no_proper_name_is_refused),
         cmocka_unit_test(checkpoint_of_another_tree_is_refused),
         cmocka_unit_test(checkpoint_with_any_byte_changed_is_refused),

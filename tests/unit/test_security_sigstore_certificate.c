@@ -286,6 +286,13 @@ static void every_time_counts_and_one_is_needed(void **state)
     WORLD w = make_world();
     issue(&w);
     accept_at(&w, NOW);
+    const int64_t good[] = {NOW + 1, NOW, NOW + MINUTES, NOW + 2};
+    const int64_t early[] = {NOW + 1, NOW + 2, NOW - 1, NOW};
+    assert_int_equal(sl_fulcio_check(&w.requirement, w.leaf, w.intermediates, good, 4, &w.finding),
+                     0);
+    assert_int_equal(sl_fulcio_check(&w.requirement, w.leaf, w.intermediates, early, 4, &w.finding),
+                     -EKEYREJECTED);
+    assert_int_equal(w.finding.code, SL_SIG_TIME);
     const int64_t times[] = {NOW, NOW + MINUTES + 1};
     assert_int_equal(sl_fulcio_check(&w.requirement, w.leaf, w.intermediates, times, 2, &w.finding),
                      -EKEYREJECTED);
@@ -557,6 +564,7 @@ static void pki_names_follow_the_policy(void **state)
     assert_pki_refuses(&w, NULL, "wild.example.com", SL_SIG_IDENTITY, "not of");
     assert_pki_refuses(&w, NULL, "cn.example.com", SL_SIG_IDENTITY, "not of");
     assert_pki_refuses(&w, NULL, "", SL_SIG_IDENTITY, "not of");
+    assert_pki_refuses(&w, NULL, ".example.com", SL_SIG_IDENTITY, "not of");
     assert_pki_refuses(&w, NULL, NULL, SL_SIG_IDENTITY, "no subject");
     /* Nor where there is no other host name. */
     set(&w, "subjectAltName", "email:" FIXTURE_EMAIL);

@@ -214,6 +214,10 @@ static void pem_is_exactly_one_public_key(void **state)
     refuse_text("", &pem, "x", "behind");
     refuse_text("x\n", &pem, "", "no PEM block");
     refuse_text("", NULL, "", "no PEM block");
+    /* To OpenSSL these are notes before the block. */
+    refuse_text("-----BEGIN PUBLIC KEY\n", &pem, "", "does not end");
+    refuse_text("-----BEGIN PUBLIC KEY----- x\nYQ==\n-----END PUBLIC KEY-----\n", &pem, "",
+                "does not end");
     refuse_text("", &private_pem, "", "'PRIVATE KEY'");
     refuse_text("-----BEGIN CERTIFICATE-----\nYQ==\n-----END CERTIFICATE-----\n", NULL, "",
                 "'CERTIFICATE'");

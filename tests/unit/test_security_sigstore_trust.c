@@ -6,7 +6,7 @@
 
 enum { NOW = 1700000000, YEAR = 365 * 24 * 3600 };
 
-/* A trusted root that has one CA and one log; or is a bad one. */
+/* A trusted root that has one CA and one log of each kind; or is a bad one. */
 static X509 *root_of_root;
 static bool root_is_bad;
 
@@ -29,9 +29,14 @@ int __wrap_sl_trusted_root_parse(struct sl_span json, struct sl_sigstore_trust *
     trust->n_logs = 1;
     trust->logs[0].key.key = fixture_key("P-256");
     trust->logs[0].host = strdup("rekor.example");
+    trust->ct_logs = calloc(1, sizeof(*trust->ct_logs));
+    trust->n_ct_logs = 1;
+    trust->ct_logs[0].key.key = fixture_key("P-256");
+    trust->ct_logs[0].host = strdup("ct.example");
     trust->timestampers = calloc(1, sizeof(*trust->timestampers));
     trust->n_timestampers = 1;
     trust->timestampers[0].certs = sk_X509_new_null();
+    trust->has_trusted_root = true;
     return 0;
 }
 
@@ -200,7 +205,7 @@ static void each_ca_of_fulcio_is_an_authority(void **state)
     refuse(&q, SL_SIG_KEY_PARSE, EBADMSG, SL_E_FORMAT, "Fulcio CA /key");
 }
 
-static void cas_of_the_policy_replace_those_of_the_trusted_root(void **state)
+static void keys_of_the_policy_replace_those_of_the_trusted_root(void **state)
 {
     (void)state;
     MATERIAL m;
@@ -214,9 +219,19 @@ static void cas_of_the_policy_replace_those_of_the_trusted_root(void **state)
     assert_true(trust->has_trusted_root);
     assert_int_equal(trust->n_authorities, 1);
     assert_int_equal(X509_cmp(sk_X509_value(trust->authorities[0].certs, 0), m.other_ca.cert), 0);
-    assert_int_equal(trust->n_logs, 2);
+    assert_int_equal(trust->n_logs, 1);
+    assert_memory_equal(trust->logs[0].id, m.spki, 32);
+    assert_int_equal(trust->n_ct_logs, 1);
+    assert_string_equal(trust->ct_logs[0].host, "ct.example");
+    sl_sigstore_trust_free(trust);
+    q.rekor_keys.n = 0;
+    q.ct_keys = (struct sl_key_sources){&log, 1};
+    trust = opened(&q);
+    assert_int_equal(trust->n_logs, 1);
     assert_string_equal(trust->logs[0].host, "rekor.example");
-    assert_memory_equal(trust->logs[1].id, m.spki, 32);
+    assert_int_equal(trust->n_ct_logs, 1);
+    assert_memory_equal(trust->ct_logs[0].id, m.spki, 32);
+    assert_int_equal(trust->n_timestampers, 1);
     sl_sigstore_trust_free(trust);
     q.fulcio_ca = (struct sl_key_sources){&ca, 1};
     trust = opened(&q);
@@ -250,7 +265,7 @@ int main(void)
         cmocka_unit_test(one_bad_piece_fails_it_all),
         cmocka_unit_test(somebody_must_be_trusted),
         cmocka_unit_test(each_ca_of_fulcio_is_an_authority),
-        cmocka_unit_test(cas_of_the_policy_replace_those_of_the_trusted_root),
+        cmocka_unit_test(keys_of_the_policy_replace_those_of_the_trusted_root),
         cmocka_unit_test(pki_has_roots_and_intermediates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
