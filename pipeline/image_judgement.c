@@ -9,6 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* For all signatures of all places: layers that have passed wait for them, and hold their locks. */
+enum { SEARCH_MS_MAX = 5 * 60 * 1000 };
+
 struct sl_judgement {
     struct sl_judgement_options options;
     char *name;
@@ -32,7 +35,8 @@ static int discover(struct sl_judgement *j, struct sl_signatures *ret, struct sl
                                                .registries_d = j->options.policy->registries_d,
                                                .image = &j->image,
                                                .needs = j->needs,
-                                               .stop = &j->stop};
+                                               .stop = &j->stop,
+                                               .deadline_ms = sl_clock_ms() + SEARCH_MS_MAX};
     int r = 0;
     if (j->needs.simple || j->needs.sigstore)
         r = sl_signatures_discover(&search, ret, err);

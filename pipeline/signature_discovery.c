@@ -35,7 +35,12 @@ struct place {
 
 static int check_stop(const struct place *p, struct sl_error *err)
 {
-    return p->search->stop && atomic_load(p->search->stop) ? sl_cancel_error(err) : 0;
+    if (p->search->stop && atomic_load(p->search->stop))
+        return sl_cancel_error(err);
+    if (sl_clock_ms() < p->search->deadline_ms)
+        return 0;
+    return sl_error_set(err, SL_E_NETWORK, ETIMEDOUT,
+                        "signatures come so slowly that not all of them were looked at");
 }
 
 /* What somebody put there is no signature that anybody could read: it is as if it were not there.

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "sluice/attachments.h"
+#include "sluice/core/clock.h"
 #include "sluice/lookaside.h"
 #include "sluice/signature_policy.h"
 
@@ -20,6 +21,7 @@ struct sl_signature_search {
     const struct sl_judged_image *image;
     struct sl_signature_needs needs;
     const atomic_bool *stop; /* true: no further request; or NULL */
+    int64_t deadline_ms;     /* of sl_clock_ms(): no further request after it */
 };
 
 /* Looks at all places at once, each on a thread of its own; for the manifest's digest, and then the

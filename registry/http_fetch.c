@@ -36,6 +36,7 @@ static void let_go(struct sl_fetch *f)
     if (f->state == SL_FETCH_RUNNING)
         sl_http_loop_remove(f->loop, &f->transfer);
     sl_http_loop_disarm(f->loop, &f->timer);
+    sl_http_loop_disarm(f->loop, &f->end);
 }
 
 static void finish(struct sl_fetch *f, int r, const struct sl_error *err)
@@ -272,6 +273,16 @@ static void begin_try(struct sl_fetch *f)
         finish(f, r, &f->error);
 }
 
+/* A server that always moves a little, or always asks for patience, would keep us for ever. */
+static void on_end(struct sl_http_timer *timer)
+{
+    struct sl_fetch *f = FETCH_OF(timer, end);
+    struct sl_error err;
+    int r =
+        sl_error_set(&err, SL_E_NETWORK, ETIMEDOUT, "no whole answer within %u ms", f->within_ms);
+    finish(f, r, &err);
+}
+
 static void on_cancel(struct sl_http_watch *watch)
 {
     struct sl_error err;
@@ -284,6 +295,7 @@ void sl_fetch_start(struct sl_fetch *f)
     sl_http_response_init(&f->response);
     f->transfer.done = on_transfer_done;
     f->timer.fire = on_timer;
+    f->end.fire = on_end;
     f->watch.cancel = on_cancel;
     f->retry.max_attempts = attempts_of(f);
     f->retry.base_ms = f->settings->retry_base_ms;
@@ -292,6 +304,8 @@ void sl_fetch_start(struct sl_fetch *f)
         return;
     }
     sl_http_loop_watch(f->loop, &f->watch);
+    if (f->within_ms)
+        sl_http_loop_arm(f->loop, &f->end, f->within_ms);
     if (sl_http_loop_is_cancelled(f->loop))
         on_cancel(&f->watch);
     else

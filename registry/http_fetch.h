@@ -37,6 +37,7 @@ struct sl_http_settings {
     unsigned retry_base_ms;
     unsigned connect_timeout_ms;
     unsigned stall_timeout_s; /* no byte for so long, also before the first one */
+    unsigned file_timeout_ms; /* of sl_registry_get_url(), whatever moves */
     unsigned token_spare_s;   /* a token is not used in its last seconds */
 };
 
@@ -89,6 +90,7 @@ struct sl_fetch {
     bool is_blob;          /* HTTP/1.1 */
     bool is_tidying;       /* takes back what is left over: quickly, once, cancelled or not */
     unsigned max_attempts; /* 0: as in settings */
+    unsigned within_ms;    /* all tries and pauses together; 0: as long as something moves */
 
     /* What is sent. content_type NULL: nothing. */
     const char *content_type;
@@ -114,6 +116,7 @@ struct sl_fetch {
     enum sl_fetch_state state;
     struct sl_http_transfer transfer;
     struct sl_http_timer timer; /* before another try; for send(), until it has stalled */
+    struct sl_http_timer end;   /* for within_ms */
     uint64_t sent;              /* bytes send() has given */
     struct sl_http_watch watch;
     struct sl_retry retry;

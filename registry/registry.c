@@ -11,6 +11,7 @@
 enum {
     CONNECT_TIMEOUT_MS = 30 * 1000, /* name, TCP and TLS together */
     STALL_TIMEOUT_S = 60,
+    FILE_TIMEOUT_MS = 60 * 1000, /* small files of servers that are nobody's registry */
     TOKEN_SPARE_S = 10,
     ROOTS_MAX = 8 * 1024 * 1024, /* bytes of PEM */
 };
@@ -142,6 +143,7 @@ static int copy_options(struct sl_registry *registry, const struct sl_registry_o
         .retry_base_ms = SL_RETRY_BASE_MS_DEFAULT,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .stall_timeout_s = STALL_TIMEOUT_S,
+        .file_timeout_ms = FILE_TIMEOUT_MS,
         .token_spare_s = TOKEN_SPARE_S,
     };
     const char *agent = o->user_agent ? o->user_agent : "sluice/" SL_VERSION;

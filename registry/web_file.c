@@ -123,6 +123,7 @@ static int get(struct sl_registry *registry, const char *url, size_t limit, stru
                   .settings = &registry->settings,
                   .peer = &peer,
                   .url = clean,
+                  .within_ms = registry->settings.file_timeout_ms,
                   .must_stay = true},
         .limit = limit,
     };

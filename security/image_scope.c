@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const char layout_prefix[] = "oci:";
 
@@ -119,11 +120,23 @@ bool sl_image_scopes_next(struct sl_image_scopes_walk *walk)
     return walk->step == DOMAINS && next_domain(walk);
 }
 
+/* The first host_len bytes of text are compared as names of hosts are: without their case (RFC
+ * 4343).
+ */
+static bool is_same(const char *text, size_t host_len, struct sl_span part)
+{
+    size_t n = host_len < part.len ? host_len : part.len;
+    return strncasecmp(text, (const char *)part.data, n) == 0 &&
+           memcmp(text + n, part.data + n, part.len - n) == 0;
+}
+
+/* Of a scope, too, the host ends at the first slash. */
 bool sl_image_scopes_is_at(const struct sl_image_scopes_walk *walk, const char *text)
 {
-    size_t n = walk->head.len;
-    return strlen(text) == n + walk->tail.len && memcmp(text, walk->head.data, n) == 0 &&
-           memcmp(text + n, walk->tail.data, walk->tail.len) == 0;
+    size_t head = walk->head.len;
+    size_t host = walk->domain ? strcspn(text, "/") : 0;
+    return strlen(text) == head + walk->tail.len && is_same(text, host, walk->head) &&
+           is_same(text + head, host > head ? host - head : 0, walk->tail);
 }
 
 /* ---- the list ---- */

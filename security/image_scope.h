@@ -22,13 +22,14 @@ struct sl_image_scopes_walk {
     /* private: */
     const char *name;
     size_t repository_len, parent_len;
-    const char *domain;
+    const char *domain; /* NULL: a layout */
     int step;
 };
 void sl_image_scopes_begin(struct sl_image_scopes_walk *walk, const char *name);
 /* False when there is none any more. The first call moves to the first. */
 bool sl_image_scopes_next(struct sl_image_scopes_walk *walk);
-/* Whether the current scope has this text. */
+/* Whether the current scope has this text. Hosts are equal in either case: writing one otherwise
+ * leads to the same registry, and must not lead out of its scope. */
 bool sl_image_scopes_is_at(const struct sl_image_scopes_walk *walk, const char *text);
 
 /* Absolute, and not written in two ways: no empty, "." or ".." segment, no '/' at the end, not "/".

@@ -6,9 +6,11 @@
 #include "sluice/lookaside.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -167,8 +169,10 @@ static int link_next(int folder, const char *temporary, unsigned *ret_number)
 static int write_new(int folder, struct sl_span message, unsigned *ret_number)
 {
     char temporary[48];
-    (void)snprintf(temporary, sizeof(temporary), ".signature-new-%d", (int)gettid());
-    (void)unlinkat(folder, temporary, 0); /* a dead process's, since threads do not share numbers */
+    uint64_t random; /* numbers of processes are not: containers may share the folder */
+    if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+        return -errno;
+    (void)snprintf(temporary, sizeof(temporary), ".signature-new-%016" PRIx64, random);
     SL_AUTO_FD fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0)
         return -errno;

@@ -126,6 +126,7 @@ static bool look_at(const struct judgement *j, const struct sl_requirement *req,
                     struct sl_signature_finding *finding)
 {
     *finding = (struct sl_signature_finding){.kind = signature->kind};
+    (void)sl_finding_reject(finding, SL_SIG_FORMAT, "it could not be verified");
     sl_finding_set_text(finding->where, signature->where);
     int r = verify(j, req, keyring, signature, finding);
     if (r == 0 && finding->code == SL_SIG_OK)

@@ -436,6 +436,14 @@ class WebFiles(AttachmentCase):
                    {"on": "/file", "contents": path})
         self.expect(self.get("/file", "--insecure"), b"signature")
 
+    def test_patience_ends_although_something_moves(self):
+        hurried = "/file", "--insecure", "--file-ms", "300"
+        self.serve_file(b"x" * 800, slow=1)
+        self.expect_failure(self.get(*hurried), "network", "no whole answer within 300 ms")
+        self.serve_file(before=[{"on": "GET .*/file", "status": 503, "times": 1,
+                                 "headers": {"Retry-After": "3"}}])
+        self.expect_failure(self.get(*hurried), "network", "no whole answer within 300 ms")
+
     def test_urls_that_are_none(self):
         self.serve()
         for url in ("file:///etc/passwd", "ftp://127.0.0.1/x", "/etc/passwd", "", "http://",

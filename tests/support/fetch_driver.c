@@ -33,7 +33,7 @@ enum { BLOBS_MAX = 16, THREADS_MAX = 16, NONE = 3 };
 
 struct settings {
     struct sl_registry_options registry;
-    unsigned base_ms, stall_s, token_spare_s;
+    unsigned base_ms, stall_s, file_ms, token_spare_s;
     bool stop_at_eof, cancel_at_eof; /* of stdin; the first blob, all of them */
     char *media_type;                /* of blobs */
     bool is_bare;                    /* as if the host had not been written */
@@ -412,6 +412,9 @@ static int set_option(struct settings *s, int option)
     case 's':
         s->stall_s = (unsigned)strtoul(optarg, NULL, 10);
         return 0;
+    case 'f':
+        s->file_ms = (unsigned)strtoul(optarg, NULL, 10);
+        return 0;
     case 't':
         s->token_spare_s = (unsigned)strtoul(optarg, NULL, 10);
         return 0;
@@ -458,6 +461,7 @@ int main(int argc, char **argv)
         {"attempts", required_argument, NULL, 'n'},
         {"base-ms", required_argument, NULL, 'b'},
         {"stall-s", required_argument, NULL, 's'},
+        {"file-ms", required_argument, NULL, 'f'},
         {"token-spare-s", required_argument, NULL, 't'},
         {"media-type", required_argument, NULL, 'm'},
         {"stop-at-eof", no_argument, NULL, 'e'},
@@ -484,6 +488,8 @@ int main(int argc, char **argv)
     if (sl_registry_new(&settings.registry, &registry, &err) < 0)
         return fail(&err);
     registry->settings.retry_base_ms = settings.base_ms;
+    if (settings.file_ms)
+        registry->settings.file_timeout_ms = settings.file_ms;
     if (settings.stall_s)
         registry->settings.stall_timeout_s = settings.stall_s;
     if (settings.token_spare_s)

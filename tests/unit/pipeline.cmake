@@ -2,6 +2,7 @@
 sl_add_unit_test(pipeline commit_gate)
 sl_add_unit_test(pipeline process_user)
 sl_add_unit_test(pipeline runtime_config)
+sl_add_unit_test(pipeline signature_discovery)
 # What a conversion makes of documents; its image source is a list of texts.
 foreach(subject manifest index)
   sl_add_unit_test(pipeline convert_${subject}

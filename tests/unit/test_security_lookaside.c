@@ -4,6 +4,7 @@
 #include "assert_result.h"
 #include "scratch_dir.h"
 
+#include <dirent.h>
 #include <unistd.h>
 
 #define HEX "20bf21ed457b390829cdbeec8795a7bea1626991fda603e0d01b4e7f60427e55"
@@ -120,6 +121,19 @@ static void what_is_no_file_of_allowed_size_is_refused(void **state)
 
 /* ---- writing ---- */
 
+/* Also hidden ones: nothing is left lying about. */
+static int count_files(const struct scratch_dir *dir)
+{
+    SL_AUTO_FREE char *path = scratch_path(dir, "root/" FOLDER);
+    DIR *folder = opendir(path);
+    int n = 0;
+    assert_non_null(folder);
+    for (const struct dirent *entry; (entry = readdir(folder));)
+        n += entry->d_type == DT_REG;
+    closedir(folder);
+    return n;
+}
+
 static void written_signature_takes_the_next_number(void **state)
 {
     (void)state;
@@ -137,6 +151,26 @@ static void written_signature_takes_the_next_number(void **state)
         assert_int_equal(read_number(base, n, &got, &err), 1);
         assert_string_equal((const char *)got.data, text);
     }
+}
+
+/* Writers in containers that share a lookaside have the same numbers. */
+static void file_that_another_is_writing_stays(void **state)
+{
+    (void)state;
+    SCRATCH_DIR dir = scratch_make();
+    struct sl_error err = {0};
+    const struct sl_digest d = manifest();
+    SL_AUTO_FREE char *base = base_of(&dir);
+    SL_AUTO_FREE char *theirs = sl_strf("root/" FOLDER "/.signature-new-%d", (int)gettid());
+    SL_AUTO_FREE char *path = scratch_path(&dir, theirs);
+    SL_AUTO_FREE char *url = NULL;
+    SL_AUTO_DONE(sl_bytes) got = {0};
+    scratch_write(&dir, theirs, "half", 0600);
+    assert_done(sl_lookaside_write_file(base, "ns/app", &d, sl_span_of("mine"), &url, &err));
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(read_number(base, 1, &got, &err), 1);
+    assert_string_equal((const char *)got.data, "mine");
+    assert_int_equal(count_files(&dir), 2);
 }
 
 static void lookaside_on_the_web_cannot_be_written(void **state)
@@ -276,6 +310,7 @@ int main(void)
         cmocka_unit_test(linked_folder_is_not_followed),
         cmocka_unit_test(what_is_no_file_of_allowed_size_is_refused),
         cmocka_unit_test(written_signature_takes_the_next_number),
+        cmocka_unit_test(file_that_another_is_writing_stays),
         cmocka_unit_test(lookaside_on_the_web_cannot_be_written),
         cmocka_unit_test(blob_is_known_by_its_first_byte),
         cmocka_unit_test(framed_blob_is_what_the_frame_says),

@@ -773,6 +773,32 @@ static void find_takes_the_most_specific_scope(void **state)
     assert_found(plain, "this.does-not/match:anything", "(default)");
 }
 
+/* RFC 4343: names of hosts have no case, so that "A.org" is where "a.org" is. Paths and tags have.
+ */
+static void case_of_a_host_is_no_way_out_of_its_scope(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_signature_policy)
+    policy = accept_scopes("docker", " a.org a.org/x:Tag *.b.org C.org:5000/y A.org/lib ");
+    static const char *const cases[][2] = {
+        {"A.ORG/z:1", "a.org"},         {"a.org/lib/z:1", "A.org/lib"},
+        {"A.org/x:Tag", "a.org/x:Tag"}, {"A.org/x:tag", "a.org"},
+        {"Img.B.Org/z:1", "*.b.org"},   {"c.org:5000/y:1", "C.org:5000/y"},
+        {"c.org:5000/Y:1", ""},         {"A.orgs/z:1", ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_found(policy, cases[i][0], cases[i][1]);
+}
+
+static void case_of_a_directory_counts(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_signature_policy) policy = accept_scopes("oci", " /srv/a ");
+    assert_found(policy, "oci:/srv/a:1", "/srv/a");
+    assert_found(policy, "oci:/Srv/a:1", "");
+    assert_found(policy, "oci:/srv/A:1", "");
+}
+
 static void find_of_a_layout_goes_by_clean_paths(void **state)
 {
     (void)state;
@@ -839,6 +865,8 @@ int main(void)
         cmocka_unit_test(tag_stricter_than_its_repository_is_told),
         cmocka_unit_test(fulcio_without_certificate_log_is_told),
         cmocka_unit_test(find_takes_the_most_specific_scope),
+        cmocka_unit_test(case_of_a_host_is_no_way_out_of_its_scope),
+        cmocka_unit_test(case_of_a_directory_counts),
         cmocka_unit_test(find_of_a_layout_goes_by_clean_paths),
         cmocka_unit_test(needs_are_those_of_the_selected_list),
     };
