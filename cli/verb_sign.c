@@ -2,6 +2,7 @@
 #include "signal_watch.h"
 
 #include "cli.h"
+#include "sluice/core/reference.h"
 #include "sluice/sign.h"
 
 #include <stdio.h>
@@ -74,7 +75,9 @@ int verb_sign_check(const struct cli_options *o, struct sl_error *err)
     if (o->recursive && has_platform(&o->platform))
         return sl_error_set(err, SL_E_FORMAT, EINVAL,
                             "--recursive does not go with the choice of one platform");
-    return 0;
+    SL_AUTO(sl_reference) name = NULL;
+    int r = o->sign_identity ? sl_reference_parse_as_written(o->sign_identity, &name, err) : 0;
+    return r < 0 ? sl_error_wrap(err, r, "--sign-identity") : 0;
 }
 
 int verb_sign(const struct cli_options *o, struct sl_error *err)

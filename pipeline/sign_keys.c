@@ -37,10 +37,13 @@ static int read_passphrase(struct signing *s, struct sl_error *err)
     struct sl_bytes text = {0};
     const char *path = s->options->passphrase_file;
     int r = sl_read_file(AT_FDCWD, path, PASSPHRASE_MAX, &text, err);
-    if (r == 0)
+    if (r == 0) {
         r = take_line(sl_bytes_span(&text), s, err);
+        if (r < 0)
+            r = sl_error_wrap(err, r, "%.200s", path);
+    }
     sl_bytes_wipe(&text);
-    return r < 0 ? sl_error_wrap(err, r, "passphrase file %.200s", path) : 0;
+    return r < 0 ? sl_error_wrap(err, r, "passphrase file") : 0;
 }
 
 /* cosign's variable; an empty one is a passphrase, which sl_environment_get() would not say. */
@@ -58,9 +61,12 @@ static int read_key(struct signing *s, struct sl_error *err)
     struct sl_bytes pem = {0};
     const char *path = s->options->key;
     int r = sl_read_file(AT_FDCWD, path, SL_SIGNING_KEY_MAX, &pem, err);
-    if (r == 0)
+    bool was_read = r == 0;
+    if (was_read)
         r = sl_signing_key_parse(sl_bytes_span(&pem), s->passphrase, &s->key, err);
     sl_bytes_wipe(&pem);
+    if (!was_read)
+        return r;
     if (r == -ENOKEY)
         return sl_error_set(err, SL_E_AUTH, ENOKEY,
                             "%.200s: the private key needs a passphrase: give --passphrase-file, "

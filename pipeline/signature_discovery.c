@@ -23,6 +23,7 @@ struct place {
     const struct sl_signature_search *search;
     const struct sl_digest *digest;
     int (*look)(struct place *place, struct sl_error *err);
+    const char *name;       /* static */
     const char *lookaside;  /* base URL */
     const char *repository; /* without host; NULL: the image is in no registry */
     pthread_t thread;
@@ -325,6 +326,15 @@ static void tell_why(const struct place *p, struct sl_error *failure, struct sl_
         *hint = p->hint;
 }
 
+static void log_place(const struct place *p)
+{
+    char digest[SL_DIGEST_TEXT_MAX];
+    sl_digest_format(p->digest, digest);
+    sl_log(SL_LOG_DEBUG, "%s of %s: %zu signatures, %zu other attachments%s%s", p->name, digest,
+           p->found.n, p->found.n_others, p->result < 0 ? ": " : "",
+           p->result < 0 ? p->error.msg : "");
+}
+
 /* Everything that was found moves to *ret. */
 static int take_found(struct place *p, struct sl_signatures *ret, struct sl_error *err)
 {
@@ -355,6 +365,7 @@ static int look_everywhere(struct place *places, size_t n, struct sl_signatures 
     for (size_t i = 0; i < started; i++)
         (void)pthread_join(places[i].thread, NULL);
     for (size_t i = 0; i < started; i++) {
+        log_place(&places[i]);
         if (r == 0)
             r = take_found(&places[i], ret, err);
         sl_signatures_done(&places[i].found);
@@ -372,12 +383,15 @@ static size_t list_places(const struct sl_signature_search *search,
     bool has_lookaside = *lookaside->read_url != '\0';
     const struct {
         int (*look)(struct place *place, struct sl_error *err);
+        const char *name;
         bool is_simple, is_sigstore, is_needed;
     } kinds[] = {
-        {look_for_simple, true, has_lookaside, search->needs.simple},
-        {look_aside, false, true, is_sigstore && !search->needs.simple && has_lookaside},
-        {look_at_tag, false, true, is_sigstore && lookaside->use_attachments},
-        {look_at_referrers, false, true, is_sigstore && lookaside->use_attachments},
+        {look_for_simple, "lookaside or registry's list", true, has_lookaside,
+         search->needs.simple},
+        {look_aside, "lookaside", false, true,
+         is_sigstore && !search->needs.simple && has_lookaside},
+        {look_at_tag, "cosign's tag", false, true, is_sigstore && lookaside->use_attachments},
+        {look_at_referrers, "referrers", false, true, is_sigstore && lookaside->use_attachments},
     };
     size_t n = 0;
     for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
@@ -386,6 +400,7 @@ static size_t list_places(const struct sl_signature_search *search,
                 (struct place){.search = search,
                                .digest = i ? &image->index_digest : &image->manifest_digest,
                                .look = kinds[k].look,
+                               .name = kinds[k].name,
                                .is_simple = kinds[k].is_simple,
                                .is_sigstore = kinds[k].is_sigstore};
     return n;

@@ -409,6 +409,7 @@ class Keys(SignCase):
         self.assertNotIn(PASSWORD, said)
         self.assertEqual(run.stdout, "")
         self.assertEqual(self.tags(), ["1"])
+        return said
 
     def test_passphrases(self):
         key = self.world.cosign.private
@@ -420,6 +421,10 @@ class Keys(SignCase):
                                       run=self.run_sign("--key", key, "--passphrase-file", wrong))
         two = self.signing.write("two", PASSWORD + "\n" + PASSWORD + "\n")
         self.refused_and_nothing_left(5, "one line", run=self.run_sign("--key", key, "--passphrase-file", two))
+        missing = self.path("missing")
+        for options in ("--key", missing), ("--key", key, "--passphrase-file", missing):
+            run = self.run_sign(*options)
+            self.assertEqual(self.refused_and_nothing_left(EXIT_FAILED, missing, run=run).count(missing), 1)
         for end in "", "\n", "\r\n":
             right = self.signing.write("right", PASSWORD + end)
             self.sign("--key", key, "--passphrase-file", right, password=None)
@@ -463,7 +468,7 @@ class Keys(SignCase):
                            ((*key, "--recursive", "--override-os", "linux"), "--recursive")):
             with self.subTest(args):
                 self.refused_and_nothing_left(EXIT_USAGE, text, run=self.run_sign(*args))
-        self.refused_and_nothing_left(5, "--sign-identity", run=self.run_sign(*key, "--sign-identity", "A B"))
+        self.refused_and_nothing_left(EXIT_USAGE, "--sign-identity", run=self.run_sign(*key, "--sign-identity", "A B"))
 
 
 class Faults(SignCase):

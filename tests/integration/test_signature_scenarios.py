@@ -699,6 +699,8 @@ class Units(SignatureCase):
         requirement, = self.denied(self.name + ":1", text, registries_d=config, code="E_NOSIG")["requirements"]
         self.assertRegex(requirement["reason"], "ASCII armour.*/signature-1")
         config = self.lookaside("empty", digest=digest)
+        run = self.judge(self.name + ":1", text, "--debug", registries_d=config)
+        self.assertRegex(run.stderr, f"lookaside.* of {digest}: 0 signatures")
         requirement, = self.denied(self.name + ":1", text, registries_d=config, code="E_NOSIG")["requirements"]
         self.assertIn("none below file://" + self.path("empty"), requirement["reason"])
 
