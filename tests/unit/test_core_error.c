@@ -76,6 +76,11 @@ static void messages_stay_one_harmless_line(void **state)
                        "a\xc2\x9b"
                        "2J\xc2\xa0\x9b\xc3");
     assert_string_equal(err.msg, "a??2J\xc2\xa0??");
+    /* Separators of lines and paragraphs, and what turns the direction of a text. */
+    (void)sl_error_set(
+        &err, SL_E_FORMAT, EINVAL, "%s",
+        "a\u2028b\u2029c\u202ed\u2066e\u2069f\u200fg\u061ch\u2027\u202f\u2065\u206a");
+    assert_string_equal(err.msg, "a???b???c???d???e???f???g??h\u2027\u202f\u2065\u206a");
 }
 
 static void long_messages_are_cut_not_overrun(void **state)
