@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LAYERS_MAX = 128 /* signatures under one tag; readers look at no more */ };
+enum {
+    LAYERS_MAX = 128, /* signatures under one tag; readers look at no more */
+    TRIES = 3,        /* to be under it, beside others who write at the same time */
+};
 
 static const char manifest_type[] = "application/vnd.oci.image.manifest.v1+json";
 static const char config_type[] = "application/vnd.oci.image.config.v1+json";
@@ -28,13 +31,19 @@ struct tagged {
     struct sl_artifact *artifact;
 };
 
+static void forget_found(struct tagged *t)
+{
+    sl_image_document_done(&t->doc);
+    t->doc = (struct sl_image_document){0};
+    t->json = sl_json_free(t->json);
+    t->artifact = sl_artifact_free(t->artifact);
+}
+
 static void tagged_done(struct tagged *t)
 {
     free(t->tag);
     free(t->signature);
-    sl_image_document_done(&t->doc);
-    (void)sl_json_free(t->json);
-    (void)sl_artifact_free(t->artifact);
+    forget_found(t);
 }
 SL_DEFINE_AUTO_DONE(tagged, tagged_done)
 
@@ -47,17 +56,12 @@ static int read_tagged(struct tagged *t, struct sl_error *err)
     int r = sl_artifact_parse(bytes, &t->artifact, err);
     if (r == 0)
         r = sl_json_parse(bytes, "manifest", &limits, &t->json, err);
-    if (r < 0)
-        return sl_error_wrap(err, r, "what is under %.100s already", t->tag);
-    if (t->artifact->n_layers >= LAYERS_MAX)
-        return sl_error_set(err, SL_E_LIMIT, E2BIG,
-                            "%.100s has %zu signatures already, and nobody reads more than %d",
-                            t->tag, t->artifact->n_layers, LAYERS_MAX);
-    return 0;
+    return r < 0 ? sl_error_wrap(err, r, "what is under %.100s already", t->tag) : 0;
 }
 
 static int find_tagged(struct signing *s, struct tagged *t, struct sl_error *err)
 {
+    forget_found(t);
     int r = sl_image_sink_find_tag(s->sink, t->tag, &t->doc, err);
     return r > 0 ? read_tagged(t, err) : r;
 }
@@ -73,6 +77,15 @@ static bool has_it(const struct tagged *t)
             return true;
     }
     return false;
+}
+
+static int check_room(const struct tagged *t, struct sl_error *err)
+{
+    if (!t->artifact || t->artifact->n_layers < LAYERS_MAX)
+        return 0;
+    return sl_error_set(err, SL_E_LIMIT, E2BIG,
+                        "%.100s has %zu signatures already, and nobody reads more than %d", t->tag,
+                        t->artifact->n_layers, LAYERS_MAX);
 }
 
 /* ---- what shall be there ---- */
@@ -149,7 +162,9 @@ static int put(struct signing *s, const struct tagged *t, struct sl_error *err)
     SL_AUTO_DONE(sl_bytes) manifest = {0};
     struct signing_blob config_blob;
     struct signing_blob manifest_blob;
-    int r = write_config(t, &config, err);
+    int r = check_room(t, err);
+    if (r == 0)
+        r = write_config(t, &config, err);
     if (r == 0)
         r = sl_sign_put_blob(s, sl_bytes_span(&config), &config_blob, err);
     if (r == 0)
@@ -160,6 +175,21 @@ static int put(struct signing *s, const struct tagged *t, struct sl_error *err)
         return r;
     return sl_image_sink_put_tagged(s->sink, t->tag, sl_bytes_span(&manifest), manifest_type,
                                     &manifest_blob.digest, err);
+}
+
+/* A registry cannot be asked to write only if nobody else has: what was written is read again. */
+static int put_beside_others(struct signing *s, struct tagged *t, struct sl_error *err)
+{
+    for (int i = 0; i <= TRIES; i++) {
+        int r = find_tagged(s, t, err);
+        if (r < 0 || has_it(t))
+            return r;
+        r = i < TRIES ? put(s, t, err) : 0;
+        if (r < 0)
+            return r;
+    }
+    return sl_error_set(err, SL_E_NETWORK, EBUSY,
+                        "%.100s: others write it at the same time; try again", t->tag);
 }
 
 static int name_tag(const struct signing_work *work, struct tagged *t, struct sl_error *err)
@@ -179,9 +209,7 @@ int sl_sign_put_tag(struct signing *s, const struct signing_work *work, char **r
     if (r == 0)
         r = sl_sign_put_blob(s, sl_bytes_span(&work->payload), &t.layer, err);
     if (r == 0)
-        r = find_tagged(s, &t, err);
-    if (r == 0 && !has_it(&t))
-        r = put(s, &t, err);
+        r = put_beside_others(s, &t, err);
     if (r < 0)
         return r;
     *ret_where = sl_steal(&t.tag);

@@ -89,6 +89,14 @@ int sl_policy_key_path(struct sl_policy_parser *p, const struct sl_json *node, v
     return text && !*text ? 0 : parse_one(p, node, fill_path, field);
 }
 
+int sl_policy_demanded_path(struct sl_policy_parser *p, const struct sl_json *node, void *field)
+{
+    const char *text = sl_json_string(node);
+    if (!text || !*text)
+        return sl_policy_fail(p, node, "must be a string with something in it");
+    return parse_one(p, node, fill_path, field);
+}
+
 int sl_policy_key_paths(struct sl_policy_parser *p, const struct sl_json *node, void *field)
 {
     return parse_list(p, node, fill_path, field);

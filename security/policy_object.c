@@ -57,24 +57,12 @@ int sl_policy_object_type(struct sl_policy_parser *p, const struct sl_json *node
     return 0;
 }
 
-static int copy_text(struct sl_policy_parser *p, const char *text, char **field)
-{
-    *field = strdup(text);
-    return *field ? 0 : sl_error_oom(p->err);
-}
-
 int sl_policy_text(struct sl_policy_parser *p, const struct sl_json *node, void *field)
 {
     const char *text = sl_json_string(node);
     if (!text || !*text)
         return sl_policy_fail(p, node, "must be a string with something in it");
-    return copy_text(p, text, field);
-}
-
-int sl_policy_optional_text(struct sl_policy_parser *p, const struct sl_json *node, void *field)
-{
-    const char *text = sl_json_string(node);
-    if (!text)
-        return sl_policy_fail(p, node, "must be a string");
-    return *text ? copy_text(p, text, field) : 0;
+    char *copy = strdup(text);
+    *(char **)field = copy;
+    return copy ? 0 : sl_error_oom(p->err);
 }

@@ -34,8 +34,7 @@ SL_MUST_CHECK int sl_policy_parse_object(struct sl_policy_parser *p, const struc
 /* The string that is the object's member "type". */
 SL_MUST_CHECK int sl_policy_object_type(struct sl_policy_parser *p, const struct sl_json *node,
                                         const char **ret);
-sl_policy_member_fn sl_policy_text;          /* char *; "" is refused */
-sl_policy_member_fn sl_policy_optional_text; /* char *; "" stays NULL */
+sl_policy_member_fn sl_policy_text; /* char *; "" is refused */
 
 /* ---- requirements (policy_requirement.c, policy_identity.c, policy_key_members.c) ---- */
 
@@ -43,9 +42,10 @@ sl_policy_member_fn sl_policy_requirements; /* struct sl_requirements */
 sl_policy_member_fn sl_policy_identity;     /* struct sl_identity_rule */
 
 /* All of struct sl_key_sources, which they refuse to fill twice. */
-sl_policy_member_fn sl_policy_key_path;  /* "" counts as absent */
-sl_policy_member_fn sl_policy_key_paths; /* at least one */
-sl_policy_member_fn sl_policy_key_data;  /* base64; "" is a key of no bytes */
+sl_policy_member_fn sl_policy_key_path;      /* "" counts as absent: another one is needed then */
+sl_policy_member_fn sl_policy_demanded_path; /* "" is refused: absent, it would demand less */
+sl_policy_member_fn sl_policy_key_paths;     /* at least one */
+sl_policy_member_fn sl_policy_key_data;      /* base64; "" is a key of no bytes */
 sl_policy_member_fn sl_policy_key_datas;
 sl_policy_member_fn sl_policy_key_data_or_pem; /* with is_compat also the bare PEM text */
 

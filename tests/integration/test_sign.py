@@ -509,6 +509,17 @@ class Faults(SignCase):
             self.assertEqual((run.stdout, self.puts()), ("", []))
             os.remove(self.log)
 
+    def test_what_another_overwrites_is_put_again(self):
+        """Two who sign at the same time: both have read what was there before."""
+        lost = {"on": r"PUT .*/manifests/sha256-\w+\.sig", "status": 201, "body": ""}
+        image = self.serve(dict(lost, times=2))
+        self.good(self.run_key(image, "--format", "sig"))
+        self.assertEqual(self.puts(), [self.tag() + ".sig"] * 3)
+        os.remove(self.log)
+        run = self.run_key(self.serve(lost), "--format", "sig")
+        self.refused(EXIT_NETWORK, "at the same time", run=run)
+        self.assertEqual((run.stdout, self.puts()), ("", [self.tag() + ".sig"] * 3))
+
     def test_what_is_in_place_is_told(self):
         image = self.serve({"on": "PUT .*/manifests/sha256:", "status": 403})
         run = self.run_key(image)
