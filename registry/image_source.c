@@ -23,7 +23,10 @@ static int name_layout(struct sl_image_source *src, struct sl_image_name *name,
     SL_AUTO_FREE char *text = sl_image_name_text_at(name, dir);
     if (!text)
         return sl_error_oom(err);
-    if (sl_image_name_parse(text, &real, /* err= */ NULL) < 0 || strcmp(real.dir, dir) != 0)
+    int r = sl_image_name_parse(text, &real, /* err= */ NULL);
+    if (r == -ENOMEM)
+        return sl_error_oom(err);
+    if (r < 0 || strcmp(real.dir, dir) != 0)
         return sl_error_set(err, SL_E_UNSUPPORTED, EINVAL,
                             "%s: its directory is %s, and an image cannot be named by a directory "
                             "with a colon or an @DIGEST; rename it",

@@ -130,6 +130,11 @@ static bool is_same(const char *text, size_t host_len, struct sl_span part)
            memcmp(text + n, part.data + n, part.len - n) == 0;
 }
 
+bool sl_scope_is_same(const char *a, const char *b)
+{
+    return strlen(a) == strlen(b) && is_same(a, strcspn(a, "/"), sl_span_of(b));
+}
+
 /* Of a scope, too, the host ends at the first slash. */
 bool sl_image_scopes_is_at(const struct sl_image_scopes_walk *walk, const char *text)
 {

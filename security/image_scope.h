@@ -32,6 +32,8 @@ bool sl_image_scopes_next(struct sl_image_scopes_walk *walk);
  * leads to the same registry, and must not lead out of its scope. */
 bool sl_image_scopes_is_at(const struct sl_image_scopes_walk *walk, const char *text);
 
+/* Whether two scopes of registries are one: equal but for the case of the host. */
+bool sl_scope_is_same(const char *a, const char *b);
 /* Absolute, and not written in two ways: no empty, "." or ".." segment, no '/' at the end, not "/".
  * Scopes of directories are. */
 bool sl_scope_is_clean_path(struct sl_span path);

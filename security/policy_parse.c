@@ -59,6 +59,18 @@ static int parse_scope(struct sl_policy_parser *p, const struct sl_json *node,
     return r < 0 ? r : sl_policy_requirements(p, node, &scope->requirements);
 }
 
+/* Members have different names, but an image could meet both: the order in the file would decide.
+ */
+static int check_other_scopes(struct sl_policy_parser *p, const struct sl_json *node,
+                              const struct sl_policy_scope *others, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (sl_scope_is_same(others[i].scope, name))
+            return sl_policy_fail(p, node, "there is \"%.100s\" already, and hosts have no case",
+                                  others[i].scope);
+    return 0;
+}
+
 static int parse_transport(struct sl_policy_parser *p, const struct sl_json *node,
                            const char *transport, struct sl_signature_policy *policy)
 {
@@ -81,6 +93,8 @@ static int parse_transport(struct sl_policy_parser *p, const struct sl_json *nod
         *scope = (struct sl_policy_scope){0};
         const char *name = sl_json_name_at(node, i);
         int r = parse_scope(p, sl_json_at(node, i), transport, name, scope);
+        if (r == 0 && strcmp(transport, "docker") == 0)
+            r = check_other_scopes(p, sl_json_at(node, i), scope - i, i, name);
         if (r < 0)
             return sl_error_wrap(p->err, r, "scope \"%.100s\"", name);
     }

@@ -116,6 +116,7 @@ SURVIVORS = [
      "at times: a SET without the bit that says so; what is signed is encoded anew before"),
     # What the operator trusts: another document, and as good.
     (r".*: policy: default twice 0", "another scope decides"),
+    (POLICY.replace("/registry", " registry") + r" in other case", "names of hosts have no case"),
     (POLICY + r" twice 0", "the same requirement twice"),
     (POLICY + r"/0 - (rekorPublicKeyData|x-trustedRootData)", "less is demanded"),
     (POLICY + r"/0/pki( - subject(Email|Hostname)|/subject(Email|Hostname) = \"\")",

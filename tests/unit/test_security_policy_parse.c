@@ -142,6 +142,8 @@ static void document_of_wrong_shape_is_refused(void **state)
         {"{\"default\":[" NO "],\"transports\":{\"new\":1}}", "\"new\": must be an object"},
         {"{\"default\":[" NO "],\"transports\":{\"new\":{\"a\":[]}}}", "at least one requirement"},
         {DOCKER("\"a.org\":[" NO "],\"a.org\":[" ALL "]"), "'a.org' appears twice"},
+        {DOCKER("\"a.org/x\":[" NO "],\"A.org/x\":[" ALL "]"),
+         "there is \"a.org/x\" already, and hosts have no case"},
         {DOCKER("\"\":[]"), "scope \"\": must be a list with at least one"},
         {DOCKER("\"a.org\":[" ALL ",{\"type\":\"x\"}]"),
          "\"docker\": scope \"a.org\": requirement 2: unknown type \"x\""},
