@@ -15,6 +15,7 @@ from pull_case import FAILED, INTEGRITY, NETWORK, POLICY, USAGE, PullCase
 
 from crafted_image import ARCHITECTURE, ENC, PUBOPTS, Layer, b64, write_document, write_image
 from make_tars import archive, entry
+import own_mounts
 from sign_layout import (BUNDLE, INDEX, CosignKey, PgpKey, add_referrers, add_tag, bundle_manifest,
                          digest_of)
 from sigstore_lab import Lab, public_pem
@@ -169,6 +170,8 @@ class Files(GateCase):
                              "--insecure-policy", policy=())
 
     def test_the_machines_own(self):
+        if "/etc/containers" not in own_mounts.HIDDEN:
+            self.skipTest("the machine's own would be changed")
         with open("/etc/containers/policy.json", "w", encoding="ascii") as file:
             json.dump({"default": ACCEPT}, file)
         self.addCleanup(os.unlink, file.name)

@@ -45,10 +45,14 @@ def umount(path):
     subprocess.run(["umount", "-R", "-l", path], stderr=subprocess.DEVNULL, check=False)
 
 
+HIDDEN = set()
+
+
 def hide(path):
     """An empty folder there, for us alone."""
     os.makedirs(path, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "sluice-test", path], check=True)
+    HIDDEN.add(path)
 
 
 def hide_machine_policy():
