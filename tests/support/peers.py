@@ -54,6 +54,8 @@ class Peers:
                 images.run("mount", "--rbind", place, self.root + place)
 
     def close(self):
+        # Agents of the homes that skopeo makes for itself outlive it.
+        subprocess.run(["pkill", "-f", "^gpg-agent --homedir " + self.home + "/"], check=False)
         if self.root:
             subprocess.run(["umount", "-R", "-l", self.root], check=False)
             shutil.rmtree(self.root + self.shared, ignore_errors=True)
