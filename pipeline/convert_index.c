@@ -114,9 +114,7 @@ static int fetch_member(struct conversion *c, const struct sl_json *entry, size_
 {
     const char *text;
     struct sl_digest digest;
-    int r = sl_json_need_string(entry, "digest", &text, err);
-    if (r >= 0)
-        r = sl_digest_parse(text, &digest, err);
+    int r = sl_index_entry_digest(entry, &digest, &text, err);
     if (r < 0)
         return r;
     *ret = find_document(c, &digest);

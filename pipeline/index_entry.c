@@ -12,3 +12,10 @@ bool sl_index_entry_is_attestation(const struct sl_json *entry)
         return true;
     return os && arch && strcmp(os, "unknown") == 0 && strcmp(arch, "unknown") == 0;
 }
+
+int sl_index_entry_digest(const struct sl_json *entry, struct sl_digest *ret, const char **ret_text,
+                          struct sl_error *err)
+{
+    int r = sl_json_need_string(entry, "digest", ret_text, err);
+    return r < 0 ? r : sl_digest_parse(*ret_text, ret, err);
+}

@@ -48,9 +48,7 @@ static int add_member(struct signing *s, const struct sl_json *entry, size_t dep
 {
     const char *text;
     struct sl_digest digest;
-    int r = sl_json_need_string(entry, "digest", &text, err);
-    if (r >= 0)
-        r = sl_digest_parse(text, &digest, err);
+    int r = sl_index_entry_digest(entry, &digest, &text, err);
     if (r < 0)
         return r;
     r = is_known(s, &digest) ? 0 : add_document(s, &digest, depth, err);
