@@ -32,6 +32,11 @@ struct sl_engine *sl_engine_free(struct sl_engine *engine);
 SL_DEFINE_AUTO(sl_engine, sl_engine_free)
 /* Makes every running and later pull fail soon with SL_E_CANCELLED. Any thread. */
 void sl_engine_cancel(struct sl_engine *engine);
+/* Registries are spoken to with new options from now on; what runs goes on with the old ones, which
+ * go with the last of it. On failure nothing has changed. */
+SL_MUST_CHECK int sl_engine_reload(struct sl_engine *engine,
+                                   const struct sl_registry_options *registry,
+                                   const struct sl_key_options *broker, struct sl_error *err);
 struct sl_store *sl_engine_store(struct sl_engine *engine);
 struct sl_registry *sl_engine_registry(struct sl_engine *engine);
 
@@ -81,7 +86,10 @@ struct sl_key_options {
     const char *kbc;                              /* "NAME::URI"; NULL: PARAMS of a decryption key
                                                    * "provider:attestation-agent:NAME::URI", if any */
     const char *offline_keys, *offline_resources; /* files of offline_fs_kbc */
-    const char *key_providers; /* file; NULL: what OCICRYPT_KEYPROVIDER_CONFIG names */
+    /* ttrpc target of a confidential data hub that answers for the resources and keys of every
+     * broker we do not speak ourselves (api.GetResourceService); NULL: none. */
+    const char *upstream;
+    const char *key_providers; /* file; NULL: what OCICRYPT_KEYPROVIDER_CONFIG names; "": none */
     const char *pgp_home;      /* gnupg home directory; NULL: none for unwrapping */
     bool unsafe_sample_key;    /* sample_kbc and sample=true: a key that everybody knows */
     bool allow_a256ctr;        /* packets that anybody on the way can change bit by bit */
@@ -98,12 +106,14 @@ SL_MUST_CHECK int sl_registry_open(const struct sl_registry_options *options,
  * has none. Files and resources are read, and the pin is checked, before anything of the image is
  * fetched; resources come from the key broker. */
 struct sl_policy_options {
-    const char *policy;        /* file or resource; NULL: SL_SIGNATURE_POLICY_PATH */
-    const char *policy_digest; /* it must have: see sl_pinned_digest_check(); NULL: any */
-    const char *registries_d;  /* folder, file or resource; NULL: SL_REGISTRIES_D_PATH */
-    bool insecure;             /* accept images without any policy; goes with none of the others */
-    bool compat_image_rs;      /* the policy is in the dialect of image-rs */
-    bool require_signed;       /* refuse a policy, and a verdict, in which nothing is verified */
+    const char *policy;            /* file or resource; NULL: SL_SIGNATURE_POLICY_PATH */
+    const char *policy_text;       /* its contents instead; or NULL */
+    const char *policy_digest;     /* it must have: see sl_pinned_digest_check(); NULL: any */
+    const char *registries_d;      /* folder, file or resource; NULL: SL_REGISTRIES_D_PATH */
+    const char *registries_d_text; /* contents of one such file instead; or NULL */
+    bool insecure;        /* accept images without any policy; goes with none of the others */
+    bool compat_image_rs; /* the policy is in the dialect of image-rs */
+    bool require_signed;  /* refuse a policy, and a verdict, in which nothing is verified */
 };
 
 struct sl_pull_options {
@@ -116,7 +126,12 @@ struct sl_pull_options {
     bool verify_first; /* no layer starts before the policy has allowed the image, and no
                         * decompressor sees a byte before its blob is verified */
     unsigned jobs;     /* layers at once; 0: 4 */
-    /* Called on the pulling thread at most a few times a second, and once at the end. */
+    int cancel_fd;     /* ends this pull alone (core/cancel.h; borrowed) */
+    /* Called once, on the pulling thread, when the name is resolved and nothing else was asked for:
+     * other than 0 ends the pull with SL_E_CANCELLED. */
+    int (*resolved)(void *arg, const char *name, const struct sl_digest *manifest);
+    /* Called on the pulling thread at most a few times a second, and once at the end. Both with
+     * progress_arg. */
     void (*progress)(void *arg, const struct sl_pull_report *report);
     void *progress_arg;
 };

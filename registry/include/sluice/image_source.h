@@ -9,17 +9,20 @@
 #include "sluice/manifest.h"
 
 struct sl_registry_options {
-    const char *authfile;             /* --authfile; ends the search for credentials */
-    const char *auth_json;            /* contents of an auth file, instead of any file; or NULL */
-    const char *creds;                /* --creds USER:PASSWORD; beats auth_json and every file */
-    const char *cert_dir;             /* --cert-dir; instead of the certs.d folders */
-    const char *registries_conf;      /* --registries-conf; instead of the system's */
-    const char *registries_conf_text; /* contents of such a file, instead of any; or NULL */
-    bool insecure;                    /* --tls-verify=false: no verification, plain HTTP allowed */
-    bool force_secure;                /* --tls-verify=true: beats "insecure" of the configuration */
+    const char *authfile;        /* --authfile; ends the search for credentials */
+    const char *auth_json;       /* contents of an auth file, instead of any file; or NULL */
+    const char *creds;           /* --creds USER:PASSWORD; beats auth_json and every file */
+    const char *cert_dir;        /* --cert-dir; instead of the certs.d folders */
+    const char *registries_conf; /* --registries-conf; instead of the system's */
+    /* Contents of such a file, TOML or the same as a JSON object, instead of any; or NULL. */
+    const char *registries_conf_text;
+    bool insecure;     /* --tls-verify=false: no verification, plain HTTP allowed */
+    bool force_secure; /* --tls-verify=true: beats "insecure" of the configuration */
     const char *extra_root_certificates; /* PEM text, added to the platform's roots; or NULL */
-    const char *user_agent;              /* NULL: "sluice/VERSION" */
-    unsigned max_attempts;               /* tries per request; 0: 5 */
+    /* All NULL: proxies are what the environment says. */
+    const char *https_proxy, *http_proxy, *no_proxy;
+    const char *user_agent; /* NULL: "sluice/VERSION" */
+    unsigned max_attempts;  /* tries per request; 0: 5 */
 };
 
 /* The HTTP engine: one loop thread with connections, tokens and rules shared by all images of
@@ -39,6 +42,9 @@ SL_MUST_CHECK int sl_image_source_open(struct sl_registry *registry, const char 
                                        struct sl_image_source **ret, struct sl_error *err);
 struct sl_image_source *sl_image_source_close(struct sl_image_source *src);
 SL_DEFINE_AUTO(sl_image_source, sl_image_source_close)
+/* Makes every request of this source, in flight or begun later, fail with SL_E_CANCELLED; others of
+ * the registry go on. Any thread, does not block. */
+void sl_image_source_cancel(struct sl_image_source *src);
 /* The canonical name of the image ("docker.io/library/busybox:latest"; of a layout: "oci:" with its
  * absolute directory, symbolic links resolved): what policy is about.
  * Before it is resolved, the name the caller asked for as docker completes it. Afterwards the

@@ -65,6 +65,15 @@ SL_MUST_CHECK int sl_rpc_call(struct sl_rpc_client *client, const char *service,
                               struct sl_span request, int deadline_ms, struct sl_bytes *ret,
                               enum sl_rpc_status *ret_status, struct sl_error *err);
 
+/* What a server said to a call that was passed on to it. Secret. */
+struct sl_rpc_reply {
+    int status; /* of the field, also where enum sl_rpc_status has no name for it */
+    struct sl_bytes message, text;
+    struct sl_bytes details; /* google.rpc.Status's field 3, all of them as encoded; ttrpc only */
+};
+void sl_rpc_reply_done(struct sl_rpc_reply *reply);
+SL_DEFINE_AUTO_DONE(sl_rpc_reply, sl_rpc_reply_done)
+
 /* ---- answering ---- */
 
 /* A call that waits for its answer. It is answered exactly once, from any thread. */
@@ -79,6 +88,18 @@ const char *sl_rpc_call_metadata(const struct sl_rpc_call *call, const char *nam
 int64_t sl_rpc_call_deadline(const struct sl_rpc_call *call);
 /* True once the client has gone, cancelled, or run out of time. Any thread. */
 bool sl_rpc_call_is_abandoned(const struct sl_rpc_call *call);
+/* fn is called once, on the server's thread, when nobody waits for the answer any more: the client
+ * has gone, has cancelled, or its time is up. The call must be answered all the same. Once the
+ * answer is given fn is not running and will not be called: do not hold a lock that fn takes while
+ * you answer. Called at once when it is so already. */
+void sl_rpc_call_watch(struct sl_rpc_call *call, void (*fn)(void *arg), void *arg);
+/* Asks another server what this call asks: service, method, bytes, metadata and the time that is
+ * left (at most deadline_ms) go over as they are. An answer of any status is a success. */
+SL_MUST_CHECK int sl_rpc_call_forward(const struct sl_rpc_call *call, struct sl_rpc_client *client,
+                                      int deadline_ms, struct sl_rpc_reply *ret,
+                                      struct sl_error *err);
+/* Answers with what another server has said. */
+void sl_rpc_call_relay(struct sl_rpc_call *call, const struct sl_rpc_reply *reply);
 /* Copies the message, wipes the copy and the request once sent, and frees the call. */
 void sl_rpc_call_answer(struct sl_rpc_call *call, struct sl_span message);
 void sl_rpc_call_refuse(struct sl_rpc_call *call, enum sl_rpc_status status, const char *message);
@@ -96,9 +117,12 @@ struct sl_rpc_service {
 
 struct sl_rpc_server_options {
     const struct sl_rpc_service *services; /* ended by a NULL name; borrowed */
-    bool allow_any_address;                /* else only loopback and unix sockets are listened on */
-    unsigned max_connections;              /* 0: 256 */
-    unsigned max_calls;                    /* in flight over all connections; 0: 1024 */
+    /* Calls of services and methods that are not in the list; NULL: UNIMPLEMENTED. */
+    sl_rpc_handler_fn *handle_unknown;
+    void *unknown_arg;
+    bool allow_any_address;   /* else only loopback and unix sockets are listened on */
+    unsigned max_connections; /* 0: 256 */
+    unsigned max_calls;       /* in flight over all connections; 0: 1024 */
 };
 
 /* One thread serves all connections of all listeners. */
@@ -112,12 +136,39 @@ SL_MUST_CHECK int sl_rpc_server_new(const struct sl_rpc_server_options *options,
 SL_MUST_CHECK int sl_rpc_server_listen(struct sl_rpc_server *server, const char *address,
                                        char **ret_address, struct sl_error *err);
 SL_MUST_CHECK int sl_rpc_server_start(struct sl_rpc_server *server, struct sl_error *err);
+/* True when the server's thread has come round since the last time it was asked; wakes it for the
+ * next time. For watchdogs. */
+bool sl_rpc_server_is_alive(struct sl_rpc_server *server);
 /* Stops listening, lets calls in flight end for at most drain_ms, closes, removes its socket files.
  */
 void sl_rpc_server_stop(struct sl_rpc_server *server, int drain_ms);
 /* Calls that were not answered must not be answered any more. */
 struct sl_rpc_server *sl_rpc_server_free(struct sl_rpc_server *server);
 SL_DEFINE_AUTO(sl_rpc_server, sl_rpc_server_free)
+
+/* ---- the guest's own messages (protobuf-c): proto/api.proto, proto/attestation_agent.proto ----
+ */
+
+/* ImagePullRequest. Unknown fields are skipped; a text over limits or with a NUL in it is refused.
+ */
+struct sl_pull_request {
+    char *image_url, *bundle_path; /* owned; "" when absent */
+};
+enum { SL_PULL_IMAGE_MAX = 4096, SL_PULL_BUNDLE_MAX = 4095 };
+SL_MUST_CHECK int sl_pull_request_unpack(struct sl_span message, struct sl_pull_request *ret,
+                                         struct sl_error *err);
+void sl_pull_request_done(struct sl_pull_request *request);
+SL_DEFINE_AUTO_DONE(sl_pull_request, sl_pull_request_done)
+/* ImagePullResponse. */
+SL_MUST_CHECK int sl_pull_response_pack(const char *manifest_digest, struct sl_bytes *ret,
+                                        struct sl_error *err);
+/* ExtendRuntimeMeasurementRequest, and the result of its answer: 0 OK, 1 NOT_SUPPORTED, 2
+ * NOT_ENABLED. */
+SL_MUST_CHECK int sl_measurement_pack(const char *domain, const char *operation,
+                                      const char *content, struct sl_bytes *ret,
+                                      struct sl_error *err);
+SL_MUST_CHECK int sl_measurement_answer_unpack(struct sl_span message, int *ret_result,
+                                               struct sl_error *err);
 
 /* ---- messages that consist of one field (protobuf-c) ---- */
 

@@ -8,4 +8,12 @@ enum sl_log_level { SL_LOG_ERROR, SL_LOG_WARN, SL_LOG_INFO, SL_LOG_DEBUG };
 /* Process-wide, set once at start-up by the program. Default: warnings, as text. */
 void sl_log_setup(enum sl_log_level max, int as_json);
 int sl_log_is_enabled(enum sl_log_level level);
+
+/* What a line is about; NULL and 0 members are left out. */
+struct sl_log_about {
+    unsigned long long job;
+    const char *image, *layer, *stage, *code;
+};
+void sl_log_of(enum sl_log_level level, const struct sl_log_about *about, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 void sl_log(enum sl_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The library as the service uses it: opened by the first pull, since its store may be a disk that
+ * is mounted only after the service has started, and policies may come from a broker that is not
+ * there yet. What fails to open is tried again by the next pull. Reloading makes a new generation
+ * of the configuration; jobs keep the one they began with.
+ */
+#pragma once
+
+#include "config.h"
+
+struct sl_backend;
+/* Takes the configuration. */
+SL_MUST_CHECK int sl_backend_new(struct sl_loaded_config **config, struct sl_backend **ret,
+                                 struct sl_error *err);
+struct sl_backend *sl_backend_free(struct sl_backend *backend);
+SL_DEFINE_AUTO(sl_backend, sl_backend_free)
+
+/* One generation, held: the engine and options made of the configuration. */
+struct sl_generation {
+    struct sluice *sluice; /* open */
+    const struct sl_config *config;
+    uint64_t number;
+    /* Ready for a pull: keys, policy, encryption_policy, verify_first, jobs are set. */
+    struct sluice_pull_options pull;
+};
+/* Opens the engine if it is not, also anew when another file system was mounted at the store's root
+ * meanwhile and nothing runs. Blocks. */
+SL_MUST_CHECK int sl_backend_hold(struct sl_backend *backend, struct sl_generation **ret,
+                                  struct sl_error *err);
+/* The same without opening anything: NULL when it is not open. */
+struct sl_generation *sl_backend_peek(struct sl_backend *backend);
+void sl_backend_release(struct sl_backend *backend, struct sl_generation *generation);
+
+/* Takes the new configuration, of which addresses, memory, workers and the store's place do not
+ * change before the next start (a warning says so). On failure the old one stays. */
+SL_MUST_CHECK int sl_backend_reload(struct sl_backend *backend, struct sl_loaded_config **config,
+                                    struct sl_error *err);
+/* The present configuration; borrowed until the next reload. Main thread. */
+const struct sl_config *sl_backend_config(struct sl_backend *backend);
+/* Everything that runs ends soon. */
+void sl_backend_cancel(struct sl_backend *backend);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the service is told: the confidential data hub's own file (TOML, or JSON when its name ends
+ * in .json), the kernel's command line, the environment, and a table [sluice] for what is ours.
+ * Each value knows where it came from.
+ */
+#pragma once
+
+#include "sluice.h"
+#include "sluice/core/bytes.h"
+
+enum sl_config_origin {
+    SL_CONFIG_DEFAULT,
+    SL_CONFIG_FILE,
+    SL_CONFIG_KERNEL, /* /proc/cmdline */
+    SL_CONFIG_ENVIRONMENT,
+};
+
+enum sl_keep { SL_KEEP_ALL, SL_KEEP_MOUNTED }; /* images that no mount uses any more */
+
+struct sl_credential_file {
+    char *path, *resource_uri; /* where it goes, and what it is */
+};
+
+/* Strings are owned; NULL where nothing was said and there is no default. */
+struct sl_config {
+    /* Of the hub. */
+    char *socket; /* as an address of rpc.h */
+    char *kbc_name, *kbc_url, *kbs_cert;
+    char *aa_socket; /* a ttrpc target of rpc.h */
+    struct sl_credential_file *credentials;
+    size_t n_credentials;
+    char *log_level;                      /* "error", "warn", "info", "debug", "trace" */
+    bool skip_sealed_secret_verification; /* the upstream's business; told by check */
+
+    /* [image] */
+    char *work_dir; /* the root of the store */
+    char *image_security_policy_uri, *image_security_policy;
+    char *sigstore_config_uri, *sigstore_config;
+    char *authenticated_registry_credentials_uri;
+    char *registry_configuration_uri;
+    char *registry_config; /* the inline table, as JSON text; beats the URI */
+    unsigned max_concurrent_layer_downloads_per_image;
+    char *https_proxy, *http_proxy, *no_proxy;
+    char *extra_root_certificates; /* all of them, PEM */
+
+    /* [sluice] */
+    char **listen;       /* more addresses of rpc.h, NULL-terminated, or NULL */
+    char *control;       /* address of the control socket; "" none */
+    char *metrics;       /* "unix:///PATH", "127.0.0.1:PORT"; NULL: none */
+    char *upstream;      /* ttrpc target of a hub that does the rest; NULL: none */
+    uint64_t memory;     /* bytes of buffers */
+    unsigned workers;    /* 0: one for each core */
+    unsigned pulls;      /* at once */
+    char **bundle_roots; /* absolute, NULL-terminated */
+    char *pause_bundle;  /* folder */
+    enum sl_keep keep;
+    char *policy_digest;
+    bool policy_dialect_image_rs;
+    bool require_policy; /* without one, nothing is pulled */
+    bool require_signed;
+    bool verify_first;
+    char *encryption_policy; /* file */
+    char *offline_keys, *offline_resources, *key_providers, *pgp_home;
+    bool unsafe_sample_key, allow_a256ctr;
+    unsigned key_timeout_s;
+    bool log_json;
+    unsigned progress_s; /* between lines of the progress log; 0: none */
+    unsigned drain_s;    /* for pulls that run when the service is told to end */
+};
+
+/* Where things are read from; zeroed: the machine's. For tests. */
+struct sl_config_sources {
+    const char *cmdline;                          /* file; NULL: /proc/cmdline */
+    const char *(*environment)(const char *name); /* NULL: sl_environment_get() */
+};
+
+/* One line of what applies: "image.work_dir", its value as text, and where it came from
+ * ("cdh.toml: line 12", "kernel: agent.https_proxy", "environment: AA_KBC_PARAMS", "default"). */
+struct sl_config_line {
+    char *key, *value, *origin;
+    enum sl_config_origin from;
+};
+
+struct sl_loaded_config {
+    struct sl_config values;
+    struct sl_config_line *lines;
+    size_t n_lines;
+    char **warnings; /* "cdh.toml: line 3: image.default_snapshto: unknown key, ignored";
+                        NULL-terminated */
+};
+/* path NULL: no file. Nothing is contacted and no file of the values is opened. */
+SL_MUST_CHECK int sl_config_load(const char *path, const struct sl_config_sources *sources,
+                                 struct sl_loaded_config **ret, struct sl_error *err);
+struct sl_loaded_config *sl_config_free(struct sl_loaded_config *config);
+SL_DEFINE_AUTO(sl_loaded_config, sl_config_free)
