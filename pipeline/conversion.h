@@ -88,7 +88,8 @@ struct conversion {
     struct sl_engine *engine;
     const struct sl_convert_options *options;
     bool encrypts;
-    struct sl_engine_guest guest; /* the destination's own registry engine, if it has one */
+    struct sl_visit visit;
+    struct sl_engine_registry *own_registry; /* the destination's, if it has one */
     struct sl_image_source *source;
     struct sl_image_sink *sink;
     struct sl_key_access keys;

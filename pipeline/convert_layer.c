@@ -358,7 +358,7 @@ static bool may_try_again(struct convert_layer *l)
     bool by_upload = l->state == CONVERT_NAMING || l->upload_result < 0;
     pthread_mutex_unlock(&l->conversion->upload_lock);
     return by_upload && l->error.code == SL_E_NETWORK && l->attempts < ATTEMPTS_MAX &&
-           !sl_engine_is_cancelled(l->conversion->engine);
+           !sl_visit_is_cancelled(&l->conversion->visit);
 }
 
 static int fail_or_wait(struct convert_layer *l, struct sl_error *err)

@@ -59,8 +59,8 @@ static void wait_for_event(struct schedule *s)
 {
     struct conversion *c = s->conversion;
     struct sl_error err = {0};
-    int r =
-        sl_schedule_wait(c->engine, c->event_fd, s->result < 0, c->options->progress != NULL, &err);
+    int r = sl_schedule_wait(c->visit.cancel_fd, c->event_fd, s->result < 0,
+                             c->options->progress != NULL, &err);
     if (r < 0)
         note_failure(s, r, &err);
     sl_convert_progress(c, /* now= */ false);

@@ -98,7 +98,7 @@ static struct layer *first_waiting(struct pull *pull)
 static void wait_for_others(struct schedule *s, struct layer *l)
 {
     struct sl_error err = {0};
-    int r = sl_store_lock_layer(s->pull->engine->store, l->diff_id, s->pull->engine->cancel_fd,
+    int r = sl_store_lock_layer(s->pull->engine->store, l->diff_id, s->pull->visit.cancel_fd,
                                 &l->lock_fd, &err);
     if (r == 0)
         r = start_locked(s, l, &err);
@@ -114,7 +114,7 @@ static void wait_for_event(struct schedule *s)
 {
     struct pull *pull = s->pull;
     struct sl_error err = {0};
-    int r = sl_schedule_wait(pull->engine, pull->event_fd, s->result < 0,
+    int r = sl_schedule_wait(pull->visit.cancel_fd, pull->event_fd, s->result < 0,
                              pull->options->progress != NULL, &err);
     if (r < 0)
         note_failure(s, r, &err);

@@ -51,6 +51,7 @@ struct layer {
 struct pull {
     struct sl_engine *engine;
     const struct sl_pull_options *options;
+    struct sl_visit visit;
     struct sl_image_source *source;
     char *name; /* the source's, once it is found */
     struct sl_resolved_image *image;

@@ -22,9 +22,9 @@
 static int open_policies(struct pull *pull, struct sl_error *err)
 {
     const struct sl_pull_options *o = pull->options;
-    int r = sl_image_source_open(pull->engine->registry, o->image, &pull->source, err);
+    int r = sl_visit_open_source(&pull->visit, o->image, &pull->source, err);
     if (r == 0)
-        r = sl_key_access_open(&o->keys, pull->engine->cancel_fd, &pull->keys, err);
+        r = sl_key_access_open(&o->keys, pull->visit.cancel_fd, &pull->keys, err);
     return r < 0 ? r
                  : sl_image_policy_open(&o->policy, pull->keys.kbc,
                                         sl_image_source_name(pull->source), &pull->policy, err);
@@ -41,6 +41,15 @@ static int find_manifest(struct pull *pull, struct sl_error *err)
     pull->report.name = pull->name;
     pull->report.manifest = pull->image->manifest_digest;
     pull->report.config = pull->image->manifest->config.digest;
+    return 0;
+}
+
+/* Somebody may wait for the name only. */
+static int tell_resolved(struct pull *pull, struct sl_error *err)
+{
+    const struct sl_pull_options *o = pull->options;
+    if (o->resolved && o->resolved(o->progress_arg, pull->name, &pull->report.manifest) != 0)
+        return sl_cancel_error(err);
     return 0;
 }
 
@@ -107,8 +116,8 @@ static int commit_and_mount(struct pull *pull, struct sl_error *err)
     int r = make_record(pull, &record, err);
     if (r < 0)
         return r;
-    if (sl_engine_is_cancelled(pull->engine))
-        return sl_engine_cancelled_error(err);
+    if (sl_visit_is_cancelled(&pull->visit))
+        return sl_cancel_error(err);
     r = sl_gate_commit_image(pull->gate, record, err);
     if (r < 0 || !pull->options->bundle)
         return r;
@@ -122,6 +131,8 @@ static int pull_image(struct pull *pull, struct sl_error *err)
     int r = open_policies(pull, err);
     if (r == 0)
         r = find_manifest(pull, err);
+    if (r == 0)
+        r = tell_resolved(pull, err);
     if (r == 0)
         r = sl_pull_judge(pull, err);
     if (r == 0)
@@ -142,7 +153,9 @@ static int pull_open(struct pull *pull, struct sl_error *err)
     pthread_mutex_init(&pull->lock, NULL);
     pull->started_ns = sl_clock_ns();
     pull->event_fd = eventfd(0, EFD_CLOEXEC);
-    return pull->event_fd < 0 ? sl_error_system(err, errno, "eventfd") : 0;
+    if (pull->event_fd < 0)
+        return sl_error_system(err, errno, "eventfd");
+    return sl_visit_open(pull->engine, pull->options->cancel_fd, &pull->visit, err);
 }
 
 static void layer_done(struct layer *l)
@@ -176,6 +189,9 @@ static int pull_or_drop(struct pull *pull, struct sl_error *err)
     int r = pull_image(pull, &why);
     if (r == 0)
         return 0;
+    /* Signatures that are still looked for do not matter any more. */
+    if (pull->source)
+        sl_image_source_cancel(pull->source);
     if (why.code != SL_E_NETWORK)
         drop_committed(pull);
     if (err)
@@ -197,7 +213,8 @@ static void pull_close(struct pull *pull)
     sl_key_access_done(&pull->keys);
     (void)sl_encryption_policy_free(pull->encryption_policy);
     (void)sl_resolved_image_free(pull->image);
-    (void)sl_image_source_close(pull->source);
+    (void)sl_visit_close_source(&pull->visit, pull->source);
+    sl_visit_close(&pull->visit);
     free(pull->name);
     /* Whoever announced the last layer holds the lock while it uses the descriptor. */
     pthread_mutex_lock(&pull->lock);

@@ -6,18 +6,18 @@
 
 enum { PROGRESS_INTERVAL_MS = 200 };
 
-int sl_schedule_wait(struct sl_engine *engine, int event_fd, bool has_failed, bool reports,
+int sl_schedule_wait(int cancel_fd, int event_fd, bool has_failed, bool reports,
                      struct sl_error *err)
 {
     struct pollfd fds[] = {
         {.fd = event_fd, .events = POLLIN},
-        {.fd = has_failed ? -1 : engine->cancel_fd, .events = POLLIN},
+        {.fd = has_failed ? -1 : cancel_fd, .events = POLLIN},
     };
     int n = poll(fds, 2, reports ? PROGRESS_INTERVAL_MS : -1);
     uint64_t count;
     if (n > 0 && fds[0].revents && read(event_fd, &count, sizeof(count)) < 0)
         return 0;
-    return n > 0 && fds[1].revents ? sl_engine_cancelled_error(err) : 0;
+    return n > 0 && fds[1].revents ? sl_cancel_error(err) : 0;
 }
 
 int sl_schedule_no_memory(struct sl_error *err)
