@@ -194,6 +194,7 @@ static int conversion_open(struct conversion *c, struct sl_error *err)
     c->event_fd = eventfd(0, EFD_CLOEXEC);
     if (c->event_fd < 0)
         return sl_error_system(err, errno, "eventfd");
+    sl_memory_join(c->engine->memory, &c->memory, c->event_fd);
     return sl_visit_open(c->engine, c->options->cancel_fd, &c->visit, err);
 }
 
@@ -213,6 +214,7 @@ static void conversion_close(struct conversion *c)
     (void)sl_recipients_free(c->recipients);
     sl_key_access_done(&c->keys);
     sl_visit_close(&c->visit);
+    sl_memory_leave(&c->memory);
     /* Whoever announced the last layer holds the lock while it uses the descriptor. */
     pthread_mutex_lock(&c->lock);
     sl_cleanup_fdp(&c->event_fd);

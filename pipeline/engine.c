@@ -20,6 +20,9 @@ static int engine_open(struct sl_engine *e, const struct sl_engine_options *o, s
     r = sl_buf_pool_new(o->memory ? o->memory : SL_BUF_POOL_DEFAULT, &e->buffers, err);
     if (r < 0)
         return r;
+    r = sl_memory_share_new(e->buffers, &e->memory, err);
+    if (r < 0)
+        return r;
     r = sl_worker_pool_new(o->threads, &e->workers, err);
     if (r < 0)
         return r;
@@ -50,6 +53,7 @@ struct sl_engine *sl_engine_free(struct sl_engine *e)
         sl_engine_release(e, e->registry);
     (void)sl_cancel_watch_free(e->cancel_watch);
     (void)sl_worker_pool_free(e->workers);
+    (void)sl_memory_share_free(e->memory);
     (void)sl_buf_pool_free(e->buffers);
     (void)sl_store_close(e->store);
     sl_cleanup_fdp(&e->cancel_fd);

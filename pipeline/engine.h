@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cancel_watch.h"
+#include "memory_share.h"
 #include "sluice/pipeline.h"
 
 #include <pthread.h>
@@ -18,6 +19,7 @@ struct sl_engine {
     struct sl_store *store; /* NULL: there is none */
     struct sl_worker_pool *workers;
     struct sl_buf_pool *buffers;
+    struct sl_memory_share *memory; /* of buffers */
     struct sl_cancel_watch *cancel_watch;
     int cancel_fd; /* an eventfd that becomes, and stays, readable */
     pthread_mutex_t lock;

@@ -72,6 +72,7 @@ static int describe_layers(struct pull *pull, struct sl_error *err)
                                          .blob = &m->layers[i],
                                          .diff_id = &c->diff_ids[i],
                                          .lock_fd = -1,
+                                         .wait = {&pull->lock_watch_fd, -1},
                                          .hold_fd = -1,
                                          .report = &pull->layer_reports[i]};
         pull->layer_reports[i] = (struct sl_layer_report){
@@ -155,6 +156,7 @@ static int pull_open(struct pull *pull, struct sl_error *err)
     pull->event_fd = eventfd(0, EFD_CLOEXEC);
     if (pull->event_fd < 0)
         return sl_error_system(err, errno, "eventfd");
+    sl_memory_join(pull->engine->memory, &pull->memory, pull->event_fd);
     return sl_visit_open(pull->engine, pull->options->cancel_fd, &pull->visit, err);
 }
 
@@ -163,11 +165,17 @@ static void layer_done(struct layer *l)
     l->key = sl_secret_release(l->key);
     l->annotations = sl_enc_annotations_free(l->annotations);
     l->committed = sl_staged_layer_free(l->committed);
+    sl_cleanup_fdp(&l->wait.fd);
     sl_cleanup_fdp(&l->hold_fd);
 }
 
+bool sl_pull_keeps_layers(enum sl_errc why)
+{
+    return why == SL_E_NETWORK || why == SL_E_CANCELLED;
+}
+
 /* A pull that failed leaves no layers behind, also not those that had passed; except where the
- * network failed, since the next try can go on from them. */
+ * network failed, or time, or patience: the next try can go on from them. */
 static void drop_committed(struct pull *pull)
 {
     SL_AUTO_FREE struct sl_digest *diff_ids = calloc(pull->n_layers + 1, sizeof(*diff_ids));
@@ -192,7 +200,7 @@ static int pull_or_drop(struct pull *pull, struct sl_error *err)
     /* Signatures that are still looked for do not matter any more. */
     if (pull->source)
         sl_image_source_cancel(pull->source);
-    if (why.code != SL_E_NETWORK)
+    if (!sl_pull_keeps_layers(why.code))
         drop_committed(pull);
     if (err)
         *err = why;
@@ -216,6 +224,8 @@ static void pull_close(struct pull *pull)
     (void)sl_visit_close_source(&pull->visit, pull->source);
     sl_visit_close(&pull->visit);
     free(pull->name);
+    sl_memory_leave(&pull->memory);
+    sl_cleanup_fdp(&pull->lock_watch_fd);
     /* Whoever announced the last layer holds the lock while it uses the descriptor. */
     pthread_mutex_lock(&pull->lock);
     sl_cleanup_fdp(&pull->event_fd);
@@ -284,7 +294,7 @@ struct sl_pull_report *sl_pull_report_free(struct sl_pull_report *report)
 int sl_pull_image(struct sl_engine *engine, const struct sl_pull_options *options,
                   struct sl_pull_report **ret, struct sl_error *err)
 {
-    struct pull pull = {.engine = engine, .options = options, .event_fd = -1};
+    struct pull pull = {.engine = engine, .options = options, .event_fd = -1, .lock_watch_fd = -1};
     if (!engine->store)
         return sl_error_set(err, SL_E_SYSTEM, EINVAL, "cannot pull: there is no store");
     int r = pull_open(&pull, err);
