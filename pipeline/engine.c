@@ -109,3 +109,8 @@ struct sl_registry *sl_engine_registry(struct sl_engine *e)
 {
     return e->registry;
 }
+
+struct sl_buf_pool *sl_engine_buffers(struct sl_engine *e)
+{
+    return e->buffers;
+}

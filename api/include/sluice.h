@@ -124,7 +124,8 @@ SLUICE_API SLUICE_MUST_CHECK int sluice_open(const struct sluice_options *option
                                              struct sluice **ret, struct sluice_error *err);
 /* Nothing may be running. */
 SLUICE_API struct sluice *sluice_close(struct sluice *s);
-/* Makes everything that runs, and all that is begun later, fail soon with SLUICE_E_CANCELLED. */
+/* Makes all that speaks to registries, now or later, fail soon with SLUICE_E_CANCELLED. What is
+ * stored can still be listed, mounted, unmounted and removed. */
 SLUICE_API void sluice_cancel(struct sluice *s);
 /* Credentials, rules and certificates of registries are read anew. What runs goes on with the old
  * ones. On failure nothing has changed. */
