@@ -49,7 +49,10 @@ struct sl_metrics {
     uint64_t allowed, denied;
     struct stage stages[STAGES_MAX];
     size_t n_stages;
+    unsigned in_flight;
     int64_t started; /* seconds since the epoch */
+    void (*changed)(void *arg);
+    void *changed_arg;
 };
 
 int sl_metrics_new(struct sl_metrics **ret, struct sl_error *err)
@@ -71,7 +74,19 @@ struct sl_metrics *sl_metrics_free(struct sl_metrics *m)
     return NULL;
 }
 
+void sl_metrics_watch(struct sl_metrics *m, void (*fn)(void *arg), void *arg)
+{
+    m->changed = fn;
+    m->changed_arg = arg;
+}
+
 /* ---- counting ---- */
+
+static void tell(const struct sl_metrics *m)
+{
+    if (m->changed)
+        m->changed(m->changed_arg);
+}
 
 static void observe(struct histogram *h, double seconds)
 {
@@ -93,7 +108,33 @@ void sl_metrics_count_request(struct sl_metrics *m, const struct sluice_error *e
     pthread_mutex_lock(&m->lock);
     m->requests[code_of(err)]++;
     observe(&m->request_seconds, seconds);
+    m->in_flight -= m->in_flight > 0;
     pthread_mutex_unlock(&m->lock);
+    tell(m);
+}
+
+void sl_metrics_begin_request(struct sl_metrics *m)
+{
+    pthread_mutex_lock(&m->lock);
+    m->in_flight++;
+    pthread_mutex_unlock(&m->lock);
+    tell(m);
+}
+
+unsigned sl_metrics_requests_in_flight(struct sl_metrics *m)
+{
+    pthread_mutex_lock(&m->lock);
+    unsigned n = m->in_flight;
+    pthread_mutex_unlock(&m->lock);
+    return n;
+}
+
+uint64_t sl_metrics_pulls(struct sl_metrics *m)
+{
+    pthread_mutex_lock(&m->lock);
+    uint64_t n = m->jobs[SLUICE_OK];
+    pthread_mutex_unlock(&m->lock);
+    return n;
 }
 
 /* NULL when there are too many kinds. */
@@ -150,6 +191,7 @@ void sl_metrics_count_job(struct sl_metrics *m, const struct sluice_pull_report 
     for (size_t i = 0; report && i < report->n_layers; i++)
         count_layer(m, report->layers[i]);
     pthread_mutex_unlock(&m->lock);
+    tell(m);
 }
 
 static void count(struct sl_metrics *m, uint64_t *counter)
@@ -253,6 +295,8 @@ static void put_pulls(struct text *t, const struct sl_metrics *m)
     put_codes(t, "sluice_pulls_total", "Pulls, by how they ended.", m->jobs);
     put_histogram(t, "sluice_pull_duration_seconds", "Time of pulls that have reported.",
                   &m->job_seconds);
+    put_gauge(t, "sluice_requests", "Requests for an image that wait for their answer.",
+              m->in_flight);
     put_counter(t, "sluice_joins_total", "Requests that joined a pull on its way.", m->joins);
     put_pair(t, "sluice_verdicts_total", "What policies said of images.", "verdict", verdicts,
              (const uint64_t[]){m->allowed, m->denied});
