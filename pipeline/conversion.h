@@ -25,6 +25,8 @@ enum convert_state {
     CONVERT_FAILED,
 };
 
+enum { CONVERT_LANE, CONVERT_CHECK_LANE, CONVERT_LANES };
+
 /* One blob on its way, for all the layers of all images that are this blob and get the same. */
 struct convert_layer {
     struct conversion *conversion;
@@ -45,7 +47,7 @@ struct convert_layer {
     bool is_missing; /* the destination was asked */
     unsigned attempts;
     uint64_t started_ns;
-    struct sl_buf_lane *lane, *check_lane;
+    struct sl_buf_lane *lanes[CONVERT_LANES]; /* one share of memory */
     struct sl_flow *flow;
     _Atomic(struct sl_blob_stream *) stream;
     struct sl_blob_upload *upload;
@@ -88,7 +90,8 @@ struct conversion {
     struct sl_engine *engine;
     const struct sl_convert_options *options;
     bool encrypts;
-    struct sl_engine_guest guest; /* the destination's own registry engine, if it has one */
+    struct sl_visit visit;
+    struct sl_engine_registry *own_registry; /* the destination's, if it has one */
     struct sl_image_source *source;
     struct sl_image_sink *sink;
     struct sl_key_access keys;
@@ -100,7 +103,8 @@ struct conversion {
     size_t n_layers;
 
     pthread_mutex_t lock, upload_lock; /* upload_lock is taken first */
-    int event_fd;                      /* an eventfd: some layer's step is through */
+    int event_fd; /* an eventfd: some layer's step is through, or memory has come home */
+    struct sl_memory_guest memory;
     struct sl_convert_report report;
     struct sl_convert_layer_report *layer_reports;
     uint64_t started_ns, reported_ns;

@@ -14,25 +14,23 @@
 /* ---- the parts ---- */
 
 /* The registry engine for the destination: the common one unless it was given other options. */
-static int open_guest(struct conversion *c, struct sl_error *err)
+static int open_own_registry(struct conversion *c, struct sl_error *err)
 {
     if (!c->options->destination_registry)
         return 0;
-    int r = sl_registry_open(c->options->destination_registry, &c->options->keys,
-                             &c->guest.registry, err);
-    if (r == 0)
-        sl_engine_enter(c->engine, &c->guest);
-    return r;
+    SL_AUTO(sl_registry) registry = NULL;
+    int r = sl_registry_open(c->options->destination_registry, &c->options->keys, &registry, err);
+    return r < 0 ? r : sl_engine_adopt(c->engine, &registry, &c->own_registry, err);
 }
 
 static int open_places(struct conversion *c, struct sl_error *err)
 {
-    int r = sl_image_source_open(c->engine->registry, c->options->source, &c->source, err);
+    int r = sl_visit_open_source(&c->visit, c->options->source, &c->source, err);
     if (r >= 0)
-        r = open_guest(c, err);
+        r = open_own_registry(c, err);
     if (r < 0)
         return r;
-    return sl_image_sink_open(c->guest.registry ? c->guest.registry : c->engine->registry,
+    return sl_image_sink_open(c->own_registry ? c->own_registry->registry : c->visit.registry,
                               c->options->destination, &c->sink, err);
 }
 
@@ -65,7 +63,7 @@ static int open_recipients(struct conversion *c, struct sl_error *err)
 /* Wrong options are told before anybody is asked for anything. */
 static int open_keys(struct conversion *c, struct sl_error *err)
 {
-    int r = sl_key_access_open(&c->options->keys, c->engine->cancel_fd, &c->keys, err);
+    int r = sl_key_access_open(&c->options->keys, c->visit.cancel_fd, &c->keys, err);
     return r < 0 || !c->encrypts ? r : open_recipients(c, err);
 }
 
@@ -147,8 +145,8 @@ static int put_documents(struct conversion *c, struct sl_error *err)
     for (size_t i = 0; i < c->n_documents; i++) {
         const struct convert_document *doc = c->documents[i];
         bool is_last = i + 1 == c->n_documents;
-        if (sl_engine_is_cancelled(c->engine))
-            return sl_engine_cancelled_error(err);
+        if (sl_visit_is_cancelled(&c->visit))
+            return sl_cancel_error(err);
         int r = sl_image_sink_put_manifest(c->sink, sl_bytes_span(&doc->bytes), doc->media_type,
                                            &doc->digest, /* named= */ is_last, err);
         if (r < 0)
@@ -194,7 +192,10 @@ static int conversion_open(struct conversion *c, struct sl_error *err)
     pthread_mutex_init(&c->upload_lock, NULL);
     c->started_ns = sl_clock_ns();
     c->event_fd = eventfd(0, EFD_CLOEXEC);
-    return c->event_fd < 0 ? sl_error_system(err, errno, "eventfd") : 0;
+    if (c->event_fd < 0)
+        return sl_error_system(err, errno, "eventfd");
+    sl_memory_join(c->engine->memory, &c->memory, c->event_fd);
+    return sl_visit_open(c->engine, c->options->cancel_fd, &c->visit, err);
 }
 
 static void conversion_close(struct conversion *c)
@@ -207,12 +208,13 @@ static void conversion_close(struct conversion *c)
     free(c->documents);
     free(c->layer_reports);
     (void)sl_image_sink_close(c->sink);
-    (void)sl_image_source_close(c->source);
-    sl_engine_leave(c->engine, &c->guest);
-    (void)sl_registry_free(c->guest.registry);
+    (void)sl_visit_close_source(&c->visit, c->source);
+    sl_engine_release(c->engine, c->own_registry);
     /* The recipients hold addresses of the keys. */
     (void)sl_recipients_free(c->recipients);
     sl_key_access_done(&c->keys);
+    sl_visit_close(&c->visit);
+    sl_memory_leave(&c->memory);
     /* Whoever announced the last layer holds the lock while it uses the descriptor. */
     pthread_mutex_lock(&c->lock);
     sl_cleanup_fdp(&c->event_fd);

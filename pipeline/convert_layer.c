@@ -43,7 +43,7 @@ static int make_decrypt(struct convert_layer *l, struct sl_stage **ret, struct s
 
 static int make_check(struct convert_layer *l, struct sl_stage **ret, struct sl_error *err)
 {
-    return sl_convert_check_stage_new(l->diff_id, l->check_lane, ret, err);
+    return sl_convert_check_stage_new(l->diff_id, l->lanes[CONVERT_CHECK_LANE], ret, err);
 }
 
 static int make_summary(struct convert_layer *l, struct sl_stage **ret, struct sl_error *err)
@@ -174,8 +174,7 @@ static void layer_release(struct convert_layer *l)
 {
     flow_release(l);
     l->upload = sl_blob_upload_close(l->upload);
-    l->lane = sl_buf_lane_close(l->lane);
-    l->check_lane = sl_buf_lane_close(l->check_lane);
+    sl_memory_give(&l->conversion->memory, l->lanes, CONVERT_LANES);
     if (l->report.action == SL_LAYER_ENCRYPTED)
         drop_key(l);
 }
@@ -222,7 +221,8 @@ static int start_stream(struct convert_layer *l, struct sl_error *err)
 {
     struct sl_blob_stream *stream = NULL;
     sl_flow_start(l->flow);
-    int r = sl_image_source_stream(l->conversion->source, l->blob, l->lane, l->flow, &stream, err);
+    int r = sl_image_source_stream(l->conversion->source, l->blob, l->lanes[CONVERT_LANE], l->flow,
+                                   &stream, err);
     if (r < 0)
         return r;
     atomic_store(&l->stream, stream);
@@ -300,16 +300,11 @@ static int start_flow(struct convert_layer *l, struct sl_error *err)
     return layer_start(l, err);
 }
 
-/* All or none. */
 static int open_lanes(struct convert_layer *l, struct sl_error *err)
 {
-    struct sl_buf_pool *pool = l->conversion->engine->buffers;
-    int r = sl_buf_lane_open(pool, LANE_BUFFERS, &l->lane, err);
-    if (r == 0 && l->report.action == SL_LAYER_DECRYPTED)
-        r = sl_buf_lane_open(pool, SL_CONVERT_CHECK_BUFFERS, &l->check_lane, err);
-    if (r < 0)
-        l->lane = sl_buf_lane_close(l->lane);
-    return r;
+    static const size_t counts[CONVERT_LANES] = {LANE_BUFFERS, SL_CONVERT_CHECK_BUFFERS};
+    size_t n = l->report.action == SL_LAYER_DECRYPTED ? CONVERT_LANES : 1;
+    return sl_memory_take(&l->conversion->memory, counts, n, l->lanes, err);
 }
 
 int sl_convert_layer_start(struct convert_layer *l, struct sl_error *err)
@@ -358,7 +353,7 @@ static bool may_try_again(struct convert_layer *l)
     bool by_upload = l->state == CONVERT_NAMING || l->upload_result < 0;
     pthread_mutex_unlock(&l->conversion->upload_lock);
     return by_upload && l->error.code == SL_E_NETWORK && l->attempts < ATTEMPTS_MAX &&
-           !sl_engine_is_cancelled(l->conversion->engine);
+           !sl_visit_is_cancelled(&l->conversion->visit);
 }
 
 static int fail_or_wait(struct convert_layer *l, struct sl_error *err)

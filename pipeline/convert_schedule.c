@@ -23,17 +23,15 @@ static void note_failure(struct schedule *s, int r, const struct sl_error *err)
         sl_convert_layer_stop(s->conversion->layers[i]);
 }
 
-/* False when there is no memory for more. */
+/* False when there is no memory for more: its coming home is an event. */
 static bool start_one(struct schedule *s, struct convert_layer *l)
 {
     struct sl_error err = {0};
     int r = sl_convert_layer_start(l, &err);
     if (r == 0)
         s->n_running++;
-    if (r == -EAGAIN && s->n_running > 0)
-        return false;
     if (r == -EAGAIN)
-        r = sl_schedule_no_memory(&err);
+        return false;
     if (r < 0)
         note_failure(s, r, &err);
     return true;
@@ -45,6 +43,7 @@ static void start_some(struct schedule *s)
     for (size_t i = 0; i < c->n_layers && s->n_running < s->jobs && s->result == 0; i++)
         if (c->layers[i]->state == CONVERT_WAITING && !start_one(s, c->layers[i]))
             return;
+    sl_memory_withdraw(&c->memory);
 }
 
 static bool is_any_waiting(const struct conversion *c)
@@ -59,8 +58,8 @@ static void wait_for_event(struct schedule *s)
 {
     struct conversion *c = s->conversion;
     struct sl_error err = {0};
-    int r =
-        sl_schedule_wait(c->engine, c->event_fd, s->result < 0, c->options->progress != NULL, &err);
+    int r = sl_schedule_wait(c->visit.cancel_fd, c->event_fd, /* watch_fd= */ -1, s->result < 0,
+                             c->options->progress != NULL, &err);
     if (r < 0)
         note_failure(s, r, &err);
     sl_convert_progress(c, /* now= */ false);
@@ -102,10 +101,11 @@ int sl_convert_layers(struct conversion *c, struct sl_error *err)
     for (;;) {
         if (s.result == 0)
             start_some(&s);
+        else
+            sl_memory_withdraw(&c->memory);
         if (s.n_running == 0 && (s.result < 0 || !is_any_waiting(c)))
             return s.result;
-        if (s.n_running > 0)
-            wait_for_event(&s);
+        wait_for_event(&s);
         step_some(&s);
     }
 }

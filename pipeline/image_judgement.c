@@ -29,8 +29,8 @@ struct sl_judgement {
 
 static int discover(struct sl_judgement *j, struct sl_signatures *ret, struct sl_error *err)
 {
-    struct sl_engine *engine = j->options.engine;
-    const struct sl_signature_search search = {.registry = engine->registry,
+    const struct sl_visit *visit = j->options.visit;
+    const struct sl_signature_search search = {.registry = visit->registry,
                                                .source = j->options.source,
                                                .registries_d = j->options.policy->registries_d,
                                                .image = &j->image,
@@ -40,8 +40,8 @@ static int discover(struct sl_judgement *j, struct sl_signatures *ret, struct sl
     int r = 0;
     if (j->needs.simple || j->needs.sigstore)
         r = sl_signatures_discover(&search, ret, err);
-    if (sl_engine_is_cancelled(engine) || atomic_load(&j->stop))
-        return sl_engine_cancelled_error(err);
+    if (sl_visit_is_cancelled(visit) || atomic_load(&j->stop))
+        return sl_cancel_error(err);
     return r;
 }
 

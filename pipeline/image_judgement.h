@@ -10,7 +10,7 @@
 
 /* All borrowed until the judgement is freed. Of image only what sl_image_source_find() gives. */
 struct sl_judgement_options {
-    struct sl_engine *engine;
+    const struct sl_visit *visit;
     const struct sl_image_policy *policy;
     const char *asked;              /* the image as the user wrote it */
     struct sl_image_source *source; /* resolved */

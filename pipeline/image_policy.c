@@ -6,7 +6,7 @@
 /* Somebody who pins a policy, or demands signatures, does not mean to switch them off. */
 static int check_insecure(const struct sl_policy_options *o, struct sl_error *err)
 {
-    if (!o->policy && !o->policy_digest && !o->require_signed)
+    if (!o->policy && !o->policy_text && !o->policy_digest && !o->require_signed)
         return 0;
     return sl_error_set(err, SL_E_POLICY, EPERM,
                         DENIED "--insecure-policy contradicts --policy, --policy-digest and "
@@ -17,6 +17,8 @@ static int check_insecure(const struct sl_policy_options *o, struct sl_error *er
 static int read_policy(const struct sl_policy_options *o, const struct sl_resources *resources,
                        const char *image_name, struct sl_bytes *ret, struct sl_error *err)
 {
+    if (o->policy_text)
+        return sl_bytes_append(ret, sl_span_of(o->policy_text), SL_SIGNATURE_POLICY_MAX, err);
     const char *name = o->policy ? o->policy : SL_SIGNATURE_POLICY_PATH;
     struct sl_error why = {0};
     int r = sl_resource_get(resources, name, SL_SIGNATURE_POLICY_MAX, ret, &why);
@@ -30,6 +32,13 @@ static int read_policy(const struct sl_policy_options *o, const struct sl_resour
     return r < 0 ? sl_error_wrap(err, r, "signature policy") : 0;
 }
 
+static const char *policy_name(const struct sl_policy_options *o)
+{
+    if (o->policy_text)
+        return "the configured signature policy";
+    return o->policy ? o->policy : SL_SIGNATURE_POLICY_PATH;
+}
+
 static int parse_policy(const struct sl_policy_options *o, struct sl_resources *resources,
                         struct sl_span json, struct sl_signature_policy **ret, struct sl_error *err)
 {
@@ -39,8 +48,16 @@ static int parse_policy(const struct sl_policy_options *o, struct sl_resources *
     if (r < 0)
         return r;
     r = sl_signature_policy_parse(json, &options, resources, ret, err);
-    return r < 0 ? sl_error_wrap(err, r, "%.200s", o->policy ? o->policy : SL_SIGNATURE_POLICY_PATH)
-                 : 0;
+    return r < 0 ? sl_error_wrap(err, r, "%.200s", policy_name(o)) : 0;
+}
+
+static int open_registries_d(const struct sl_policy_options *o, struct sl_resources *resources,
+                             struct sl_registries_d **ret, struct sl_error *err)
+{
+    if (o->registries_d_text)
+        return sl_registries_d_parse(sl_span_of(o->registries_d_text), "lookaside configuration",
+                                     o->compat_image_rs, ret, err);
+    return sl_registries_d_open(resources, o->registries_d, o->compat_image_rs, ret, err);
 }
 
 int sl_image_policy_open(const struct sl_policy_options *options, struct sl_kbc *kbc,
@@ -55,8 +72,7 @@ int sl_image_policy_open(const struct sl_policy_options *options, struct sl_kbc 
     if (r == 0)
         r = parse_policy(options, &resources, sl_bytes_span(&json), &p.policy, err);
     if (r == 0)
-        r = sl_registries_d_open(&resources, options->registries_d, options->compat_image_rs,
-                                 &p.registries_d, err);
+        r = open_registries_d(options, &resources, &p.registries_d, err);
     if (r < 0)
         return r;
     *ret = p;

@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which layers run when: up to the caller's number at once, as memory allows, and never one that
- * another process is fetching already. A layer that has passed all checks waits in staging, without
- * memory, until the image is allowed. The first failure, or a denial, stops all of them.
+ * another pull or process is fetching already. While one waits, for memory, for somebody's lock or
+ * for the verdict, the others go on; nothing is held by what waits but what has passed. A layer
+ * that has passed all checks waits in staging, without memory, until the image is allowed. The
+ * first failure, or a denial, stops all of them.
  */
 #include "pull.h"
+
+#include <sys/inotify.h>
+#include <unistd.h>
 
 struct schedule {
     struct pull *pull;
     unsigned jobs, n_running;
-    int result; /* the first failure */
+    bool is_short; /* of memory, in this round */
+    int result;    /* the first failure */
+    enum sl_errc why;
     struct sl_error *err;
 };
 
@@ -18,6 +25,7 @@ static void note_failure(struct schedule *s, int r, const struct sl_error *err)
     if (s->result < 0)
         return;
     s->result = r;
+    s->why = err->code;
     if (s->err)
         *s->err = *err;
     for (size_t i = 0; i < s->pull->n_layers; i++)
@@ -25,32 +33,51 @@ static void note_failure(struct schedule *s, int r, const struct sl_error *err)
             sl_layer_stop(&s->pull->layers[i]);
 }
 
-/* Starts a layer whose lock is held, or finds that its last holder has left it in the store. */
+static void unlock(struct layer *l)
+{
+    sl_store_unlock_layer(l->pull->engine->store, l->diff_id, &l->lock_fd);
+}
+
+/* Starts a layer whose lock and memory are held, or finds that its last holder has left it in the
+ * store. */
 static int start_locked(struct schedule *s, struct layer *l, struct sl_error *err)
 {
     int r = sl_layer_try_cache(l, err);
-    if (r == 0)
-        r = sl_layer_start(l, err);
+    if (r != 0) {
+        sl_layer_unreserve(l);
+        unlock(l);
+        return r < 0 ? r : 0;
+    }
+    /* A layer that runs keeps its lock until its end, and one that fails here has lost it. */
+    r = sl_layer_start(l, err);
     if (r == 0)
         s->n_running++;
-    /* A layer that runs keeps its lock until its end. */
-    if (!l->flow)
-        sl_store_unlock_layer(l->pull->engine->store, l->diff_id, &l->lock_fd);
-    return r < 0 ? r : 0;
+    return r;
 }
 
-/* -EAGAIN: somebody else fetches it, or there is no memory now. */
+/* -EAGAIN: there is no memory now, or somebody else fetches it. No lock is held by who waits for
+ * memory, and no memory by who waits for a lock. */
 static int try_start(struct schedule *s, struct layer *l, struct sl_error *err)
 {
-    int r = sl_store_lock_layer(s->pull->engine->store, l->diff_id, /* cancel_fd= */ -1,
-                                &l->lock_fd, err);
+    int r = sl_layer_try_cache(l, err);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    if (s->is_short)
+        return -EAGAIN;
+    r = sl_layer_reserve(l, err);
+    s->is_short = r == -EAGAIN;
     if (r < 0)
         return r == -EAGAIN ? r : sl_layer_error(l, r, err);
-    return start_locked(s, l, err);
+    r = sl_store_lock_layer(s->pull->engine->store, l->diff_id, &l->wait, &l->lock_fd, err);
+    if (r == 0)
+        return start_locked(s, l, err);
+    sl_layer_unreserve(l);
+    return r == -EAGAIN ? r : sl_layer_error(l, r, err);
 }
 
 static void start_some(struct schedule *s)
 {
+    s->is_short = false;
     for (size_t i = 0; i < s->pull->n_layers && s->n_running < s->jobs && s->result == 0; i++) {
         struct layer *l = &s->pull->layers[i];
         if (l->report->state != SL_LAYER_WAITING)
@@ -60,6 +87,9 @@ static void start_some(struct schedule *s)
         if (r < 0 && r != -EAGAIN)
             note_failure(s, r, &err);
     }
+    /* Whoever does not need his turn passes it on. */
+    if (!s->is_short || s->result < 0)
+        sl_memory_withdraw(&s->pull->memory);
 }
 
 /* Nothing is published before the image is allowed, and nothing after a failure. */
@@ -77,47 +107,43 @@ static void publish_some(struct schedule *s)
     }
 }
 
-/* After a failure: of those that have passed nothing stays either. */
+/* After a failure: of those that have passed nothing stays either, unless it stays for the next
+ * try; then those that were on their last step stay too. */
 static void abandon_some(struct schedule *s)
 {
-    for (size_t i = 0; i < s->pull->n_layers; i++)
-        if (s->pull->layers[i].passed)
-            sl_layer_abandon(&s->pull->layers[i]);
+    bool keeps = s->pull->gate && sl_pull_keeps_layers(s->why);
+    for (size_t i = 0; i < s->pull->n_layers; i++) {
+        struct layer *l = &s->pull->layers[i];
+        if (l->passed && !(keeps && sl_layer_publish(l, /* err= */ NULL) == 0))
+            sl_layer_abandon(l);
+    }
 }
 
-static struct layer *first_waiting(struct pull *pull)
+static bool is_any_waiting(const struct pull *pull)
 {
     for (size_t i = 0; i < pull->n_layers; i++)
         if (pull->layers[i].report->state == SL_LAYER_WAITING)
-            return &pull->layers[i];
-    return NULL;
+            return true;
+    return false;
 }
 
-/* Nothing runs here, so what waits is being fetched by another process. Holding no lock of our
- * own while we wait for theirs, two processes cannot wait for one another. */
-static void wait_for_others(struct schedule *s, struct layer *l)
+/* The next round asks for every lock again. */
+static void forget_lock_events(const struct pull *pull)
 {
-    struct sl_error err = {0};
-    int r = sl_store_lock_layer(s->pull->engine->store, l->diff_id, s->pull->engine->cancel_fd,
-                                &l->lock_fd, &err);
-    if (r == 0)
-        r = start_locked(s, l, &err);
-    else
-        r = sl_layer_error(l, r, &err);
-    if (r == -EAGAIN)
-        r = sl_schedule_no_memory(&err);
-    if (r < 0)
-        note_failure(s, r, &err);
+    char events[sizeof(struct inotify_event) * 64];
+    while (pull->lock_watch_fd >= 0 && read(pull->lock_watch_fd, events, sizeof(events)) > 0)
+        continue;
 }
 
 static void wait_for_event(struct schedule *s)
 {
     struct pull *pull = s->pull;
     struct sl_error err = {0};
-    int r = sl_schedule_wait(pull->engine, pull->event_fd, s->result < 0,
-                             pull->options->progress != NULL, &err);
+    int r = sl_schedule_wait(pull->visit.cancel_fd, pull->event_fd, pull->lock_watch_fd,
+                             s->result < 0, pull->options->progress != NULL, &err);
     if (r < 0)
         note_failure(s, r, &err);
+    forget_lock_events(pull);
     sl_pull_progress(pull, /* now= */ false);
 }
 
@@ -146,18 +172,27 @@ static void end_some(struct schedule *s)
     }
 }
 
-/* What is left to do when no layer runs; false when nothing is. Locks are not waited for while the
- * verdict is: layers that have passed hold some, and two processes could wait for one another. */
-static bool wait_idle(struct schedule *s)
+/* Whether anything is left that an event will come from. Before the verdict that is the verdict. */
+static bool is_over(const struct schedule *s)
 {
-    struct layer *waiting = first_waiting(s->pull);
-    if (s->result < 0 || (s->pull->gate && !waiting))
+    if (s->n_running > 0)
         return false;
-    if (s->pull->gate)
-        wait_for_others(s, waiting);
-    else
-        wait_for_event(s);
-    return true;
+    return s->result < 0 || (s->pull->gate && !is_any_waiting(s->pull));
+}
+
+/* What is there costs no space. */
+static void use_cache(struct schedule *s)
+{
+    for (size_t i = 0; i < s->pull->n_layers && s->result == 0; i++) {
+        struct sl_error err = {0};
+        int r = sl_layer_try_cache(&s->pull->layers[i], &err);
+        if (r < 0)
+            note_failure(s, r, &err);
+    }
+    struct sl_error err = {0};
+    int r = s->result == 0 ? sl_pull_check_space(s->pull, &err) : 0;
+    if (r < 0)
+        note_failure(s, r, &err);
 }
 
 int sl_pull_layers(struct pull *pull, struct sl_error *err)
@@ -165,13 +200,13 @@ int sl_pull_layers(struct pull *pull, struct sl_error *err)
     struct schedule s = {.pull = pull,
                          .err = err,
                          .jobs = pull->options->jobs ? pull->options->jobs : SL_JOBS_DEFAULT};
+    use_cache(&s);
     for (;;) {
         publish_some(&s);
         start_some(&s);
-        if (s.n_running > 0)
-            wait_for_event(&s);
-        else if (!wait_idle(&s))
+        if (is_over(&s))
             break;
+        wait_for_event(&s);
         end_some(&s);
     }
     abandon_some(&s);

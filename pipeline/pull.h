@@ -15,6 +15,8 @@
 
 struct pull;
 
+enum { BLOB_LANE, PLAIN_LANE, LAYER_LANES };
+
 struct layer {
     struct pull *pull;
     size_t index;
@@ -30,10 +32,11 @@ struct layer {
 
     /* While it runs: see pull_layer.c. */
     int lock_fd;
+    struct sl_layer_wait wait; /* for another one's lock */
     struct sl_staged_layer *staged;
-    struct sl_buf_lane *blob_lane, *plain_lane;
-    struct sl_spool *spool; /* with verify_first */
-    bool is_verified;       /* the spooled blob is, and is being unpacked */
+    struct sl_buf_lane *lanes[LAYER_LANES]; /* one share of memory */
+    struct sl_spool *spool;                 /* with verify_first */
+    bool is_verified;                       /* the spooled blob is, and is being unpacked */
     struct sl_flow *flow;
     _Atomic(struct sl_blob_stream *) stream;
     uint64_t started_ns;
@@ -51,6 +54,7 @@ struct layer {
 struct pull {
     struct sl_engine *engine;
     const struct sl_pull_options *options;
+    struct sl_visit visit;
     struct sl_image_source *source;
     char *name; /* the source's, once it is found */
     struct sl_resolved_image *image;
@@ -63,7 +67,9 @@ struct pull {
     struct layer *layers;
     size_t n_layers;
     pthread_mutex_t lock;
-    int event_fd; /* an eventfd: some layer is through, or the judgement over */
+    int event_fd; /* an eventfd: some layer is through, the judgement over, or memory come home */
+    int lock_watch_fd; /* -1: nobody else's lock was waited for */
+    struct sl_memory_guest memory;
     struct sl_pull_report report;
     struct sl_layer_report *layer_reports;
     uint64_t started_ns, reported_ns;
@@ -84,7 +90,11 @@ SL_MUST_CHECK int sl_pull_keys(struct pull *pull, struct sl_error *err);
 
 /* pull_layer.c: 1 when the store has the layer and the caller may have it; it is held then. */
 SL_MUST_CHECK int sl_layer_try_cache(struct layer *layer, struct sl_error *err);
-/* Starts the flow. -EAGAIN when there is no memory for it now. The layer's lock is held. */
+/* Memory for a layer, or -EAGAIN: the pull waits for its turn, which is an event. */
+SL_MUST_CHECK int sl_layer_reserve(struct layer *layer, struct sl_error *err);
+/* Gives back what does not run. */
+void sl_layer_unreserve(struct layer *layer);
+/* Starts the flow. The layer's lock and its memory are held, and gone when this fails. */
 SL_MUST_CHECK int sl_layer_start(struct layer *layer, struct sl_error *err);
 /* The layer's flow is through: the layer has passed, or its staging tree is removed; frees what
  * ran. 1 when another flow of the layer has begun instead. */
@@ -98,6 +108,13 @@ void sl_layer_stop(struct layer *layer);
 
 /* layer_schedule.c: brings every layer into the store, or none that is not verified. */
 SL_MUST_CHECK int sl_pull_layers(struct pull *pull, struct sl_error *err);
+
+/* disk_space.c: an image whose missing layers cannot fit, even as they are sent, is not begun. */
+SL_MUST_CHECK int sl_pull_check_space(struct pull *pull, struct sl_error *err);
+
+/* Whether layers that passed stay although the pull failed: those of the next try, which is not
+ * the image's fault. */
+bool sl_pull_keeps_layers(enum sl_errc why);
 
 /* progress.c: calls the caller's progress function when it is time, or now. */
 void sl_pull_progress(struct pull *pull, bool now);

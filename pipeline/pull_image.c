@@ -22,9 +22,9 @@
 static int open_policies(struct pull *pull, struct sl_error *err)
 {
     const struct sl_pull_options *o = pull->options;
-    int r = sl_image_source_open(pull->engine->registry, o->image, &pull->source, err);
+    int r = sl_visit_open_source(&pull->visit, o->image, &pull->source, err);
     if (r == 0)
-        r = sl_key_access_open(&o->keys, pull->engine->cancel_fd, &pull->keys, err);
+        r = sl_key_access_open(&o->keys, pull->visit.cancel_fd, &pull->keys, err);
     return r < 0 ? r
                  : sl_image_policy_open(&o->policy, pull->keys.kbc,
                                         sl_image_source_name(pull->source), &pull->policy, err);
@@ -41,6 +41,15 @@ static int find_manifest(struct pull *pull, struct sl_error *err)
     pull->report.name = pull->name;
     pull->report.manifest = pull->image->manifest_digest;
     pull->report.config = pull->image->manifest->config.digest;
+    return 0;
+}
+
+/* Somebody may wait for the name only. */
+static int tell_resolved(struct pull *pull, struct sl_error *err)
+{
+    const struct sl_pull_options *o = pull->options;
+    if (o->resolved && o->resolved(o->progress_arg, pull->name, &pull->report.manifest) != 0)
+        return sl_cancel_error(err);
     return 0;
 }
 
@@ -63,6 +72,7 @@ static int describe_layers(struct pull *pull, struct sl_error *err)
                                          .blob = &m->layers[i],
                                          .diff_id = &c->diff_ids[i],
                                          .lock_fd = -1,
+                                         .wait = {&pull->lock_watch_fd, -1},
                                          .hold_fd = -1,
                                          .report = &pull->layer_reports[i]};
         pull->layer_reports[i] = (struct sl_layer_report){
@@ -107,8 +117,8 @@ static int commit_and_mount(struct pull *pull, struct sl_error *err)
     int r = make_record(pull, &record, err);
     if (r < 0)
         return r;
-    if (sl_engine_is_cancelled(pull->engine))
-        return sl_engine_cancelled_error(err);
+    if (sl_visit_is_cancelled(&pull->visit))
+        return sl_cancel_error(err);
     r = sl_gate_commit_image(pull->gate, record, err);
     if (r < 0 || !pull->options->bundle)
         return r;
@@ -123,6 +133,8 @@ static int pull_image(struct pull *pull, struct sl_error *err)
     int r = open_policies(pull, err);
     if (r == 0)
         r = find_manifest(pull, err);
+    if (r == 0)
+        r = tell_resolved(pull, err);
     if (r == 0)
         r = sl_pull_judge(pull, err);
     if (r == 0)
@@ -143,7 +155,10 @@ static int pull_open(struct pull *pull, struct sl_error *err)
     pthread_mutex_init(&pull->lock, NULL);
     pull->started_ns = sl_clock_ns();
     pull->event_fd = eventfd(0, EFD_CLOEXEC);
-    return pull->event_fd < 0 ? sl_error_system(err, errno, "eventfd") : 0;
+    if (pull->event_fd < 0)
+        return sl_error_system(err, errno, "eventfd");
+    sl_memory_join(pull->engine->memory, &pull->memory, pull->event_fd);
+    return sl_visit_open(pull->engine, pull->options->cancel_fd, &pull->visit, err);
 }
 
 static void layer_done(struct layer *l)
@@ -151,11 +166,17 @@ static void layer_done(struct layer *l)
     l->key = sl_secret_release(l->key);
     l->annotations = sl_enc_annotations_free(l->annotations);
     l->committed = sl_staged_layer_free(l->committed);
+    sl_cleanup_fdp(&l->wait.fd);
     sl_cleanup_fdp(&l->hold_fd);
 }
 
+bool sl_pull_keeps_layers(enum sl_errc why)
+{
+    return why == SL_E_NETWORK || why == SL_E_CANCELLED;
+}
+
 /* A pull that failed leaves no layers behind, also not those that had passed; except where the
- * network failed, since the next try can go on from them. */
+ * network failed, or time, or patience: the next try can go on from them. */
 static void drop_committed(struct pull *pull)
 {
     SL_AUTO_FREE struct sl_digest *diff_ids = calloc(pull->n_layers + 1, sizeof(*diff_ids));
@@ -177,7 +198,10 @@ static int pull_or_drop(struct pull *pull, struct sl_error *err)
     int r = pull_image(pull, &why);
     if (r == 0)
         return 0;
-    if (why.code != SL_E_NETWORK)
+    /* Signatures that are still looked for do not matter any more. */
+    if (pull->source)
+        sl_image_source_cancel(pull->source);
+    if (!sl_pull_keeps_layers(why.code))
         drop_committed(pull);
     if (err)
         *err = why;
@@ -198,8 +222,11 @@ static void pull_close(struct pull *pull)
     sl_key_access_done(&pull->keys);
     (void)sl_encryption_policy_free(pull->encryption_policy);
     (void)sl_resolved_image_free(pull->image);
-    (void)sl_image_source_close(pull->source);
+    (void)sl_visit_close_source(&pull->visit, pull->source);
+    sl_visit_close(&pull->visit);
     free(pull->name);
+    sl_memory_leave(&pull->memory);
+    sl_cleanup_fdp(&pull->lock_watch_fd);
     /* Whoever announced the last layer holds the lock while it uses the descriptor. */
     pthread_mutex_lock(&pull->lock);
     sl_cleanup_fdp(&pull->event_fd);
@@ -268,7 +295,7 @@ struct sl_pull_report *sl_pull_report_free(struct sl_pull_report *report)
 int sl_pull_image(struct sl_engine *engine, const struct sl_pull_options *options,
                   struct sl_pull_report **ret, struct sl_error *err)
 {
-    struct pull pull = {.engine = engine, .options = options, .event_fd = -1};
+    struct pull pull = {.engine = engine, .options = options, .event_fd = -1, .lock_watch_fd = -1};
     if (!engine->store)
         return sl_error_set(err, SL_E_SYSTEM, EINVAL, "cannot pull: there is no store");
     int r = pull_open(&pull, err);

@@ -33,7 +33,7 @@ static int make_blob_side(struct layer *l, struct sl_stage **ret, struct sl_erro
 
 static int make_decompress(struct layer *l, struct sl_stage **ret, struct sl_error *err)
 {
-    return sl_stage_decompress_new(l->plain_lane, /* limits= */ NULL, ret, err);
+    return sl_stage_decompress_new(l->lanes[PLAIN_LANE], /* limits= */ NULL, ret, err);
 }
 
 static int make_diff_id(struct layer *l, struct sl_stage **ret, struct sl_error *err)
@@ -78,7 +78,7 @@ static int build_path(struct layer *l, make_stage_fn *const path[], size_t n, st
         if (r < 0)
             return r;
     }
-    sl_flow_bind_lane(l->flow, l->plain_lane);
+    sl_flow_bind_lane(l->flow, l->lanes[PLAIN_LANE]);
     return 0;
 }
 
@@ -112,6 +112,17 @@ static void on_stop_source(void *arg)
 
 /* ---- life ---- */
 
+int sl_layer_reserve(struct layer *l, struct sl_error *err)
+{
+    static const size_t counts[LAYER_LANES] = {BLOB_LANE_BUFFERS, PLAIN_LANE_BUFFERS};
+    return sl_memory_take(&l->pull->memory, counts, LAYER_LANES, l->lanes, err);
+}
+
+void sl_layer_unreserve(struct layer *l)
+{
+    sl_memory_give(&l->pull->memory, l->lanes, LAYER_LANES);
+}
+
 static void flow_release(struct layer *l)
 {
     atomic_store(&l->stream, sl_blob_stream_close(l->stream));
@@ -123,8 +134,7 @@ static void running_release(struct layer *l)
 {
     flow_release(l);
     l->spool = sl_spool_free(l->spool);
-    l->blob_lane = sl_buf_lane_close(l->blob_lane);
-    l->plain_lane = sl_buf_lane_close(l->plain_lane);
+    sl_layer_unreserve(l);
 }
 
 static void layer_release(struct layer *l)
@@ -133,15 +143,6 @@ static void layer_release(struct layer *l)
     l->passed = false;
     l->staged = sl_staged_layer_free(l->staged);
     sl_store_unlock_layer(l->pull->engine->store, l->diff_id, &l->lock_fd);
-}
-
-static int open_lanes(struct layer *l, struct sl_error *err)
-{
-    struct sl_buf_pool *pool = l->pull->engine->buffers;
-    int r = sl_buf_lane_open(pool, BLOB_LANE_BUFFERS, &l->blob_lane, err);
-    if (r < 0)
-        return r;
-    return sl_buf_lane_open(pool, PLAIN_LANE_BUFFERS, &l->plain_lane, err);
 }
 
 static int new_flow(struct layer *l, make_stage_fn *const path[], size_t n, struct sl_error *err)
@@ -157,7 +158,8 @@ static int start_stream(struct layer *l, struct sl_error *err)
 {
     struct sl_blob_stream *stream = NULL;
     sl_flow_start(l->flow);
-    int r = sl_image_source_stream(l->pull->source, l->blob, l->blob_lane, l->flow, &stream, err);
+    int r = sl_image_source_stream(l->pull->source, l->blob, l->lanes[BLOB_LANE], l->flow, &stream,
+                                   err);
     if (r < 0)
         return r;
     atomic_store(&l->stream, stream);
@@ -169,9 +171,7 @@ static int start_stream(struct layer *l, struct sl_error *err)
 
 static int layer_start(struct layer *l, struct sl_error *err)
 {
-    int r = open_lanes(l, err);
-    if (r == 0)
-        r = sl_staged_layer_new(l->pull->engine->store, &l->staged, err);
+    int r = sl_staged_layer_new(l->pull->engine->store, &l->staged, err);
     if (r == 0 && l->pull->options->verify_first)
         r = sl_spool_new(sl_staged_layer_fd(l->staged), &l->spool, err);
     if (r == 0)
@@ -189,7 +189,7 @@ static int start_unpacking(struct layer *l, struct sl_error *err)
         return r;
     l->is_verified = true;
     sl_flow_start(l->flow);
-    sl_spool_feed(l->spool, l->pull->engine->workers, l->blob_lane, l->flow);
+    sl_spool_feed(l->spool, l->pull->engine->workers, l->lanes[BLOB_LANE], l->flow);
     return 0;
 }
 
@@ -201,8 +201,8 @@ int sl_layer_start(struct layer *l, struct sl_error *err)
     if (r == 0)
         return 0;
     layer_release(l);
-    l->report->state = SL_LAYER_WAITING;
-    return r == -EAGAIN ? r : sl_layer_error(l, r, err);
+    l->report->state = SL_LAYER_FAILED;
+    return sl_layer_error(l, r, err);
 }
 
 void sl_layer_stop(struct layer *l)

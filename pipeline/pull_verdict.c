@@ -4,7 +4,7 @@
 
 int sl_pull_judge(struct pull *pull, struct sl_error *err)
 {
-    const struct sl_judgement_options options = {.engine = pull->engine,
+    const struct sl_judgement_options options = {.visit = &pull->visit,
                                                  .policy = &pull->policy,
                                                  .asked = pull->options->image,
                                                  .source = pull->source,
@@ -36,8 +36,8 @@ int sl_pull_await_verdict(struct pull *pull, struct sl_error *err)
 {
     int r;
     while ((r = sl_pull_take_verdict(pull, err)) == 0) {
-        r = sl_schedule_wait(pull->engine, pull->event_fd, /* has_failed= */ false,
-                             pull->options->progress != NULL, err);
+        r = sl_schedule_wait(pull->visit.cancel_fd, pull->event_fd, /* watch_fd= */ -1,
+                             /* has_failed= */ false, pull->options->progress != NULL, err);
         if (r < 0)
             return r;
         sl_pull_progress(pull, /* now= */ false);

@@ -6,23 +6,19 @@
 
 enum { PROGRESS_INTERVAL_MS = 200 };
 
-int sl_schedule_wait(struct sl_engine *engine, int event_fd, bool has_failed, bool reports,
+int sl_schedule_wait(int cancel_fd, int event_fd, int watch_fd, bool has_failed, bool reports,
                      struct sl_error *err)
 {
     struct pollfd fds[] = {
         {.fd = event_fd, .events = POLLIN},
-        {.fd = has_failed ? -1 : engine->cancel_fd, .events = POLLIN},
+        {.fd = has_failed ? -1 : cancel_fd, .events = POLLIN},
+        {.fd = has_failed ? -1 : watch_fd, .events = POLLIN},
     };
-    int n = poll(fds, 2, reports ? PROGRESS_INTERVAL_MS : -1);
+    int n = poll(fds, sizeof(fds) / sizeof(fds[0]), reports ? PROGRESS_INTERVAL_MS : -1);
     uint64_t count;
     if (n > 0 && fds[0].revents && read(event_fd, &count, sizeof(count)) < 0)
         return 0;
-    return n > 0 && fds[1].revents ? sl_engine_cancelled_error(err) : 0;
-}
-
-int sl_schedule_no_memory(struct sl_error *err)
-{
-    return sl_error_set(err, SL_E_LIMIT, ENOMEM, "the memory limit is too small for one layer");
+    return n > 0 && fds[1].revents ? sl_cancel_error(err) : 0;
 }
 
 bool sl_progress_is_due(uint64_t *reported_ns, bool now)

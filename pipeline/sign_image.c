@@ -85,8 +85,8 @@ static int make_simple(const struct signing *s, struct signing_work *work, struc
 
 static int make(const struct signing *s, struct signing_work *work, struct sl_error *err)
 {
-    if (sl_engine_is_cancelled(s->engine))
-        return sl_engine_cancelled_error(err);
+    if (sl_visit_is_cancelled(&s->visit))
+        return sl_cancel_error(err);
     switch (work->form) {
     case SL_SIGN_SIMPLE:
         return make_simple(s, work, err);
@@ -137,8 +137,8 @@ static int put_all(struct signing *s, struct sl_error *err)
     for (size_t i = 0; i < s->n_works; i++) {
         const struct signing_work *work = &s->works[i];
         struct sl_made_signature *made = &s->report->signatures[s->report->n];
-        if (sl_engine_is_cancelled(s->engine))
-            return sl_engine_cancelled_error(err);
+        if (sl_visit_is_cancelled(&s->visit))
+            return sl_cancel_error(err);
         int r = put(s, work, &made->where, err);
         if (r < 0)
             return r;
@@ -165,7 +165,7 @@ static int open_sink(struct signing *s, struct sl_error *err)
     if (s->forms == SL_SIGN_SIMPLE)
         return 0;
     int r = sink_name(s, &name, err);
-    return r < 0 ? r : sl_image_sink_open(s->engine->registry, name, &s->sink, err);
+    return r < 0 ? r : sl_image_sink_open(s->visit.registry, name, &s->sink, err);
 }
 
 /* Where nothing can be written nobody is asked for a signature. */
@@ -201,9 +201,11 @@ static int open_places(struct signing *s, struct sl_error *err)
 
 static int sign(struct signing *s, struct sl_error *err)
 {
-    int r = sl_sign_open_keys(s, err);
+    int r = sl_visit_open(s->engine, s->options->cancel_fd, &s->visit, err);
     if (r == 0)
-        r = sl_image_source_open(s->engine->registry, s->options->image, &s->source, err);
+        r = sl_sign_open_keys(s, err);
+    if (r == 0)
+        r = sl_visit_open_source(&s->visit, s->options->image, &s->source, err);
     if (r == 0)
         r = sl_sign_find_targets(s, err);
     if (r == 0)
@@ -228,7 +230,8 @@ static void signing_done(struct signing *s)
     free(s->identity);
     (void)sl_reference_free(s->name);
     (void)sl_image_sink_close(s->sink);
-    (void)sl_image_source_close(s->source);
+    (void)sl_visit_close_source(&s->visit, s->source);
+    sl_visit_close(&s->visit);
     (void)sl_signing_key_free(s->key);
     (void)sl_secret_release(s->passphrase);
     (void)sl_sign_report_free(s->report);

@@ -85,8 +85,8 @@ static int add_document(struct signing *s, const struct sl_digest *digest, size_
     SL_AUTO_DONE(sl_image_document) doc = {0};
     bool is_simple = s->forms == SL_SIGN_SIMPLE;
     bool is_deep = is_simple || s->options->recursive;
-    if (sl_engine_is_cancelled(s->engine))
-        return sl_engine_cancelled_error(err);
+    if (sl_visit_is_cancelled(&s->visit))
+        return sl_cancel_error(err);
     int r = sl_image_source_document(s->source, digest, &doc, err);
     if (r == 0 && doc.is_index && is_deep)
         r = add_members(s, &doc, depth, err);

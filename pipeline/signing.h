@@ -26,6 +26,7 @@ struct signing_work {
 
 struct signing {
     struct sl_engine *engine;
+    struct sl_visit visit;
     const struct sl_sign_options *options;
     unsigned forms;
     char *passphrase; /* sl_secret_alloc(); or NULL */

@@ -29,6 +29,7 @@ enum {
 struct target {
     const char *host;
     const char *repository;
+    int cancel_fd;
 };
 
 /* One auth file, parsed. */
@@ -214,7 +215,7 @@ static int ask_own_helper(const struct document *doc, const struct target *t, bo
     if (!name)
         return sl_error_set(err, SL_E_FORMAT, EINVAL, "credHelpers must hold names");
     *ret_has = true;
-    return sl_credential_helper_get(name, sl_json_name_at(helpers, i), ret, err);
+    return sl_credential_helper_get(name, sl_json_name_at(helpers, i), t->cancel_fd, ret, err);
 }
 
 /* "credsStore": docker's helper for everything. Its configuration is often copied to machines
@@ -227,7 +228,8 @@ static int ask_store(const struct document *doc, const struct target *t, bool ha
         return 0;
     bool is_docker = is_same_registry(t->host, strlen(t->host), DOCKER_HOST);
     struct sl_error why;
-    int r = sl_credential_helper_get(name, is_docker ? DOCKER_SERVER : t->host, ret, &why);
+    const char *server = is_docker ? DOCKER_SERVER : t->host;
+    int r = sl_credential_helper_get(name, server, t->cancel_fd, ret, &why);
     if (r == -ENOENT && !has_entry) {
         sl_log(SL_LOG_DEBUG, "%s: credsStore is ignored: %s", doc->name, why.msg);
         return 0;
@@ -344,7 +346,7 @@ static int search_helpers(const char *const *helpers, const struct target *t,
         struct sl_error why;
         int r = strcmp(*helpers, "containers-auth.json") == 0
                     ? search_files(t, ret, &why)
-                    : sl_credential_helper_get(*helpers, t->host, ret, &why);
+                    : sl_credential_helper_get(*helpers, t->host, t->cancel_fd, ret, &why);
         if (r < 0 && failure == 0) {
             failure = r;
             if (err)
@@ -357,7 +359,7 @@ static int search_helpers(const char *const *helpers, const struct target *t,
 int sl_auth_lookup(const struct sl_auth_options *options, const char *host, const char *repository,
                    struct sl_credentials *ret, struct sl_error *err)
 {
-    struct target t = {host, repository};
+    struct target t = {host, repository, options->cancel_fd};
     if (options->creds)
         return sl_credentials_parse(options->creds, ret, err);
     if (options->auth_json.data)

@@ -20,6 +20,7 @@ struct sl_auth_options {
     const char *creds;          /* "USER:PASSWORD": used for every registry, nothing else is read */
     struct sl_span auth_json;   /* contents of an auth file, instead of any file */
     const char *authfile;       /* read alone; missing is an error */
+    int cancel_fd;              /* ends a credential helper; see core/cancel.h */
     const char *const *helpers; /* sl_registry_rules_helpers(): NULL means the auth files alone */
 };
 

@@ -2,6 +2,7 @@
 #include "auth_token.h"
 
 #include "http_url.h"
+#include "sluice/core/cancel.h"
 #include "token_answer.h"
 
 #include <stdlib.h>
@@ -96,7 +97,7 @@ static struct sl_token *find_token(struct sl_token_cache *cache, const char *key
 void sl_token_cache_done(struct sl_token_cache *cache)
 {
     struct sl_error err;
-    int r = sl_error_set(&err, SL_E_CANCELLED, ECANCELED, "cancelled");
+    int r = sl_cancel_error(&err);
     for (struct sl_token *token = cache->tokens; token; token = token->next)
         if (token->is_fetching)
             sl_fetch_abort(&token->fetch, r, &err);
@@ -346,8 +347,14 @@ void sl_token_waiter_leave(struct sl_token_waiter *waiter)
     struct sl_token_waiter **p = &waiter->token->waiters;
     while (*p != waiter)
         p = &(*p)->next;
+    struct sl_token *token = waiter->token;
     *p = waiter->next;
     waiter->token = NULL;
+    if (token->waiters || !token->is_fetching)
+        return;
+    struct sl_error err; /* nobody hears of it */
+    int r = sl_cancel_error(&err);
+    sl_fetch_abort(&token->fetch, r, &err);
 }
 
 static void forget_refused(struct sl_token_cache *cache, const char *value)

@@ -45,6 +45,7 @@ struct sl_token_waiter {
 SL_MUST_CHECK int sl_registry_auth_value(struct sl_registry_auth *auth,
                                          struct sl_token_waiter *waiter, char **ret,
                                          struct sl_error *err);
+/* The request for a token that nobody waits for any more is ended. */
 void sl_token_waiter_leave(struct sl_token_waiter *waiter);
 
 /* A request was refused with these WWW-Authenticate lines after showing value (NULL: nothing):

@@ -70,17 +70,19 @@ static int run_failure(const char *program, int r, const struct sl_error *why, s
                             "credential helper %s is not in PATH: install it, or remove it from "
                             "the auth file",
                             program);
-    enum sl_errc code = r == -ENOMEM || why->code == SL_E_LIMIT ? why->code : SL_E_AUTH;
+    bool is_ours = r == -ENOMEM || why->code == SL_E_LIMIT || why->code == SL_E_CANCELLED;
+    enum sl_errc code = is_ours ? why->code : SL_E_AUTH;
     return sl_error_set(err, code, -r, "credential helper %s", why->msg);
 }
 
-static int ask(const char *program, const char *server, int deadline_ms, struct sl_credentials *ret,
-               struct sl_error *err)
+static int ask(const char *program, const char *server, int deadline_ms, int cancel_fd,
+               struct sl_credentials *ret, struct sl_error *err)
 {
     const char *const argv[] = {program, "get", NULL};
     const struct sl_subprocess process = {.argv = argv,
                                           .input = sl_span_of(server),
                                           .deadline_ms = deadline_ms,
+                                          .cancel_fd = cancel_fd,
                                           .output_max = HELPER_OUTPUT_MAX};
     SL_AUTO_DONE(sl_subprocess_result) result = {0};
     struct sl_error why = {0};
@@ -93,7 +95,7 @@ static int ask(const char *program, const char *server, int deadline_ms, struct 
 }
 
 int sl_credential_helper_get_within(const char *name, const char *server, int deadline_ms,
-                                    struct sl_credentials *ret, struct sl_error *err)
+                                    int cancel_fd, struct sl_credentials *ret, struct sl_error *err)
 {
     if (!is_name_ok(name))
         return sl_error_set(err, SL_E_FORMAT, EINVAL,
@@ -103,11 +105,11 @@ int sl_credential_helper_get_within(const char *name, const char *server, int de
     if (strlen(server) > SERVER_MAX || strpbrk(server, "\r\n"))
         return sl_error_set(err, SL_E_FORMAT, EINVAL, "\"%.64s\" is not a registry", server);
     SL_AUTO_FREE char *program = sl_strf("docker-credential-%s", name);
-    return program ? ask(program, server, deadline_ms, ret, err) : sl_error_oom(err);
+    return program ? ask(program, server, deadline_ms, cancel_fd, ret, err) : sl_error_oom(err);
 }
 
-int sl_credential_helper_get(const char *name, const char *server, struct sl_credentials *ret,
-                             struct sl_error *err)
+int sl_credential_helper_get(const char *name, const char *server, int cancel_fd,
+                             struct sl_credentials *ret, struct sl_error *err)
 {
-    return sl_credential_helper_get_within(name, server, HELPER_DEADLINE_MS, ret, err);
+    return sl_credential_helper_get_within(name, server, HELPER_DEADLINE_MS, cancel_fd, ret, err);
 }

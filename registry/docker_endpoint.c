@@ -4,6 +4,7 @@
 #include "http_url.h"
 #include "link_header.h"
 #include "registry_request.h"
+#include "sluice/core/cancel.h"
 #include "waiting.h"
 
 #include <stdlib.h>
@@ -39,6 +40,7 @@ static int set_credentials(struct sl_docker_endpoint *ep, struct sl_error *err)
         .auth_json = registry->auth_json ? sl_span_of(registry->auth_json) : (struct sl_span){0},
         .authfile = registry->authfile,
         .helpers = sl_registry_rules_helpers(rules),
+        .cancel_fd = ep->group ? ep->group->cancel_fd : -1,
     };
     sl_registry_auth_done(&ep->auth); /* of an attempt that failed */
     ep->auth = (struct sl_registry_auth){.cache = &registry->tokens};
@@ -171,6 +173,7 @@ int sl_docker_endpoint_ask(struct sl_docker_endpoint *ep, struct sl_docker_docum
                 .fetch = {.loop = registry->loop,
                           .settings = &registry->settings,
                           .peer = ep->peer,
+                          .group = ep->group,
                           .url = doc->url,
                           .accept = doc->accept,
                           .method = doc->method,
@@ -197,11 +200,6 @@ struct ping {
     size_t seen;
     struct sl_waiting waiting;
 };
-
-static int set_cancelled(struct sl_error *err)
-{
-    return sl_error_set(err, SL_E_CANCELLED, ECANCELED, "cancelled");
-}
 
 /* Whatever it answers, it speaks HTTP here. */
 static int ping_refused(struct sl_fetch *f, struct sl_error *err)
@@ -237,7 +235,7 @@ static void start_ping(void *arg)
     struct ping *ping = arg;
     struct sl_error err;
     if (ping->ep->is_closing) {
-        sl_waiting_end(&ping->waiting, set_cancelled(&err), &err);
+        sl_waiting_end(&ping->waiting, sl_cancel_error(&err), &err);
         return;
     }
     ping->ep->ping = &ping->fetch;
@@ -254,6 +252,7 @@ static int ping(struct sl_docker_endpoint *ep, unsigned max_attempts, struct sl_
                   .loop = ep->registry->loop,
                   .settings = &ep->registry->settings,
                   .peer = ep->peer,
+                  .group = ep->group,
                   .url = url,
                   .max_attempts = max_attempts},
         .ep = ep,
@@ -322,7 +321,7 @@ static void cut_short(void *arg)
     struct sl_error err;
     ep->is_closing = true;
     if (ep->ping)
-        sl_fetch_abort(ep->ping, set_cancelled(&err), &err);
+        sl_fetch_abort(ep->ping, sl_cancel_error(&err), &err);
 }
 
 void sl_docker_endpoint_abort(struct sl_docker_endpoint *ep)

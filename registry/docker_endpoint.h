@@ -12,6 +12,7 @@ struct sl_docker_opener;
 struct sl_docker_endpoint {
     struct sl_registry *registry;
     const struct sl_endpoint *plan;  /* borrowed from the plan */
+    struct sl_http_group *group;     /* of its user; NULL: none */
     const char *actions;             /* what tokens must allow; "pull" after init */
     struct sl_docker_opener *opener; /* docker_opener.c's; loop thread */
 

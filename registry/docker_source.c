@@ -50,8 +50,10 @@ static int make_plan(struct sl_docker_source *src, struct sl_error *err)
         return sl_error_oom(err);
     src->n_endpoints = src->serving = plan->n_endpoints;
     src->plan = sl_steal(&plan);
-    for (size_t i = 0; i < src->n_endpoints; i++)
+    for (size_t i = 0; i < src->n_endpoints; i++) {
         sl_docker_endpoint_init(&src->endpoints[i], src->registry, &src->plan->endpoints[i]);
+        src->endpoints[i].group = &src->group;
+    }
     return 0;
 }
 
@@ -250,11 +252,17 @@ static void endpoint_close(struct sl_docker_endpoint *ep)
     sl_docker_endpoint_done(ep);
 }
 
+static void docker_cancel(struct sl_source *base)
+{
+    sl_http_group_cancel(&docker_of(base)->group);
+}
+
 static void docker_close(struct sl_source *base)
 {
     struct sl_docker_source *src = docker_of(base);
     for (size_t i = 0; i < src->n_endpoints; i++)
         endpoint_close(&src->endpoints[i]);
+    sl_http_group_done(&src->group);
     free(src->endpoints);
     sl_mirror_plan_free(src->plan);
     free(src->host);
@@ -271,6 +279,7 @@ static const struct sl_source_ops docker_ops = {
     .name_served = docker_name_served,
     .place = docker_place,
     .attachments = &sl_docker_attachment_ops,
+    .cancel = docker_cancel,
     .close = docker_close,
 };
 
@@ -281,6 +290,7 @@ int sl_docker_source_open(struct sl_registry *registry, const struct sl_referenc
     if (!src)
         return sl_error_oom(err);
     src->base.ops = &docker_ops;
+    src->base.group = &src->group;
     src->registry = registry;
     src->host_was_explicit = host_was_explicit;
     src->has_digest = ref->has_digest;
@@ -288,9 +298,11 @@ int sl_docker_source_open(struct sl_registry *registry, const struct sl_referenc
     src->host = strdup(ref->host);
     src->repository = strdup(ref->repository);
     src->tag = ref->tag ? strdup(ref->tag) : NULL;
-    if (!src->host || !src->repository || (ref->tag && !src->tag)) {
+    bool ok = src->host && src->repository && (!ref->tag || src->tag);
+    int r = ok ? sl_http_group_init(&src->group, registry->loop, err) : sl_error_oom(err);
+    if (r < 0) {
         docker_close(&src->base);
-        return sl_error_oom(err);
+        return r;
     }
     *ret = &src->base;
     return 0;

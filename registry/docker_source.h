@@ -8,6 +8,7 @@
 struct sl_docker_source {
     struct sl_source base;
     struct sl_registry *registry;
+    struct sl_http_group group;    /* all its requests */
     char *host, *repository, *tag; /* of the reference; tag may be NULL */
     bool host_was_explicit;
     bool has_digest;

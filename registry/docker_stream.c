@@ -95,6 +95,7 @@ static int ask(struct docker_stream *s, struct sl_error *err)
         .loop = s->loop,
         .settings = &ep->registry->settings,
         .peer = ep->peer,
+        .group = ep->group,
         .url = s->url,
         .is_blob = true,
     };

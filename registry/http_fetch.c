@@ -4,6 +4,7 @@
 #include "http_easy.h"
 #include "http_url.h"
 #include "registry_error.h"
+#include "sluice/core/cancel.h"
 
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -286,7 +287,7 @@ static void on_end(struct sl_http_timer *timer)
 static void on_cancel(struct sl_http_watch *watch)
 {
     struct sl_error err;
-    int r = sl_error_set(&err, SL_E_CANCELLED, ECANCELED, "cancelled");
+    int r = sl_cancel_error(&err);
     sl_fetch_abort(FETCH_OF(watch, watch), r, &err);
 }
 
@@ -297,6 +298,7 @@ void sl_fetch_start(struct sl_fetch *f)
     f->timer.fire = on_timer;
     f->end.fire = on_end;
     f->watch.cancel = on_cancel;
+    f->watch.group = f->group;
     f->retry.max_attempts = attempts_of(f);
     f->retry.base_ms = f->settings->retry_base_ms;
     if (f->is_tidying) {
@@ -306,7 +308,7 @@ void sl_fetch_start(struct sl_fetch *f)
     sl_http_loop_watch(f->loop, &f->watch);
     if (f->within_ms)
         sl_http_loop_arm(f->loop, &f->end, f->within_ms);
-    if (sl_http_loop_is_cancelled(f->loop))
+    if (sl_http_loop_is_cancelled(f->loop) || sl_http_group_is_cancelled(f->group))
         on_cancel(&f->watch);
     else
         begin_try(f);

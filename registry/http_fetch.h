@@ -84,6 +84,7 @@ struct sl_fetch {
     struct sl_http_loop *loop;
     const struct sl_http_settings *settings;
     const struct sl_http_peer *peer;
+    struct sl_http_group *group; /* to be cancelled with; NULL: none */
     const char *url;
     const char *accept;    /* NULL: anything */
     const char *method;    /* NULL: GET */

@@ -7,9 +7,10 @@
 #include <curl/curl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 enum {
     IDLE_MS = 60 * 60 * 1000, /* when no timer is armed; any number would do */
@@ -190,6 +191,62 @@ void sl_http_loop_cancel(struct sl_http_loop *loop)
 bool sl_http_loop_is_cancelled(const struct sl_http_loop *loop)
 {
     return atomic_load(&loop->is_cancelled);
+}
+
+/* --- groups --- */
+
+static struct sl_http_watch *find_watch(const struct sl_http_group *group)
+{
+    struct sl_http_watch *watch = group->loop->watches;
+    while (watch && watch->group != group)
+        watch = watch->next;
+    return watch;
+}
+
+/* From the front each time: what is cancelled takes others with it, or starts them. */
+static void run_group_cancel(struct sl_http_job *job)
+{
+    const struct sl_http_group *group =
+        (struct sl_http_group *)((char *)job - offsetof(struct sl_http_group, job));
+    for (struct sl_http_watch *watch; (watch = find_watch(group));)
+        watch->cancel(watch);
+}
+
+int sl_http_group_init(struct sl_http_group *group, struct sl_http_loop *loop, struct sl_error *err)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0)
+        return sl_error_system(err, errno, "cannot make a descriptor to cancel by");
+    *group = (struct sl_http_group){.loop = loop, .cancel_fd = fd, .job.run = run_group_cancel};
+    return 0;
+}
+
+static void forget_group(void *arg)
+{
+    struct sl_http_group *group = arg;
+    sl_http_loop_unpost(group->loop, &group->job);
+}
+
+void sl_http_group_done(struct sl_http_group *group)
+{
+    if (!group->loop)
+        return;
+    sl_http_loop_call(group->loop, forget_group, group);
+    (void)close(group->cancel_fd);
+    group->loop = NULL;
+}
+
+void sl_http_group_cancel(struct sl_http_group *group)
+{
+    if (atomic_exchange(&group->is_cancelled, true))
+        return;
+    (void)eventfd_write(group->cancel_fd, 1);
+    sl_http_loop_post(group->loop, &group->job);
+}
+
+bool sl_http_group_is_cancelled(const struct sl_http_group *group)
+{
+    return group && atomic_load(&group->is_cancelled);
 }
 
 /* --- transfers --- */

@@ -9,6 +9,7 @@
 #include "sluice/core/cleanup.h"
 #include "sluice/core/error.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -44,9 +45,28 @@ struct sl_http_timer {
 void sl_http_loop_arm(struct sl_http_loop *loop, struct sl_http_timer *timer, uint64_t delay_ms);
 void sl_http_loop_disarm(struct sl_http_loop *loop, struct sl_http_timer *timer);
 
+/* What is cancelled together, beside others of the loop: the requests of one image. */
+struct sl_http_group {
+    struct sl_http_loop *loop;
+    atomic_bool is_cancelled;
+    int cancel_fd;          /* see core/cancel.h: for what waits off the loop thread */
+    struct sl_http_job job; /* tells the loop */
+};
+SL_MUST_CHECK int sl_http_group_init(struct sl_http_group *group, struct sl_http_loop *loop,
+                                     struct sl_error *err);
+/* None of its requests may be in flight, and nobody may still cancel it. Accepts a zeroed one. Not
+ * on the loop thread. */
+void sl_http_group_done(struct sl_http_group *group);
+/* Calls cancel() of everything watched for the group, now and for ever after. Any thread, does not
+ * block. */
+void sl_http_group_cancel(struct sl_http_group *group);
+/* NULL, no group, never is. Any thread. */
+bool sl_http_group_is_cancelled(const struct sl_http_group *group);
+
 /* Something that must hear of a cancellation. Loop thread. */
 struct sl_http_watch {
     void (*cancel)(struct sl_http_watch *watch); /* leaves the list before it returns */
+    const struct sl_http_group *group;           /* NULL: only the whole loop's ends it */
     struct sl_http_watch *prev, *next;           /* the loop's */
 };
 void sl_http_loop_watch(struct sl_http_loop *loop, struct sl_http_watch *watch);

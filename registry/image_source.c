@@ -9,6 +9,7 @@
 
 struct sl_image_source {
     struct sl_source *transport;
+    struct sl_registry *registry; /* or NULL */
     char *name;
     bool has_digest; /* the caller asked for this manifest and no other */
     struct sl_digest digest;
@@ -66,6 +67,7 @@ int sl_image_source_open(struct sl_registry *registry, const char *text,
         r = open_transport(src, registry, &name, err);
     if (r < 0)
         return r;
+    src->registry = registry;
     src->has_digest = name.has_digest;
     src->digest = name.digest;
     src->name = sl_steal(&name.text);
@@ -84,6 +86,12 @@ struct sl_image_source *sl_image_source_close(struct sl_image_source *src)
     free(src);
     errno = saved;
     return NULL;
+}
+
+void sl_image_source_cancel(struct sl_image_source *src)
+{
+    if (src->transport->ops->cancel)
+        src->transport->ops->cancel(src->transport);
 }
 
 const char *sl_image_source_name(const struct sl_image_source *src)
@@ -179,6 +187,11 @@ int sl_image_source_blob(struct sl_image_source *src, const struct sl_descriptor
     *ret = bytes;
     bytes = (struct sl_bytes){0};
     return 0;
+}
+
+struct sl_registry *sl_image_source_registry(const struct sl_image_source *src)
+{
+    return src->registry;
 }
 
 struct sl_source *sl_image_source_transport(const struct sl_image_source *src)

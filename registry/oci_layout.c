@@ -6,6 +6,7 @@
  */
 #include "oci_layout.h"
 
+#include "sluice/core/cancel.h"
 #include "sluice/core/limits.h"
 
 #include <fcntl.h>
@@ -24,6 +25,11 @@ static struct sl_oci_layout *layout_of(struct sl_source *source)
 }
 
 /* ---- blobs ---- */
+
+int sl_oci_layout_check_cancelled(const struct sl_oci_layout *layout, struct sl_error *err)
+{
+    return atomic_load(&layout->is_cancelled) ? sl_cancel_error(err) : 0;
+}
 
 static int open_regular(int dirfd, const char *path, int *ret_fd, uint64_t *ret_size,
                         struct sl_error *err)
@@ -47,11 +53,14 @@ int sl_oci_layout_open_blob(const struct sl_oci_layout *layout, const struct sl_
                             int *ret_fd, uint64_t *ret_size, struct sl_error *err)
 {
     char hex[2 * SL_DIGEST_MAX + 1];
+    int r = sl_oci_layout_check_cancelled(layout, err);
+    if (r < 0)
+        return r;
     sl_digest_hex(digest, hex);
     SL_AUTO_FREE char *path = sl_strf("blobs/%s/%s", sl_digest_alg_name(digest->alg), hex);
     if (!path)
         return sl_error_oom(err);
-    int r = open_regular(layout->fd, path, ret_fd, ret_size, err);
+    r = open_regular(layout->fd, path, ret_fd, ret_size, err);
     return r < 0 ? sl_error_wrap(err, r, "%s", layout->dir) : 0;
 }
 
@@ -173,7 +182,9 @@ static int choose_entry(const struct sl_oci_layout *layout, const struct sl_inde
 int sl_oci_layout_read_index(struct sl_oci_layout *layout, struct sl_bytes *ret,
                              struct sl_error *err)
 {
-    int r = check_version(layout, err);
+    int r = sl_oci_layout_check_cancelled(layout, err);
+    if (r == 0)
+        r = check_version(layout, err);
     if (r < 0)
         return r;
     r = sl_read_file(layout->fd, "index.json", SL_MANIFEST_MAX, ret, err);
@@ -250,9 +261,18 @@ static int layout_fetch_manifest(struct sl_source *source, const struct sl_diges
 
 /* ---- the source ---- */
 
+/* Files do not keep anybody waiting; streams wait for buffers. */
+static void layout_cancel(struct sl_source *source)
+{
+    struct sl_oci_layout *layout = layout_of(source);
+    atomic_store(&layout->is_cancelled, true);
+    sl_oci_layout_stop_streams(layout);
+}
+
 static void layout_close(struct sl_source *source)
 {
     struct sl_oci_layout *layout = layout_of(source);
+    pthread_mutex_destroy(&layout->lock);
     if (layout->fd >= 0)
         (void)close(layout->fd);
     free(layout->dir);
@@ -267,6 +287,7 @@ static const struct sl_source_ops layout_ops = {
     .fetch_blob = layout_fetch_blob,
     .stream = sl_oci_layout_stream,
     .attachments = &sl_oci_layout_attachment_ops,
+    .cancel = layout_cancel,
     .close = layout_close,
 };
 
@@ -296,6 +317,7 @@ int sl_oci_layout_open(const char *dir, const char *tag, struct sl_source **ret,
     if (!layout)
         return sl_error_oom(err);
     layout->source.ops = &layout_ops;
+    pthread_mutex_init(&layout->lock, NULL);
     layout->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int r = layout->fd < 0 ? sl_error_system(err, errno, "OCI layout %s", dir) : 0;
     if (r == 0)

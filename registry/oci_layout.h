@@ -6,6 +6,10 @@
 #include "index.h"
 #include "source_ops.h"
 
+#include <pthread.h>
+
+struct sl_layout_stream;
+
 struct sl_oci_layout {
     struct sl_source source;
     char *dir;                       /* as given, for errors */
@@ -13,6 +17,9 @@ struct sl_oci_layout {
     char *tag;                       /* or NULL */
     int fd;                          /* of dir */
     atomic_bool has_checked_version; /* also set beside attachments */
+    atomic_bool is_cancelled;
+    pthread_mutex_t lock; /* guards: */
+    struct sl_layout_stream *streams;
 };
 
 /* The folder is an OCI layout of a version we know. dir names it in errors. */
@@ -41,6 +48,11 @@ SL_MUST_CHECK int sl_oci_layout_fetch_document(struct sl_oci_layout *layout,
                                                struct sl_error *err);
 /* oci_layout_attachments.c */
 extern const struct sl_attachment_ops sl_oci_layout_attachment_ops;
+/* SL_E_CANCELLED once the source is cancelled. */
+SL_MUST_CHECK int sl_oci_layout_check_cancelled(const struct sl_oci_layout *layout,
+                                                struct sl_error *err);
+/* oci_layout_stream.c: stops all that run. Any thread, does not block. */
+void sl_oci_layout_stop_streams(struct sl_oci_layout *layout);
 /* The stream() of struct sl_source_ops. */
 SL_MUST_CHECK int sl_oci_layout_stream(struct sl_source *source, const struct sl_descriptor *blob,
                                        struct sl_buf_lane *lane, struct sl_flow *flow,

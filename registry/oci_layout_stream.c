@@ -16,9 +16,10 @@
 
 enum { READS_IN_FLIGHT = 8 };
 
-struct layout_stream {
+struct sl_layout_stream {
     struct sl_blob_stream stream;
-    const struct sl_oci_layout *layout;
+    struct sl_oci_layout *layout;
+    struct sl_layout_stream *next; /* under the layout's lock */
     const struct sl_descriptor *blob;
     struct sl_buf_lane *lane;
     struct sl_flow *flow;
@@ -38,7 +39,7 @@ struct piece {
 
 /* What the thread works with. Pieces are numbered in file order; number n lives in n % size. */
 struct reader {
-    struct layout_stream *s;
+    struct sl_layout_stream *s;
     struct sl_ring *ring;
     int fd;
     uint64_t size;
@@ -51,14 +52,14 @@ struct reader {
 
 static void wake(void *arg)
 {
-    struct layout_stream *s = arg;
+    struct sl_layout_stream *s = arg;
     pthread_mutex_lock(&s->lock);
     s->is_awake = true;
     pthread_cond_signal(&s->wake);
     pthread_mutex_unlock(&s->lock);
 }
 
-static void sleep_until_woken(struct layout_stream *s)
+static void sleep_until_woken(struct sl_layout_stream *s)
 {
     pthread_mutex_lock(&s->lock);
     while (!s->is_awake)
@@ -127,7 +128,8 @@ static void feed_completed(struct reader *rd)
 static int read_all(struct reader *rd, struct sl_error *err)
 {
     while (rd->first < rd->end || rd->next_offset < rd->size) {
-        if (atomic_load(&rd->s->is_stopped) || sl_flow_has_failed(rd->s->flow))
+        if (atomic_load(&rd->s->is_stopped) || atomic_load(&rd->s->layout->is_cancelled) ||
+            sl_flow_has_failed(rd->s->flow))
             return sl_error_set(err, SL_E_CANCELLED, ECANCELED, "stopped");
         int r = queue_more(rd, err);
         if (r < 0)
@@ -146,7 +148,7 @@ static int read_all(struct reader *rd, struct sl_error *err)
 
 static int open_reader(struct reader *rd, struct sl_error *err)
 {
-    struct layout_stream *s = rd->s;
+    struct sl_layout_stream *s = rd->s;
     int r = sl_oci_layout_open_blob(s->layout, &s->blob->digest, &rd->fd, &rd->size, err);
     if (r >= 0)
         r = sl_oci_layout_check_size(s->blob, rd->size, err);
@@ -168,7 +170,7 @@ static void close_reader(struct reader *rd)
 
 static void *run(void *arg)
 {
-    struct layout_stream *s = arg;
+    struct sl_layout_stream *s = arg;
     struct reader rd = {.s = s, .fd = -1};
     struct sl_error err = {0};
     sl_buf_lane_set_waker(s->lane, wake, s);
@@ -186,15 +188,44 @@ static void *run(void *arg)
 
 static void stream_stop(struct sl_blob_stream *stream)
 {
-    struct layout_stream *s = (struct layout_stream *)stream;
+    struct sl_layout_stream *s = (struct sl_layout_stream *)stream;
     atomic_store(&s->is_stopped, true);
     wake(s);
 }
 
+void sl_oci_layout_stop_streams(struct sl_oci_layout *layout)
+{
+    pthread_mutex_lock(&layout->lock);
+    for (struct sl_layout_stream *s = layout->streams; s; s = s->next)
+        stream_stop(&s->stream);
+    pthread_mutex_unlock(&layout->lock);
+}
+
+static void join_list(struct sl_layout_stream *s)
+{
+    pthread_mutex_lock(&s->layout->lock);
+    s->next = s->layout->streams;
+    s->layout->streams = s;
+    pthread_mutex_unlock(&s->layout->lock);
+    if (atomic_load(&s->layout->is_cancelled)) /* before it was in the list */
+        stream_stop(&s->stream);
+}
+
+static void leave_list(struct sl_layout_stream *s)
+{
+    pthread_mutex_lock(&s->layout->lock);
+    struct sl_layout_stream **p = &s->layout->streams;
+    while (*p != s)
+        p = &(*p)->next;
+    *p = s->next;
+    pthread_mutex_unlock(&s->layout->lock);
+}
+
 static void stream_close(struct sl_blob_stream *stream)
 {
-    struct layout_stream *s = (struct layout_stream *)stream;
+    struct sl_layout_stream *s = (struct sl_layout_stream *)stream;
     (void)pthread_join(s->thread, NULL);
+    leave_list(s);
     pthread_cond_destroy(&s->wake);
     pthread_mutex_destroy(&s->lock);
     free(s);
@@ -206,7 +237,7 @@ static const struct sl_blob_stream_ops stream_ops = {
 };
 
 /* Signals belong to the program's own threads. */
-static int start_thread(struct layout_stream *s)
+static int start_thread(struct sl_layout_stream *s)
 {
     sigset_t all, saved;
     sigfillset(&all);
@@ -220,18 +251,19 @@ int sl_oci_layout_stream(struct sl_source *source, const struct sl_descriptor *b
                          struct sl_buf_lane *lane, struct sl_flow *flow,
                          struct sl_blob_stream **ret, struct sl_error *err)
 {
-    struct layout_stream *s = calloc(1, sizeof(*s));
+    struct sl_layout_stream *s = calloc(1, sizeof(*s));
     if (!s)
         return sl_error_oom(err);
-    *s = (struct layout_stream){.stream.ops = &stream_ops,
-                                .layout = (const struct sl_oci_layout *)source,
-                                .blob = blob,
-                                .lane = lane,
-                                .flow = flow};
+    *s = (struct sl_layout_stream){.stream.ops = &stream_ops,
+                                   .layout = (struct sl_oci_layout *)source,
+                                   .blob = blob,
+                                   .lane = lane,
+                                   .flow = flow};
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->wake, NULL);
     int errnum = start_thread(s);
     if (errnum == 0) {
+        join_list(s);
         *ret = &s->stream;
         return 0;
     }

@@ -68,13 +68,18 @@ struct sl_source_ops {
     bool (*place)(const struct sl_source *src, const char **ret_host, const char **ret_repository);
     /* NULL: nothing can lie beside. */
     const struct sl_attachment_ops *attachments;
+    /* sl_image_source_cancel(): any thread, beside everything else, does not block. NULL: nothing
+     * of it ever waits. */
+    void (*cancel)(struct sl_source *src);
     /* Frees the source; accepts a half-built one; never fails. All streams are closed. */
     void (*close)(struct sl_source *src);
 };
 
 /* Embedded first in the transport's own struct. */
+struct sl_http_group;
 struct sl_source {
     const struct sl_source_ops *ops;
+    struct sl_http_group *group; /* its requests are cancelled with this; NULL: it has none */
 };
 
 struct sl_blob_stream_ops {
@@ -100,7 +105,8 @@ SL_MUST_CHECK int sl_oci_layout_open(const char *dir, const char *tag, struct sl
 /* Of a layout: its directory, absolute and without symbolic links. Borrowed. */
 const char *sl_oci_layout_real_path(const struct sl_source *source);
 
-/* A front's transport. Borrowed. */
+/* A front's engine, or NULL; its transport. Borrowed. */
+struct sl_registry *sl_image_source_registry(const struct sl_image_source *src);
 struct sl_source *sl_image_source_transport(const struct sl_image_source *src);
 /* place() of a front's transport; false where there is none. */
 bool sl_image_source_place(const struct sl_image_source *src, const char **ret_host,

@@ -6,6 +6,7 @@
 #include "http_url.h"
 #include "registry.h"
 #include "sluice/attachments.h"
+#include "source_ops.h"
 #include "waiting.h"
 
 #include <stdlib.h>
@@ -106,8 +107,8 @@ static int get_peer(struct sl_registry *registry, const char *url, struct sl_htt
     return 0;
 }
 
-static int get(struct sl_registry *registry, const char *url, size_t limit, struct sl_bytes *ret,
-               struct sl_error *err)
+static int get(struct sl_registry *registry, struct sl_http_group *group, const char *url,
+               size_t limit, struct sl_bytes *ret, struct sl_error *err)
 {
     SL_AUTO_FREE char *clean = sl_url_resolve(url, url);
     struct sl_http_peer peer;
@@ -122,6 +123,7 @@ static int get(struct sl_registry *registry, const char *url, size_t limit, stru
                   .loop = registry->loop,
                   .settings = &registry->settings,
                   .peer = &peer,
+                  .group = group,
                   .url = clean,
                   .within_ms = registry->settings.file_timeout_ms,
                   .must_stay = true},
@@ -138,13 +140,28 @@ static int get(struct sl_registry *registry, const char *url, size_t limit, stru
     return r;
 }
 
-int sl_registry_get_url(struct sl_registry *registry, const char *url, size_t limit,
-                        struct sl_bytes *ret, struct sl_error *err)
+static int get_in_group(struct sl_registry *registry, struct sl_http_group *group, const char *url,
+                        size_t limit, struct sl_bytes *ret, struct sl_error *err)
 {
-    int r = get(registry, url, limit, ret, err);
+    int r = get(registry, group, url, limit, ret, err);
     if (r >= 0)
         return r;
     /* A query may hold a secret, and a user's name may too. */
     SL_AUTO_FREE char *origin = sl_url_origin(url);
     return sl_error_wrap(err, r, "%s", origin ? origin : "lookaside");
+}
+
+int sl_registry_get_url(struct sl_registry *registry, const char *url, size_t limit,
+                        struct sl_bytes *ret, struct sl_error *err)
+{
+    return get_in_group(registry, /* group= */ NULL, url, limit, ret, err);
+}
+
+int sl_attachment_get_url(struct sl_image_source *src, const char *url, size_t limit,
+                          struct sl_bytes *ret, struct sl_error *err)
+{
+    struct sl_registry *registry = sl_image_source_registry(src);
+    if (!registry)
+        return sl_error_set(err, SL_E_SYSTEM, EINVAL, "no registry engine to fetch a URL");
+    return get_in_group(registry, sl_image_source_transport(src)->group, url, limit, ret, err);
 }

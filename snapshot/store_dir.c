@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 void sl_store_path(char out[SL_STORE_PATH_MAX], const char *dir, const struct sl_digest *digest,
@@ -161,4 +162,16 @@ int sl_store_each_digest(const struct sl_store *store, const char *dir, const ch
             return r;
     }
     return 0;
+}
+
+/* What is kept for root counts: only root can mount what is pulled. */
+int sl_store_free_bytes(struct sl_store *store, uint64_t *ret, struct sl_error *err)
+{
+    struct statvfs st;
+    if (fstatvfs(store->fd, &st) < 0)
+        return sl_error_system(err, errno, "asking for the free space of %s", store->root);
+    if (st.f_blocks == 0)
+        return 0;
+    *ret = (uint64_t)st.f_bfree * st.f_frsize;
+    return 1;
 }

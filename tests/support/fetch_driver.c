@@ -17,9 +17,14 @@
  *
  * manifest and small print the document; blob streams all blobs at once through flows and prints
  * "sha256:HEX BYTES" for each. A failure is "CODE ERRNO: message" on stderr and exit status 1.
+ *
+ * With --cancel-image the image is cancelled when stdin ends, and stdout says "ended N ms later".
+ * With --other REPOSITORY the manifest of that one, by the same engine, is asked for meanwhile, and
+ * the last line on stdout is "other: " and its size, or the error.
  */
 #include "registry.h"
 #include "sluice/attachments.h"
+#include "sluice/core/clock.h"
 #include "sluice/core/digest.h"
 #include "source_ops.h"
 
@@ -36,7 +41,9 @@ struct settings {
     unsigned base_ms, stall_s, file_ms, token_spare_s;
     bool stop_at_eof, cancel_at_eof; /* of stdin; the first blob, all of them */
     char *media_type;                /* of blobs */
-    bool is_bare;                    /* as if the host had not been written */
+    bool cancels_image;
+    const char *other;
+    bool is_bare; /* as if the host had not been written */
     size_t lane, limit, threads;
     uint64_t stop_at, cancel_at; /* bytes of the first blob; 0: never */
 };
@@ -249,6 +256,82 @@ static int run_verb(const struct settings *settings, struct sl_registry *registr
     return 0;
 }
 
+/* ---- cancelling one of two ---- */
+
+struct canceller {
+    struct sl_source *src;
+    pthread_t thread;
+    atomic_llong at_ms;
+};
+
+static void *cancel_at_eof(void *arg)
+{
+    struct canceller *c = arg;
+    while (getchar() != EOF)
+        ;
+    atomic_store(&c->at_ms, (long long)sl_clock_ms());
+    c->src->ops->cancel(c->src);
+    return NULL;
+}
+
+static void canceller_start(struct canceller *c, const struct settings *s, struct sl_source *src)
+{
+    c->src = src;
+    if (s->cancels_image && pthread_create(&c->thread, NULL, cancel_at_eof, c) != 0)
+        abort();
+}
+
+/* The verb is through. */
+static void canceller_end(struct canceller *c, const struct settings *s)
+{
+    long long now = (long long)sl_clock_ms();
+    if (!s->cancels_image)
+        return;
+    (void)pthread_join(c->thread, NULL);
+    printf("ended %lld ms later\n", now - atomic_load(&c->at_ms));
+    (void)fflush(stdout);
+}
+
+struct other {
+    struct sl_source *src;
+    pthread_t thread;
+    struct sl_source_document doc;
+    int r;
+    struct sl_error err;
+};
+
+static void *get_other(void *arg)
+{
+    struct other *o = arg;
+    o->r = o->src->ops->fetch_manifest(o->src, NULL, &o->doc, &o->err);
+    return NULL;
+}
+
+static void other_start(struct other *o, const struct settings *s, struct sl_registry *registry,
+                        char *host)
+{
+    if (!s->other)
+        return;
+    char tag[] = "latest";
+    struct sl_reference ref = {.host = host, .repository = (char *)s->other, .tag = tag};
+    if (sl_docker_source_open(registry, &ref, true, &o->src, &o->err) < 0 ||
+        pthread_create(&o->thread, NULL, get_other, o) != 0)
+        abort();
+}
+
+static void other_end(struct other *o)
+{
+    if (!o->src)
+        return;
+    (void)pthread_join(o->thread, NULL);
+    if (o->r < 0)
+        printf("other: %s\n", o->err.msg);
+    else
+        printf("other: %zu\n", o->doc.bytes.len);
+    sl_source_document_done(&o->doc);
+    o->src->ops->close(o->src);
+}
+
 /* ---- what lies beside ---- */
 
 struct beside {
@@ -314,7 +397,7 @@ static void *get_beside(void *arg)
     if (!strcmp(b->verb, "tagged"))
         b->r = get_tagged(b);
     else if (!strcmp(b->verb, "url"))
-        b->r = sl_registry_get_url(b->registry, b->args[0], b->limit, &b->text, &b->err);
+        b->r = sl_attachment_get_url(b->src, b->args[0], b->limit, &b->text, &b->err);
     else if ((b->r = sl_digest_parse(b->args[0], &digest, &b->err)) < 0)
         return NULL;
     else if (!strcmp(b->verb, "attached"))
@@ -380,7 +463,11 @@ static int open_beside(const struct settings *settings, struct sl_registry *regi
         return fail(&err);
     if (strcmp(args[3], "url") != 0 && sl_image_source_document(src, NULL, &doc, &err) < 0)
         return fail(&err);
-    return run_beside(settings, registry, src, args + 3);
+    struct canceller canceller = {0};
+    canceller_start(&canceller, settings, sl_image_source_transport(src));
+    int status = run_beside(settings, registry, src, args + 3);
+    canceller_end(&canceller, settings);
+    return status;
 }
 
 /* ---- the program ---- */
@@ -427,6 +514,12 @@ static int set_option(struct settings *s, int option)
     case 'E':
         s->cancel_at_eof = true;
         return 0;
+    case 'C':
+        s->cancels_image = true;
+        return 0;
+    case 'o':
+        s->other = optarg;
+        return 0;
     case 'h':
         s->is_bare = true;
         return 0;
@@ -466,6 +559,8 @@ int main(int argc, char **argv)
         {"media-type", required_argument, NULL, 'm'},
         {"stop-at-eof", no_argument, NULL, 'e'},
         {"cancel-at-eof", no_argument, NULL, 'E'},
+        {"cancel-image", no_argument, NULL, 'C'},
+        {"other", required_argument, NULL, 'o'},
         {"bare", no_argument, NULL, 'h'},
         {"lane", required_argument, NULL, 'l'},
         {"limit", required_argument, NULL, 'L'},
@@ -500,7 +595,13 @@ int main(int argc, char **argv)
     struct sl_source *src = NULL;
     if (sl_docker_source_open(registry, &ref, !settings.is_bare, &src, &err) < 0)
         return fail(&err);
+    struct canceller canceller = {0};
+    struct other other = {0};
+    canceller_start(&canceller, &settings, src);
+    other_start(&other, &settings, registry, args[0]);
     int status = run_verb(&settings, registry, src, args[3], args + 4);
+    canceller_end(&canceller, &settings);
+    other_end(&other);
     src->ops->close(src);
     return status;
 }

@@ -26,7 +26,7 @@ static void expect_refused(enum sl_errc code, int r_expected, const char *in_msg
 {
     SL_AUTO_DONE(sl_credentials) c = {0};
     struct sl_error err = {0};
-    int r = sl_credential_helper_get_within("xyz", "q.io", 10000, &c, &err);
+    int r = sl_credential_helper_get_within("xyz", "q.io", 10000, /* cancel_fd= */ -1, &c, &err);
     if (r != r_expected || err.code != code || !strstr(err.msg, in_msg))
         fail_msg("%d %s: %s", r, sl_errc_name(err.code), err.msg);
     assert_true(sl_credentials_is_anonymous(&c));
@@ -44,7 +44,7 @@ static void helper_is_asked_by_dockers_protocol(void **state)
             " \"$server\"\n");
     SL_AUTO_DONE(sl_credentials) c = {0};
     struct sl_error err = {0};
-    if (sl_credential_helper_get("xyz", "q.io:5000", &c, &err) < 0)
+    if (sl_credential_helper_get("xyz", "q.io:5000", /* cancel_fd= */ -1, &c, &err) < 0)
         fail_msg("%s", err.msg);
     assert_string_equal(c.username, "u");
     assert_string_equal(c.password, "p:q.io:5000");
@@ -58,7 +58,7 @@ static void helper_user_token_is_an_identity_token(void **state)
     install(&d,
             "#!/bin/sh\necho '{\"ServerURL\":\"\",\"Username\":\"<token>\",\"Secret\":\"s\"}'\n");
     SL_AUTO_DONE(sl_credentials) c = {0};
-    assert_int_equal(sl_credential_helper_get("xyz", "q.io", &c, NULL), 0);
+    assert_int_equal(sl_credential_helper_get("xyz", "q.io", /* cancel_fd= */ -1, &c, NULL), 0);
     assert_string_equal(c.identity_token, "s");
     assert_null(c.username);
     assert_null(c.password);
@@ -70,7 +70,7 @@ static void helper_that_knows_nothing_means_anonymous(void **state)
     SCRATCH_DIR d = scratch_make();
     install(&d, "#!/bin/sh\necho 'credentials not found in native keychain'\nexit 1\n");
     SL_AUTO_DONE(sl_credentials) c = {0};
-    assert_int_equal(sl_credential_helper_get("xyz", "q.io", &c, NULL), 0);
+    assert_int_equal(sl_credential_helper_get("xyz", "q.io", /* cancel_fd= */ -1, &c, NULL), 0);
     assert_true(sl_credentials_is_anonymous(&c));
 }
 
@@ -116,7 +116,7 @@ static void helper_that_does_not_read_is_no_harm(void **state)
     SCRATCH_DIR d = scratch_make();
     install(&d, "#!/bin/sh\nexec <&-\necho '{\"Username\":\"u\",\"Secret\":\"p\"}'\n");
     SL_AUTO_DONE(sl_credentials) c = {0};
-    assert_int_equal(sl_credential_helper_get("xyz", "q.io", &c, NULL), 0);
+    assert_int_equal(sl_credential_helper_get("xyz", "q.io", /* cancel_fd= */ -1, &c, NULL), 0);
     assert_string_equal(c.username, "u");
 }
 
@@ -133,7 +133,9 @@ static void helper_that_hangs_is_killed_with_its_children(void **state)
     (void)clock_gettime(CLOCK_MONOTONIC, &begin);
     SL_AUTO_DONE(sl_credentials) c = {0};
     struct sl_error err = {0};
-    assert_int_equal(sl_credential_helper_get_within("xyz", "q.io", 1000, &c, &err), -ETIMEDOUT);
+    assert_int_equal(
+        sl_credential_helper_get_within("xyz", "q.io", 1000, /* cancel_fd= */ -1, &c, &err),
+        -ETIMEDOUT);
     (void)clock_gettime(CLOCK_MONOTONIC, &end);
     assert_true(end.tv_sec - begin.tv_sec < 30);
     assert_int_equal(err.code, SL_E_AUTH);
@@ -156,7 +158,8 @@ static void helper_name_that_leads_elsewhere_is_refused(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         SL_AUTO_DONE(sl_credentials) c = {0};
         struct sl_error err = {0};
-        assert_int_equal(sl_credential_helper_get(bad[i], "q.io", &c, &err), -EINVAL);
+        assert_int_equal(sl_credential_helper_get(bad[i], "q.io", /* cancel_fd= */ -1, &c, &err),
+                         -EINVAL);
         assert_int_equal(err.code, SL_E_FORMAT);
     }
 }

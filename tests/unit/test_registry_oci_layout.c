@@ -3,6 +3,7 @@
 #include "sluice/image_source.h"
 
 #include "layout_fixture.h"
+#include "sluice/attachments.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -201,7 +202,7 @@ static const struct sl_stage_ops sink_ops = {
 struct transfer {
     struct sink sink;
     size_t lane_size;
-    bool stop_when_kept;
+    bool stop_when_kept, cancel_when_kept;
     sem_t all_kept, done;
     int result;
     struct sl_error error;
@@ -260,10 +261,12 @@ static void run_transfer(struct transfer *t, const char *dir, const struct sl_de
     t->stream = stream;
     if (sl_flow_has_failed(flow))
         sl_blob_stream_stop(stream);
-    if (t->stop_when_kept) {
+    if (t->stop_when_kept || t->cancel_when_kept)
         wait_for(&t->all_kept);
+    if (t->stop_when_kept)
         sl_blob_stream_stop(stream);
-    }
+    if (t->cancel_when_kept)
+        sl_image_source_cancel(src);
     wait_for(&t->done);
     t->counted = sl_blob_stream_bytes(stream);
     assert_null(sl_blob_stream_close(stream));
@@ -362,6 +365,42 @@ static void stream_stopped_while_it_waits_for_buffers_ends_cancelled(void **stat
     assert_stream_fails(&t, SL_E_CANCELLED, "stopped");
 }
 
+static void stream_of_cancelled_image_ends_while_it_waits_for_buffers(void **state)
+{
+    struct layout_fixture *fx = *state;
+    const size_t len = 8 * SL_BUF_SIZE;
+    SL_AUTO_FREE uint8_t *data = make_bytes(len);
+    struct sl_descriptor blob = {.size = len};
+    blob.digest = layout_fixture_add(fx, (struct sl_span){data, len}, SL_SHA256);
+    struct transfer t = {.lane_size = 3, .sink.keep = 3, .cancel_when_kept = true};
+    run_transfer(&t, fx->dir, &blob);
+    assert_stream_fails(&t, SL_E_CANCELLED, "stopped");
+}
+
+static void assert_cancelled(int r, const struct sl_error *err)
+{
+    assert_int_equal(r, -ECANCELED);
+    assert_int_equal(err->code, SL_E_CANCELLED);
+}
+
+static void cancelled_layout_reads_nothing_more(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_image_source) src = NULL;
+    SL_AUTO(sl_resolved_image) image = NULL;
+    SL_AUTO_DONE(sl_image_document) doc = {0};
+    SL_AUTO_DONE(sl_referrers) list = {0};
+    struct sl_error err = {0};
+    const char *name = "oci:" SL_TEST_DATA "/layouts/umoci:hello";
+    assert_int_equal(sl_image_source_open(NULL, name, &src, &err), 0);
+    assert_int_equal(sl_image_source_resolve(src, NULL, &image, &err), 0);
+    sl_image_source_cancel(src);
+    struct sl_resolved_image *again = NULL;
+    assert_cancelled(sl_image_source_resolve(src, NULL, &again, &err), &err);
+    assert_cancelled(sl_attachment_by_digest(src, &image->manifest_digest, &doc, &err), &err);
+    assert_cancelled(sl_attachment_referrers(src, &image->manifest_digest, &list, &err), &err);
+}
+
 static void stream_into_failing_flow_keeps_the_first_failure(void **state)
 {
     struct layout_fixture *fx = *state;
@@ -442,6 +481,8 @@ int main(void)
         WITH_LAYOUT(stream_of_wrong_size_fails_with_integrity_before_the_first_byte),
         WITH_LAYOUT(stream_of_file_that_shrinks_fails_with_integrity),
         WITH_LAYOUT(stream_stopped_while_it_waits_for_buffers_ends_cancelled),
+        WITH_LAYOUT(stream_of_cancelled_image_ends_while_it_waits_for_buffers),
+        cmocka_unit_test(cancelled_layout_reads_nothing_more),
         WITH_LAYOUT(stream_into_failing_flow_keeps_the_first_failure),
         WITH_LAYOUT(stream_of_what_is_no_regular_file_fails),
         WITH_LAYOUT(stream_follows_a_link_to_a_regular_file),

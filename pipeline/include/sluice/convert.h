@@ -24,6 +24,7 @@ struct sl_convert_options {
     const char *recipient_pgp_home; /* gnupg home of pgp: recipients; NULL: the user's */
     bool allow_a256ctr;
 
+    int cancel_fd; /* ends this conversion alone (core/cancel.h; borrowed) */
     void (*progress)(void *arg, const struct sl_convert_report *report);
     void *progress_arg;
 };

@@ -38,6 +38,7 @@ SL_MUST_CHECK int sl_engine_reload(struct sl_engine *engine,
                                    const struct sl_registry_options *registry,
                                    const struct sl_key_options *broker, struct sl_error *err);
 struct sl_store *sl_engine_store(struct sl_engine *engine);
+/* Borrowed until the next reload. */
 struct sl_registry *sl_engine_registry(struct sl_engine *engine);
 struct sl_buf_pool *sl_engine_buffers(struct sl_engine *engine);
 
@@ -157,6 +158,7 @@ struct sl_verify_options {
     struct sl_platform platform; /* NULL members: this machine's */
     struct sl_policy_options policy;
     struct sl_key_options keys; /* the broker, for resources; no key of a layer is asked for */
+    int cancel_fd;              /* as of a pull */
 };
 
 /* A pull's judgement and nothing else: no layer is fetched, and the engine may be storeless. 0:

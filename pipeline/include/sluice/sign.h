@@ -24,6 +24,7 @@ struct sl_sign_options {
     /* … or a key file (see sluice/sigstore_sign.h), and which of its forms. */
     const char *key;
     unsigned forms; /* bits; 0: SL_SIGN_COSIGN and SL_SIGN_BUNDLE */
+    int cancel_fd;  /* ends this signing alone (core/cancel.h; borrowed) */
 };
 
 struct sl_made_signature {

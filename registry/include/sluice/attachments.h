@@ -65,3 +65,7 @@ SL_MUST_CHECK int sl_attachment_extension(struct sl_image_source *src,
  * redirects stay on the host and the scheme. 404 and 410: 0. */
 SL_MUST_CHECK int sl_registry_get_url(struct sl_registry *registry, const char *url, size_t limit,
                                       struct sl_bytes *ret, struct sl_error *err);
+/* The same on behalf of an image: sl_image_source_cancel() ends it too. The source was opened with
+ * a registry. Any thread. */
+SL_MUST_CHECK int sl_attachment_get_url(struct sl_image_source *src, const char *url, size_t limit,
+                                        struct sl_bytes *ret, struct sl_error *err);

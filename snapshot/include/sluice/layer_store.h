@@ -42,11 +42,22 @@ SL_MUST_CHECK int sl_store_find_blob(struct sl_store *store, const struct sl_dig
 SL_MUST_CHECK int sl_store_has_layer(struct sl_store *store, const struct sl_digest *diff_id,
                                      struct sl_error *err);
 
+/* Waiting for a layer that another fetches, without blocking. */
+struct sl_layer_wait {
+    int *watch_fd; /* one for many; made when it is needed and -1. Readable: ask again, after reading
+                    * it empty (it does not block) */
+    int fd;        /* -1 at first; closed by the caller in the end */
+};
 /* The right to fetch a layer: one process and one thread at a time. -EAGAIN (err not set) when
- * another has it and cancel_fd is -1; otherwise waits, until cancel_fd becomes readable
- * (SL_E_CANCELLED). Released by sl_store_unlock_layer() or by death. */
+ * another has it. wait may be NULL. Released by sl_store_unlock_layer() or by death. */
 SL_MUST_CHECK int sl_store_lock_layer(struct sl_store *store, const struct sl_digest *diff_id,
-                                      int cancel_fd, int *ret_fd, struct sl_error *err);
+                                      struct sl_layer_wait *wait, int *ret_fd,
+                                      struct sl_error *err);
+/* 1 when somebody has that right now, 0 when not. */
+SL_MUST_CHECK int sl_store_is_layer_locked(struct sl_store *store, const struct sl_digest *diff_id,
+                                           struct sl_error *err);
+/* 1 and the bytes that are free on the store's file system; 0 where it does not say. */
+SL_MUST_CHECK int sl_store_free_bytes(struct sl_store *store, uint64_t *ret, struct sl_error *err);
 
 /* Closes *fdp, sets it to -1 and leaves no file behind. */
 void sl_store_unlock_layer(struct sl_store *store, const struct sl_digest *diff_id, int *fdp);
