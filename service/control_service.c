@@ -22,7 +22,7 @@ static const char *const methods[] = {"Status", "Cancel", "Reload", NULL};
 
 struct sl_control {
     struct sl_control_options options;
-    struct sl_status status;
+    struct sl_status_sources status;
     struct sl_call_queue *queue;
     struct sl_rpc_service services[2];
     struct sl_rpc_server *server;
@@ -121,10 +121,10 @@ int sl_control_start(const struct sl_control_options *options, struct sl_control
     if (!c)
         return sl_error_oom(err);
     c->options = *options;
-    c->status = (struct sl_status){.jobs = options->jobs,
-                                   .backend = options->backend,
-                                   .config_path = options->config_path,
-                                   .started_ns = sl_clock_ns()};
+    c->status = (struct sl_status_sources){.jobs = options->jobs,
+                                           .backend = options->backend,
+                                           .config_path = options->config_path,
+                                           .started_ns = sl_clock_ns()};
     int r = start(c, err);
     if (r == 0)
         *ret = sl_steal(&c);

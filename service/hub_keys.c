@@ -49,7 +49,7 @@ static struct askers *askers_free(struct sl_backend *backend, struct askers *a)
     if (!a)
         return NULL;
     (void)sluice_keys_close(a->keys);
-    sl_backend_release(backend, a->generation);
+    sl_backend_release_config(backend, a->generation);
     free(a);
     return NULL;
 }
@@ -121,8 +121,8 @@ static int respond(struct sl_hub_keys *hub, const struct sl_rpc_call *call, size
 /* As the server of the hub says it, whose code comes from its generated skeleton. */
 static void refuse_unknown(struct sl_rpc_call *call)
 {
-    SL_AUTO_FREE char *text = sl_strf("/%s/%s/ is not supported", sl_rpc_call_service(call),
-                                      sl_rpc_call_method(call));
+    SL_AUTO_FREE char *text =
+        sl_strf("/%s/%s/ is not supported", sl_rpc_call_service(call), sl_rpc_call_method(call));
     sl_rpc_call_refuse(call, SL_RPC_NOT_FOUND, text ? text : "not supported");
 }
 
@@ -183,9 +183,9 @@ struct sl_hub_keys *sl_hub_keys_free(struct sl_hub_keys *hub)
 
 void sl_hub_keys_services(struct sl_hub_keys *hub, struct sl_rpc_service out[SL_HUB_KEYS_SERVICES])
 {
-    out[0] = (struct sl_rpc_service){key_service,
-                                     hub->has_upstream ? own_key_methods : all_key_methods,
-                                     sl_call_queue_add, hub->queue};
-    out[1] = (struct sl_rpc_service){resource_service, resource_methods, sl_call_queue_add,
-                                     hub->queue};
+    out[0] =
+        (struct sl_rpc_service){key_service, hub->has_upstream ? own_key_methods : all_key_methods,
+                                sl_call_queue_add, hub->queue};
+    out[1] =
+        (struct sl_rpc_service){resource_service, resource_methods, sl_call_queue_add, hub->queue};
 }

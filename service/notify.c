@@ -57,7 +57,7 @@ static int64_t watchdog_ms(void)
     return errno || *end || us <= 0 ? 0 : us / 1000;
 }
 
-static void forget_environment(void)
+static void leave_environment(void)
 {
     (void)unsetenv("NOTIFY_SOCKET");
     (void)unsetenv("WATCHDOG_USEC");
@@ -79,7 +79,7 @@ int sl_notify_open(struct sl_notify **ret, struct sl_error *err)
             return n->fd;
         n->watchdog_ms = watchdog_ms();
     }
-    forget_environment();
+    leave_environment();
     *ret = sl_steal(&n);
     return 0;
 }

@@ -113,17 +113,17 @@ static int put_store(struct sl_json_writer *w, struct sl_backend *backend, struc
     return r;
 }
 
-int sl_status_json(const struct sl_status *status, struct sl_bytes *ret, struct sl_error *err)
+int sl_status_json(const struct sl_status_sources *from, struct sl_bytes *ret, struct sl_error *err)
 {
     SL_AUTO(sl_json_writer) w = sl_json_writer_new(/* pretty= */ false);
     sl_json_put_string(w, "version", sluice_version());
     sl_json_put_int(w, "pid", getpid());
-    sl_json_put_decimal(w, "uptime", (double)(sl_clock_ns() - status->started_ns) / 1e9);
-    if (status->config_path)
-        sl_json_put_string(w, "config", status->config_path);
-    sl_json_put_int(w, "generation", (int64_t)sl_backend_number(status->backend));
-    int r = put_jobs(w, status->jobs, err);
+    sl_json_put_decimal(w, "uptime", (double)(sl_clock_ns() - from->started_ns) / 1e9);
+    if (from->config_path)
+        sl_json_put_string(w, "config", from->config_path);
+    sl_json_put_int(w, "generation", (int64_t)sl_backend_number(from->backend));
+    int r = put_jobs(w, from->jobs, err);
     if (r == 0)
-        r = put_store(w, status->backend, err);
+        r = put_store(w, from->backend, err);
     return r < 0 ? r : sl_json_end(w, ret, err);
 }
