@@ -90,6 +90,7 @@ static int translate(const struct sluice_convert_options *o,
         .n_layers = o->n_layers,
         .recipient_pgp_home = o->recipient_pgp_home,
         .allow_a256ctr = o->allow_a256ctr,
+        .cancel_fd = o->cancel_fd,
         .progress = o->progress ? progress : NULL,
         .progress_arg = (void *)o,
     };

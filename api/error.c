@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api.h"
+#include "sluice/api_error.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,8 +17,8 @@ IS_SAME(E_POLICY);
 IS_SAME(E_LIMIT);
 IS_SAME(E_UNSUPPORTED);
 IS_SAME(E_CANCELLED);
-_Static_assert(sizeof(((struct sluice_error *)0)->message) >= SL_ERROR_MSG_MAX,
-               "every message fits");
+_Static_assert(sizeof(((struct sluice_error *)0)->message) == SL_ERROR_MSG_MAX,
+               "every message fits, both ways");
 
 const char *sluice_code_name(enum sluice_code code)
 {
@@ -31,5 +32,17 @@ int sl_api_result(int r, const struct sl_error *why, struct sluice_error *err)
     *err = (struct sluice_error){.code = (enum sluice_code)why->code, .errnum = why->errnum};
     (void)snprintf(err->stage, sizeof(err->stage), "%s", why->stage ? why->stage : "");
     (void)snprintf(err->message, sizeof(err->message), "%s", why->msg);
+    return r;
+}
+
+int sl_error_from_api(int r, const struct sluice_error *from, struct sl_error *err)
+{
+    static _Thread_local char stage[sizeof(from->stage)];
+    if (r >= 0 || !err)
+        return r;
+    (void)snprintf(stage, sizeof(stage), "%s", from->stage);
+    *err = (struct sl_error){
+        .code = (enum sl_errc)from->code, .errnum = from->errnum, .stage = *stage ? stage : NULL};
+    (void)snprintf(err->msg, sizeof(err->msg), "%s", from->message);
     return r;
 }

@@ -5,14 +5,9 @@
 
 #include <stdlib.h>
 
-struct found {
-    const char *name;
-    const struct sl_resolved_image *image;
-};
-
-static void pack_documents(struct sl_pack *p, const void *found)
+static void pack_documents(struct sl_pack *p, const void *inspected)
 {
-    const struct found *from = found;
+    const struct sl_inspected_image *from = inspected;
     const struct sl_resolved_image *image = from->image;
     struct sluice_documents *to = sl_pack_room(p, sizeof(*to));
     const struct sluice_documents value = {
@@ -33,15 +28,11 @@ static void pack_documents(struct sl_pack *p, const void *found)
 static int resolve(struct sluice *s, const char *text, const struct sl_platform *platform,
                    struct sluice_documents **ret, struct sl_error *err)
 {
-    SL_AUTO(sl_image_source) source = NULL;
-    SL_AUTO(sl_resolved_image) image = NULL;
-    int r = sl_image_source_open(sl_engine_registry(s->engine), text, &source, err);
-    if (r == 0)
-        r = sl_image_source_resolve(source, platform, &image, err);
+    SL_AUTO_DONE(sl_inspected_image) inspected = {0};
+    int r = sl_inspect_image(s->engine, text, platform, &inspected, err);
     if (r < 0)
         return r;
-    const struct found found = {sl_image_source_name(source), image};
-    struct sluice_documents *documents = sl_pack_make(pack_documents, &found);
+    struct sluice_documents *documents = sl_pack_make(pack_documents, &inspected);
     if (!documents)
         return sl_error_oom(err);
     *ret = documents;

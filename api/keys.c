@@ -64,6 +64,9 @@ static int give(int r, struct sl_bytes *from, void **ret, size_t *ret_size)
         sl_bytes_wipe(from);
         return r;
     }
+    /* The caller wipes what he sees. */
+    if (from->data)
+        sl_wipe(from->data + from->len, from->cap - from->len);
     *ret_size = from->len;
     *ret = from->data;
     return 0;

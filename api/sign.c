@@ -51,6 +51,7 @@ static struct sl_sign_options translate(const struct sluice_sign_options *o)
         .registries_d = o->registries_d,
         .key = o->key,
         .forms = o->forms,
+        .cancel_fd = o->cancel_fd,
     };
 }
 

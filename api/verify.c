@@ -5,7 +5,8 @@
 static int translate(const struct sluice_verify_options *o, struct sl_verify_options *ret,
                      struct sl_error *err)
 {
-    *ret = (struct sl_verify_options){.image = o->image, .platform = sl_api_platform(&o->platform)};
+    *ret = (struct sl_verify_options){
+        .image = o->image, .platform = sl_api_platform(&o->platform), .cancel_fd = o->cancel_fd};
     int r = sl_api_policy_options(o->policy, &ret->policy, err);
     return r < 0 ? r : sl_api_key_options(o->keys, &ret->keys, err);
 }

@@ -17,5 +17,6 @@ void sl_cleanup_fdp(int *fdp)
     int saved = errno;
     if (*fdp >= 0)
         (void)close(*fdp);
+    *fdp = -1; /* who cleans up twice must not close what another thread has opened since */
     errno = saved;
 }

@@ -243,7 +243,8 @@ static int perform(const struct grpc_client *client, struct transfer *t, int tim
     }
     enum sl_rpc_status status = SL_RPC_UNKNOWN;
     r = sl_grpc_answer_take(&t->answer, &status, &ret->message, &ret->text, err);
-    ret->status = (int)status;
+    if (r == 0)
+        ret->status = (int)status;
     return r;
 }
 

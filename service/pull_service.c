@@ -257,10 +257,13 @@ void sl_pull_service_handle(void *arg, struct sl_rpc_call *call)
         refuse_at_once(call, &err);
         return;
     }
+    sl_metrics_begin_request(service->metrics);
     if (sl_crew_run(service->crew, run, q, &err) == 0) {
         (void)sl_steal(&q); /* its thread's */
         return;
     }
+    const struct sluice_error failure = sl_error_export(&err);
+    sl_metrics_count_request(service->metrics, &failure, /* seconds= */ 0);
     sl_log(SL_LOG_ERROR, "%s refused: %s", method, err.msg);
     sl_rpc_call_refuse(call, SL_RPC_RESOURCE_EXHAUSTED, err.msg);
 }

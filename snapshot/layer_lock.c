@@ -66,7 +66,6 @@ static int lock(const struct sl_store *store, const char *path, int *watch_fd, i
         if (st.st_nlink > 0)
             return 0;
         sl_cleanup_fdp(fdp);
-        *fdp = -1;
     }
 }
 
@@ -107,5 +106,4 @@ void sl_store_unlock_layer(struct sl_store *store, const struct sl_digest *diff_
     /* Whoever waits for this file finds it unlinked, and makes a new one. */
     (void)unlinkat(store->fd, path, 0);
     sl_cleanup_fdp(fdp);
-    *fdp = -1;
 }

@@ -26,9 +26,9 @@ struct desk {
 static void note_leaving(void *arg)
 {
     struct desk *desk = arg;
-    sem_post(&desk->has_left);
     if (desk->answers_who_left)
         sl_rpc_call_answer(desk->kept, sl_span_of("you have left"));
+    sem_post(&desk->has_left);
 }
 
 static unsigned times_told(struct desk *desk)

@@ -81,7 +81,7 @@ static void answer_cut_anywhere_is_read(void **state)
             read_answer(frames[i], cut, &reply);
             assert_int_equal(reply.status, SL_RPC_OK);
             assert_span(sl_bytes_span(&reply.message), "\n+" UNWRAP_RESULTS);
-            sl_bytes_wipe(&reply.message);
+            sl_rpc_reply_done(&reply);
         }
 }
 
@@ -93,7 +93,7 @@ static void answer_that_refuses_has_status_and_text(void **state)
     assert_int_equal(reply.status, SL_RPC_INTERNAL);
     assert_span(sl_bytes_span(&reply.text), "[CDH] [ERROR]: x");
     assert_int_equal(reply.message.len, 0);
-    sl_bytes_done(&reply.text);
+    sl_rpc_reply_done(&reply);
 }
 
 static void answer_that_is_none_is_refused_at_its_header(void **state)
