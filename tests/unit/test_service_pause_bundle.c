@@ -167,6 +167,18 @@ static void pause_bundle_target_is_not_escaped_by_links(void **state)
     free(outside);
 }
 
+static void pause_bundle_that_cannot_be_completed_leaves_nothing(void **state)
+{
+    (void)state;
+    PLACE p = make_place();
+    struct sl_error err = {0};
+    scratch_write(&p.d, "root/cid/config.json/in-the-way", "", 0644);
+    char *rootfs = scratch_path(&p.d, "root/cid/rootfs");
+    assert_int_equal(copy(&p, &err), -EISDIR);
+    assert_int_equal(access(rootfs, F_OK), -1);
+    free(rootfs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +188,7 @@ int main(void)
         cmocka_unit_test(pause_bundle_that_is_missing_is_refused),
         cmocka_unit_test(pause_bundle_program_stays_within_its_rootfs),
         cmocka_unit_test(pause_bundle_target_is_not_escaped_by_links),
+        cmocka_unit_test(pause_bundle_that_cannot_be_completed_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
