@@ -263,6 +263,18 @@ int sluice_unmount(struct sluice *s, const char *target, struct sluice_error *er
 
 /* ---- room ---- */
 
+int sluice_forget_dead_mounts(struct sluice *s, unsigned *ret, struct sluice_error *err)
+{
+    struct sl_error why = {0};
+    unsigned n = 0;
+    int r = sl_api_need_store(s, &why);
+    if (r == 0)
+        r = sl_store_forget_dead_mounts(s->store, &n, &why);
+    if (r == 0 && ret)
+        *ret = n;
+    return sl_api_result(r, &why, err);
+}
+
 static int collect(struct sluice *s, bool dry_run, struct sluice_gc_result *ret,
                    struct sl_error *err)
 {

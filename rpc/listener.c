@@ -174,25 +174,31 @@ int sl_rpc_address_check(const char *address, struct sl_error *err)
     return parse_address(address, &ignored, err);
 }
 
+int sl_listener_start(struct sl_listener *listener, const char *what, bool allow_any,
+                      struct sl_error *err)
+{
+    if (!allow_any && !sl_address_is_local(&listener->address))
+        return sl_error_set(err, SL_E_POLICY, EPERM,
+                            "%s can be reached from other machines, and calls are neither "
+                            "encrypted nor authenticated: listen on 127.0.0.1 or a unix socket",
+                            what);
+    int r = listen_on(listener, err);
+    if (r == 0)
+        return 0;
+    sl_listener_close(listener);
+    return sl_error_wrap(err, r, "%s", what);
+}
+
 int sl_listener_open(const char *address, bool allow_any, struct sl_listener *ret,
                      struct sl_error *err)
 {
     struct sl_listener listener;
     int r = parse_address(address, &listener, err);
-    if (r < 0)
-        return r;
-    if (!allow_any && !sl_address_is_local(&listener.address))
-        return sl_error_set(err, SL_E_POLICY, EPERM,
-                            "%s can be reached from other machines, and calls are neither "
-                            "encrypted nor authenticated: listen on 127.0.0.1 or a unix socket",
-                            address);
-    r = listen_on(&listener, err);
-    if (r < 0) {
-        sl_listener_close(&listener);
-        return sl_error_wrap(err, r, "%s", address);
-    }
-    *ret = listener;
-    return 0;
+    if (r == 0)
+        r = sl_listener_start(&listener, address, allow_any, err);
+    if (r == 0)
+        *ret = listener;
+    return r;
 }
 
 char *sl_listener_address(const struct sl_listener *listener)

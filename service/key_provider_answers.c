@@ -139,22 +139,39 @@ static int check_broker(struct sluice_keys *keys, const struct sl_provider_reque
                         params);
 }
 
+static int unwrap(struct sluice_keys *keys, const struct sl_provider_request *request,
+                  struct sl_bytes *ret, struct sl_error *err)
+{
+    SL_AUTO_DONE(answer) document = {0};
+    struct sluice_error why = {0};
+    int r = sluice_keys_unwrap(keys, request->payload.data, request->payload.len, &document.data,
+                               &document.size, &why);
+    r = sl_error_from_api(r, &why, err);
+    return r < 0 ? r : close_answer(SL_PROVIDER_UNWRAP, &document, ret, err);
+}
+
 int sl_answer_unwrap_key(struct sluice_keys *keys, struct sl_span message, struct sl_bytes *ret,
                          enum sl_rpc_status *ret_status, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_provider_request) request = {0};
-    SL_AUTO_DONE(answer) document = {0};
-    struct sluice_error why = {0};
     int r = open_request(message, SL_PROVIDER_UNWRAP, &request, err);
     if (r == 0)
         r = check_broker(keys, &request, err);
     if (r < 0)
         return invalid(ret_status, r);
-    r = sluice_keys_unwrap(keys, request.payload.data, request.payload.len, &document.data,
-                           &document.size, &why);
-    r = sl_error_from_api(r, &why, err);
-    if (r == 0)
-        r = close_answer(SL_PROVIDER_UNWRAP, &document, ret, err);
+    r = unwrap(keys, &request, ret, err);
+    return r < 0 ? failed(ret_status, r, err) : 0;
+}
+
+int sl_answer_unwrap_key_for_any(struct sluice_keys *keys, struct sl_span message,
+                                 struct sl_bytes *ret, enum sl_rpc_status *ret_status,
+                                 struct sl_error *err)
+{
+    SL_AUTO_DONE(sl_provider_request) request = {0};
+    int r = open_request(message, SL_PROVIDER_UNWRAP, &request, err);
+    if (r < 0)
+        return invalid(ret_status, r);
+    r = unwrap(keys, &request, ret, err);
     return r < 0 ? failed(ret_status, r, err) : 0;
 }
 

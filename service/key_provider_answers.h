@@ -10,3 +10,5 @@
 typedef int sl_key_answer_fn(struct sluice_keys *keys, struct sl_span request, struct sl_bytes *ret,
                              enum sl_rpc_status *ret_status, struct sl_error *err);
 sl_key_answer_fn sl_answer_wrap_key, sl_answer_unwrap_key, sl_answer_get_resource;
+/* As the hub does it: whichever broker the client names, its own is asked. */
+sl_key_answer_fn sl_answer_unwrap_key_for_any;

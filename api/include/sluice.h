@@ -286,7 +286,11 @@ struct sluice_gc_result {
     unsigned layers, blobs, images, staging;
     uint64_t bytes;
 };
-/* What nothing refers to goes; also upper directories of mounts that are no more. */
+/* What was written to mounts that are no more goes, and nothing else: cheap. *ret, which may be
+ * NULL, is how many there were. */
+SLUICE_API SLUICE_MUST_CHECK int sluice_forget_dead_mounts(struct sluice *s, unsigned *ret,
+                                                           struct sluice_error *err);
+/* What nothing refers to goes; also what was written to mounts that are no more. */
 SLUICE_API SLUICE_MUST_CHECK int sluice_gc(struct sluice *s, bool dry_run,
                                            struct sluice_gc_result *ret, struct sluice_error *err);
 
