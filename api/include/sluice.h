@@ -163,6 +163,7 @@ enum sluice_layer_state {
 };
 SLUICE_API const char *sluice_layer_state_name(enum sluice_layer_state state);
 
+/* A value: never grows. */
 struct sluice_stage {
     const char *name;     /* "decrypt" */
     uint64_t bytes;       /* that came in */

@@ -3,6 +3,8 @@ sl_add_unit_test(api options)
 sl_add_unit_test(api report)
 sl_add_unit_test(api stored)
 sl_add_unit_test(api errors)
+sl_add_unit_test(api images LABELS root)
+target_include_directories(test_api_images PRIVATE ${PROJECT_SOURCE_DIR}/snapshot)
 
 # What others include must compile where others are strict.
 add_library(api_header_c OBJECT api_header.c)

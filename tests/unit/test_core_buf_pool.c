@@ -136,6 +136,26 @@ static void waker_is_called_once_for_each_vain_acquire(void **state)
     assert_int_equal(woken, 1);
 }
 
+/* What is given back to the system comes again as zeroes. */
+static void trim_takes_only_what_nobody_has_reserved(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_buf_pool) pool = make_pool(2);
+    SL_AUTO(sl_buf_lane) kept = make_lane(pool, 1);
+    struct sl_buf_lane *gone = make_lane(pool, 1);
+    struct sl_buf *held = sl_buf_acquire(kept), *released = sl_buf_acquire(gone);
+    const uint8_t *data = released->data;
+    memset(held->data, 'x', held->cap);
+    memset(released->data, 'y', released->cap);
+    sl_buf_release(&released);
+    assert_null(sl_buf_lane_close(gone));
+    assert_int_equal(sl_buf_pool_total(pool), 2);
+    sl_buf_pool_trim(pool);
+    assert_int_equal(data[0] | data[SL_BUF_SIZE - 1], 0);
+    assert_int_equal(held->data[SL_BUF_SIZE - 1], 'x');
+    sl_buf_release(&held);
+}
+
 /* ---- threads ---- */
 
 enum { N_THREADS = 4, N_ROUNDS = 5000 };
@@ -182,6 +202,7 @@ int main(void)
         cmocka_unit_test(peak_remembers_the_most_that_was_reserved),
         cmocka_unit_test(acquired_buffer_is_empty_whatever_it_held),
         cmocka_unit_test(waker_is_called_once_for_each_vain_acquire),
+        cmocka_unit_test(trim_takes_only_what_nobody_has_reserved),
         cmocka_unit_test(buffer_has_one_owner_among_many_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
