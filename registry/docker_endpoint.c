@@ -141,6 +141,7 @@ static void set_apart(struct document_request *dr)
     const struct sl_registry_auth *auth = &dr->ep->auth;
     dr->apart = (struct sl_registry_auth){
         .cache = auth->cache,
+        .is_apart = true,
         .peer = auth->peer,
         .credentials = auth->credentials, /* borrowed */
         .scope = auth->scope,             /* likewise */
