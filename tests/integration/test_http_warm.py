@@ -102,6 +102,12 @@ class Warm(HttpCase):
 
     # --- what a process keeps ---
 
+    def test_insecure_place_is_not_tried_again_for_the_next_image(self):
+        self.serve()
+        self.resolve(times=3)
+        self.assertEqual([r["path"].rsplit("/", 1)[1] for r in self.requests()],
+                         [""] + ["latest"] * 3)
+
     def test_second_image_shows_its_token_at_once(self):
         self.serve(auth={"scheme": "bearer"})
         self.resolve(times=3)
