@@ -11,6 +11,7 @@
 
 enum {
     ANSWER_MAX = 64 * 1024, /* bytes of a token server's answer */
+    CHALLENGES_MAX = 128,   /* repositories whose challenge is remembered */
 };
 
 struct sl_token {
@@ -35,6 +36,103 @@ static time_t now_s(void)
     struct timespec ts;
     (void)clock_gettime(CLOCK_BOOTTIME, &ts);
     return ts.tv_sec;
+}
+
+static bool has_password(const struct sl_credentials *c)
+{
+    return c->username && c->password;
+}
+
+/* --- challenges: the next image of a repository need not be refused first --- */
+
+struct sl_known_challenge {
+    struct sl_known_challenge *next;
+    const struct sl_http_peer *peer; /* lives as long as the registry */
+    char *scope, *username;          /* username "": none */
+    struct sl_auth_challenge challenge;
+};
+
+static struct sl_known_challenge *known_challenge_free(struct sl_known_challenge *known)
+{
+    if (!known)
+        return NULL;
+    free(known->scope);
+    free(known->username);
+    sl_auth_challenge_done(&known->challenge);
+    free(known);
+    return NULL;
+}
+SL_DEFINE_AUTO(sl_known_challenge, known_challenge_free)
+
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+static bool is_about(const struct sl_known_challenge *known, const struct sl_registry_auth *auth)
+{
+    return known->peer == auth->peer && !strcmp(known->scope, auth->scope) &&
+           !strcmp(known->username, or_empty(auth->credentials.username));
+}
+
+static int copy_challenge(const struct sl_auth_challenge *from, struct sl_auth_challenge *ret)
+{
+    SL_AUTO_DONE(sl_auth_challenge) copy = {.scheme = from->scheme};
+    char *const *source[] = {&from->realm, &from->service, &from->scope};
+    char **target[] = {&copy.realm, &copy.service, &copy.scope};
+    for (size_t i = 0; i < 3; i++)
+        if (*source[i] && !(*target[i] = strdup(*source[i])))
+            return -ENOMEM;
+    *ret = copy;
+    copy = (struct sl_auth_challenge){0};
+    return 0;
+}
+
+/* Takes what is about the same out of the list, and with a full list also its last. */
+static void forget_challenge(const struct sl_registry_auth *auth)
+{
+    unsigned n = 0;
+    for (struct sl_known_challenge **p = &auth->cache->challenges; *p;) {
+        struct sl_known_challenge *known = *p;
+        if (!is_about(known, auth) && ++n < CHALLENGES_MAX) {
+            p = &known->next;
+            continue;
+        }
+        *p = known->next;
+        known_challenge_free(known);
+    }
+}
+
+/* Out of memory it is just not remembered. */
+static void remember_challenge(const struct sl_registry_auth *auth)
+{
+    if (auth->is_apart)
+        return;
+    forget_challenge(auth);
+    SL_AUTO(sl_known_challenge) known = calloc(1, sizeof(*known));
+    if (!known || copy_challenge(&auth->challenge, &known->challenge) < 0)
+        return;
+    known->peer = auth->peer;
+    known->scope = strdup(auth->scope);
+    known->username = strdup(or_empty(auth->credentials.username));
+    if (!known->scope || !known->username)
+        return;
+    known->next = auth->cache->challenges;
+    auth->cache->challenges = sl_steal(&known);
+}
+
+static void recall_challenge(struct sl_registry_auth *auth)
+{
+    if (auth->is_apart || auth->challenge.scheme != SL_AUTH_NONE)
+        return;
+    for (struct sl_known_challenge *known = auth->cache->challenges; known; known = known->next) {
+        if (!is_about(known, auth))
+            continue;
+        if (known->challenge.scheme == SL_AUTH_BASIC && !has_password(&auth->credentials))
+            return;
+        auth->is_remembered = copy_challenge(&known->challenge, &auth->challenge) == 0;
+        return;
+    }
 }
 
 /* --- tokens --- */
@@ -101,6 +199,11 @@ void sl_token_cache_done(struct sl_token_cache *cache)
     for (struct sl_token *token = cache->tokens; token; token = token->next)
         if (token->is_fetching)
             sl_fetch_abort(&token->fetch, r, &err);
+    while (cache->challenges) {
+        struct sl_known_challenge *known = cache->challenges;
+        cache->challenges = known->next;
+        known_challenge_free(known);
+    }
     prune(cache);
     while (cache->tokens) {
         struct sl_token *token = cache->tokens;
@@ -188,11 +291,6 @@ static const struct sl_fetch_ops token_ops = {
     .done = token_done,
 };
 
-static bool has_password(const struct sl_credentials *c)
-{
-    return c->username && c->password;
-}
-
 static int check_realm(const struct sl_registry_auth *auth, const char *realm, struct sl_error *err)
 {
     if (!realm)
@@ -254,11 +352,6 @@ static int start_fetch(struct sl_token *token, const struct sl_registry_auth *au
 }
 
 /* --- what others call --- */
-
-static const char *or_empty(const char *text)
-{
-    return text ? text : "";
-}
 
 static int need_token(struct sl_registry_auth *auth, const char *scope, struct sl_token **ret,
                       struct sl_error *err)
@@ -325,6 +418,7 @@ int sl_registry_auth_value(struct sl_registry_auth *auth, struct sl_token_waiter
 {
     if (auth->credentials.registry_token)
         return sl_bearer_value(auth->credentials.registry_token, ret, err);
+    recall_challenge(auth);
     switch (auth->challenge.scheme) {
     case SL_AUTH_BEARER:
         return bearer_from_realm(auth, waiter, ret, err);
@@ -383,6 +477,8 @@ int sl_registry_auth_refused(struct sl_registry_auth *auth, struct sl_span chall
     sl_auth_challenge_done(&auth->challenge);
     auth->challenge = c;
     c = (struct sl_auth_challenge){0};
+    auth->is_remembered = false;
+    remember_challenge(auth);
     return 0;
 }
 

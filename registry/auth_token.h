@@ -13,11 +13,13 @@
 #include "http_fetch.h"
 
 struct sl_token;
+struct sl_known_challenge;
 
 struct sl_token_cache {
     struct sl_http_loop *loop;
     const struct sl_http_settings *settings;
     struct sl_token *tokens;
+    struct sl_known_challenge *challenges; /* the newest first */
 };
 /* Aborts what is in flight, wipes all tokens. */
 void sl_token_cache_done(struct sl_token_cache *cache);
@@ -29,6 +31,8 @@ struct sl_registry_auth {
     struct sl_credentials credentials;
     char *scope;                        /* when a challenge names none */
     struct sl_auth_challenge challenge; /* the last one seen */
+    bool is_apart;      /* not about the repository: its challenges are nobody else's */
+    bool is_remembered; /* the challenge is another image's, of the same repository */
 };
 void sl_registry_auth_done(struct sl_registry_auth *auth);
 

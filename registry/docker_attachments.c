@@ -21,8 +21,9 @@ static int serving_endpoint(struct sl_source *base, struct sl_docker_endpoint **
                             struct sl_error *err)
 {
     struct sl_docker_source *src = (struct sl_docker_source *)base;
-    if (!src->plan || src->serving == src->n_endpoints)
-        return sl_error_set(err, SL_E_SYSTEM, EINVAL, "the image has not been looked up yet");
+    int r = src->plan && src->serving < src->n_endpoints ? 0 : sl_docker_settle(src, err);
+    if (r < 0)
+        return r;
     *ret = &src->endpoints[src->serving];
     return sl_docker_endpoint_open(*ret, err);
 }

@@ -16,11 +16,15 @@ enum {
 
 /* --- what is shown to it --- */
 
+static const char *network_host_of(const struct sl_docker_endpoint *ep)
+{
+    return strcmp(ep->plan->host, "docker.io") != 0 ? ep->plan->host : "registry-1.docker.io";
+}
+
 static int set_peer(struct sl_docker_endpoint *ep, const char *scheme, struct sl_error *err)
 {
     const struct sl_registry *registry = ep->registry;
-    const char *host = ep->plan->host;
-    const char *network_host = strcmp(host, "docker.io") != 0 ? host : "registry-1.docker.io";
+    const char *host = ep->plan->host, *network_host = network_host_of(ep);
     bool insecure = (ep->plan->insecure || registry->insecure) && !registry->force_secure;
     SL_AUTO_FREE char *origin = sl_strf("%s://%s", scheme, network_host);
     if (!origin)
@@ -141,6 +145,7 @@ static void set_apart(struct document_request *dr)
     const struct sl_registry_auth *auth = &dr->ep->auth;
     dr->apart = (struct sl_registry_auth){
         .cache = auth->cache,
+        .is_apart = true,
         .peer = auth->peer,
         .credentials = auth->credentials, /* borrowed */
         .scope = auth->scope,             /* likewise */
@@ -279,12 +284,17 @@ static int probe_plain_http(struct sl_docker_endpoint *ep, const struct sl_error
 
 static int probe(struct sl_docker_endpoint *ep, struct sl_error *err)
 {
+    const char *scheme = sl_registry_recall_scheme(ep->registry, network_host_of(ep));
+    if (scheme)
+        return set_peer(ep, scheme, err);
     struct sl_error https_err;
     int r = ping(ep, /* max_attempts= */ 1, &https_err);
     if (r < 0 && https_err.code == SL_E_NETWORK)
-        return probe_plain_http(ep, &https_err, err);
-    if (r < 0 && err)
+        r = probe_plain_http(ep, &https_err, err);
+    else if (r < 0 && err)
         *err = https_err;
+    if (r == 0)
+        sl_registry_remember_scheme(ep->registry, ep->peer);
     return r;
 }
 

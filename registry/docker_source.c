@@ -48,11 +48,14 @@ static int make_plan(struct sl_docker_source *src, struct sl_error *err)
     src->endpoints = calloc(plan->n_endpoints, sizeof(*src->endpoints));
     if (!src->endpoints)
         return sl_error_oom(err);
-    src->n_endpoints = src->serving = plan->n_endpoints;
+    src->n_endpoints = plan->n_endpoints;
+    src->serving = plan->n_endpoints;
+    src->has_one_name = true;
     src->plan = sl_steal(&plan);
     for (size_t i = 0; i < src->n_endpoints; i++) {
         sl_docker_endpoint_init(&src->endpoints[i], src->registry, &src->plan->endpoints[i]);
         src->endpoints[i].group = &src->group;
+        src->has_one_name &= sl_docker_is_same_name(src, i, 0);
     }
     return 0;
 }
@@ -200,6 +203,26 @@ static int docker_fetch_manifest(struct sl_source *base, const struct sl_digest 
     return r;
 }
 
+static int docker_presume(struct sl_source *base, struct sl_error *err)
+{
+    struct sl_docker_source *src = docker_of(base);
+    int r = make_plan(src, err);
+    return r < 0 ? r : src->has_one_name;
+}
+
+int sl_docker_settle(struct sl_docker_source *src, struct sl_error *err)
+{
+    if (!src->plan || !src->has_one_name)
+        return sl_error_set(err, SL_E_SYSTEM, EINVAL, "the image has not been looked up yet");
+    SL_AUTO_DONE(sl_source_document) doc = {0};
+    pthread_mutex_lock(&src->settling);
+    int r = src->serving < src->n_endpoints
+                ? 0
+                : docker_fetch_manifest(&src->base, &src->digest, &doc, err);
+    pthread_mutex_unlock(&src->settling);
+    return r;
+}
+
 static int docker_fetch_blob(struct sl_source *base, const struct sl_descriptor *blob,
                              struct sl_bytes *ret, struct sl_error *err)
 {
@@ -227,9 +250,10 @@ static int docker_fetch_blob(struct sl_source *base, const struct sl_descriptor 
 static char *docker_name_served(const struct sl_source *base)
 {
     const struct sl_docker_source *src = (const struct sl_docker_source *)base;
-    if (src->serving == src->n_endpoints)
+    size_t i = src->serving;
+    if (i == src->n_endpoints && !src->has_one_name)
         return image_at(src, src->host, src->repository);
-    const struct sl_endpoint *place = &src->plan->endpoints[src->serving];
+    const struct sl_endpoint *place = &src->plan->endpoints[i == src->n_endpoints ? 0 : i];
     return image_at(src, place->name_host, place->name_repository);
 }
 
@@ -263,6 +287,7 @@ static void docker_close(struct sl_source *base)
     for (size_t i = 0; i < src->n_endpoints; i++)
         endpoint_close(&src->endpoints[i]);
     sl_http_group_done(&src->group);
+    pthread_mutex_destroy(&src->settling);
     free(src->endpoints);
     sl_mirror_plan_free(src->plan);
     free(src->host);
@@ -274,6 +299,7 @@ static void docker_close(struct sl_source *base)
 static const struct sl_source_ops docker_ops = {
     .name = "docker",
     .fetch_manifest = docker_fetch_manifest,
+    .presume = docker_presume,
     .fetch_blob = docker_fetch_blob,
     .stream = sl_docker_source_stream,
     .name_served = docker_name_served,
@@ -291,6 +317,7 @@ int sl_docker_source_open(struct sl_registry *registry, const struct sl_referenc
         return sl_error_oom(err);
     src->base.ops = &docker_ops;
     src->base.group = &src->group;
+    pthread_mutex_init(&src->settling, NULL);
     src->registry = registry;
     src->host_was_explicit = host_was_explicit;
     src->has_digest = ref->has_digest;

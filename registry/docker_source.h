@@ -16,13 +16,19 @@ struct sl_docker_source {
     struct sl_mirror_plan *plan;          /* NULL before the first fetch */
     struct sl_docker_endpoint *endpoints; /* one for each of the plan */
     size_t n_endpoints;
-    size_t serving; /* the endpoint that gave the manifest; n_endpoints: none yet. Streams do not
-                     * read it. */
+    bool has_one_name; /* all endpoints have the same logical name */
+    /* The endpoint that gave the manifest; n_endpoints: none yet, which with one name may stay so
+     * when it is known. */
+    _Atomic size_t serving;
+    pthread_mutex_t settling; /* held while one is found after all */
 };
 
 /* Whether endpoint i may stand in for one that has given something of the image: both serve the
  * same logical name. An image is never put together from those of several search registries. */
 bool sl_docker_is_same_name(const struct sl_docker_source *src, size_t i, size_t other);
+/* Finds the endpoint that serves the manifest, where that was known already. Blocks. Not on the
+ * loop thread; any other, several at once. */
+SL_MUST_CHECK int sl_docker_settle(struct sl_docker_source *src, struct sl_error *err);
 int sl_docker_source_stream(struct sl_source *base, const struct sl_descriptor *blob,
                             struct sl_buf_lane *lane, struct sl_flow *flow,
                             struct sl_blob_stream **ret, struct sl_error *err);

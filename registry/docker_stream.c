@@ -190,9 +190,12 @@ static void run_start(struct sl_http_job *job)
 {
     struct docker_stream *s = STREAM_OF(job, start);
     struct sl_error err;
-    int r = ask(s, &err);
-    if (r < 0)
-        end(s, r, &err);
+    /* It is ready, unless the manifest was known. */
+    int r = sl_docker_opener_wait(&s->src->endpoints[s->at], &s->waiter, &err);
+    if (r == 0)
+        r = ask(s, &err);
+    if (r < 0 && r != -EAGAIN)
+        fall_back(s, r, &err);
 }
 
 static void run_wake(struct sl_http_job *job)
@@ -253,7 +256,8 @@ int sl_docker_source_stream(struct sl_source *base, const struct sl_descriptor *
                             struct sl_blob_stream **ret, struct sl_error *err)
 {
     struct sl_docker_source *src = (struct sl_docker_source *)base;
-    if (!src->plan || src->serving == src->n_endpoints)
+    size_t serving = src->serving;
+    if (!src->plan || (serving == src->n_endpoints && !src->has_one_name))
         return sl_error_set(err, SL_E_SYSTEM, EINVAL, "no manifest was fetched before its blobs");
     struct docker_stream *s = calloc(1, sizeof(*s));
     if (!s)
@@ -263,7 +267,7 @@ int sl_docker_source_stream(struct sl_source *base, const struct sl_descriptor *
     s->loop = src->registry->loop;
     s->lane = lane;
     s->flow = flow;
-    s->first = s->at = src->serving;
+    s->first = s->at = serving < src->n_endpoints ? serving : 0;
     struct sl_layer_media media = {0};
     s->is_foreign = sl_layer_media_parse(blob->media_type, &media, NULL) == 0 && media.foreign;
     s->waiter.opened = place_opened;

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 enum {
+    CONNECTIONS_MAX =
+        32, /* kept for the next image; libcurl does not use those of two minutes ago */
     IDLE_MS = 60 * 60 * 1000, /* when no timer is armed; any number would do */
 };
 
@@ -334,6 +336,7 @@ int sl_http_loop_new(struct sl_http_loop **ret, struct sl_error *err)
     loop->multi = curl_multi_init();
     if (!loop->multi)
         return sl_error_oom(err);
+    (void)curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_MAX);
     int r = start_thread(loop, err);
     if (r < 0)
         return r;

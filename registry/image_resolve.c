@@ -106,14 +106,72 @@ static int descend(struct target *t, const struct sl_document *doc, const struct
     return 0;
 }
 
+/* ---- what is known ---- */
+
+/* True: *ret has the bytes with this digest. */
+static bool find_known(const struct sl_known_documents *known, const struct sl_digest *digest,
+                       size_t limit, struct sl_bytes *ret)
+{
+    struct sl_error err = {0};
+    SL_AUTO_DONE(sl_bytes) bytes = {0};
+    if (!known->find || !known->find(known->arg, digest, &bytes))
+        return false;
+    int r = bytes.len <= limit ? sl_digest_verify(digest, sl_bytes_span(&bytes), &err)
+                               : sl_error_set(&err, SL_E_LIMIT, E2BIG, "%zu bytes", bytes.len);
+    if (r < 0) {
+        sl_log(SL_LOG_DEBUG, "a document that was kept is fetched anew: %s", err.msg);
+        return false;
+    }
+    *ret = bytes;
+    bytes = (struct sl_bytes){0};
+    return true;
+}
+
+/* 1: nobody need be asked for the document. */
+static int take_known(struct sl_source *source, const struct sl_known_documents *known,
+                      const struct target *t, struct sl_source_document *ret, struct sl_error *err)
+{
+    if (!t->has_digest || !find_known(known, &t->digest, SL_MANIFEST_MAX, &ret->bytes))
+        return 0;
+    bool is_first = !t->descriptor;
+    int r = is_first && source->ops->presume ? source->ops->presume(source, err) : 1;
+    if (r == 1)
+        return 1;
+    sl_source_document_done(ret);
+    *ret = (struct sl_source_document){0};
+    return r;
+}
+
+static int get_document(struct sl_source *source, const struct sl_known_documents *known,
+                        const struct target *t, struct sl_source_document *ret,
+                        struct sl_error *err)
+{
+    int r = take_known(source, known, t, ret, err);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    return source->ops->fetch_manifest(source, t->has_digest ? &t->digest : NULL, ret, err);
+}
+
+static int get_config(struct sl_source *source, const struct sl_known_documents *known,
+                      const struct sl_descriptor *d, struct sl_bytes *ret, struct sl_error *err)
+{
+    if (find_known(known, &d->digest, (size_t)d->size, ret) && ret->len == d->size)
+        return 0;
+    sl_bytes_done(ret);
+    *ret = (struct sl_bytes){0};
+    int r = source->ops->fetch_blob(source, d, ret, err);
+    return r < 0 ? r : sl_digest_verify(&d->digest, sl_bytes_span(ret), err);
+}
+
 /* One step: 0 when image has its manifest, 1 when t now points to the next document. */
-static int step(struct sl_source *source, struct target *t, const struct sl_platform *want,
-                struct sl_resolved_image *image, struct sl_error *err)
+static int step(struct sl_source *source, const struct sl_known_documents *known, struct target *t,
+                const struct sl_platform *want, struct sl_resolved_image *image,
+                struct sl_error *err)
 {
     SL_AUTO_DONE(sl_source_document) fetched = {0};
     SL_AUTO(sl_document) doc = NULL;
     struct sl_digest digest;
-    int r = source->ops->fetch_manifest(source, t->has_digest ? &t->digest : NULL, &fetched, err);
+    int r = get_document(source, known, t, &fetched, err);
     if (r >= 0)
         r = verify_document(t, &fetched, &digest, err);
     if (r >= 0)
@@ -139,7 +197,8 @@ static int step(struct sl_source *source, struct target *t, const struct sl_plat
     return 0;
 }
 
-static int find_manifest(struct sl_source *source, struct target *t, const struct sl_platform *want,
+static int find_manifest(struct sl_source *source, const struct sl_known_documents *known,
+                         struct target *t, const struct sl_platform *want,
                          struct sl_resolved_image *image, struct sl_error *err)
 {
     int r = 1;
@@ -147,7 +206,7 @@ static int find_manifest(struct sl_source *source, struct target *t, const struc
         if (n > INDEX_DEPTH_MAX)
             return sl_error_set(err, SL_E_LIMIT, ELOOP, "more than %d indexes inside one another",
                                 INDEX_DEPTH_MAX);
-        r = step(source, t, want, image, err);
+        r = step(source, known, t, want, image, err);
     }
     return r;
 }
@@ -172,8 +231,8 @@ static int check_config(const struct sl_resolved_image *image, const struct sl_i
     return 0;
 }
 
-int sl_image_fetch_config(struct sl_source *source, struct sl_resolved_image *image,
-                          struct sl_error *err)
+int sl_image_fetch_config(struct sl_source *source, const struct sl_known_documents *known,
+                          struct sl_resolved_image *image, struct sl_error *err)
 {
     const struct sl_descriptor *d = &image->manifest->config;
     SL_AUTO_DONE(sl_bytes) json = {0};
@@ -181,9 +240,7 @@ int sl_image_fetch_config(struct sl_source *source, struct sl_resolved_image *im
     if (d->size > SL_CONFIG_MAX)
         return sl_error_set(err, SL_E_LIMIT, E2BIG, "image config of %llu bytes, the limit is %d",
                             (unsigned long long)d->size, SL_CONFIG_MAX);
-    int r = source->ops->fetch_blob(source, d, &json, err);
-    if (r >= 0)
-        r = sl_digest_verify(&d->digest, sl_bytes_span(&json), err);
+    int r = get_config(source, known, d, &json, err);
     if (r < 0)
         return sl_error_wrap(err, r, "image config");
     r = sl_image_config_parse(sl_bytes_span(&json), &config, err);
@@ -206,9 +263,9 @@ static int keep_architecture(const struct target *t, struct sl_resolved_image *i
     return image->index_architecture ? 0 : sl_error_oom(err);
 }
 
-int sl_image_find(struct sl_source *source, const struct sl_digest *digest,
-                  const struct sl_platform *platform, struct sl_resolved_image **ret,
-                  struct sl_error *err)
+int sl_image_find(struct sl_source *source, const struct sl_known_documents *known,
+                  const struct sl_digest *digest, const struct sl_platform *platform,
+                  struct sl_resolved_image **ret, struct sl_error *err)
 {
     SL_AUTO(sl_resolved_image) image = calloc(1, sizeof(*image));
     if (!image)
@@ -217,7 +274,7 @@ int sl_image_find(struct sl_source *source, const struct sl_digest *digest,
     struct target t = {.has_digest = digest != NULL};
     if (digest)
         t.digest = *digest;
-    int r = find_manifest(source, &t, &want, image, err);
+    int r = find_manifest(source, known, &t, &want, image, err);
     if (r >= 0)
         r = keep_architecture(&t, image, err);
     target_done(&t);

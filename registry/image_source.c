@@ -9,7 +9,8 @@
 
 struct sl_image_source {
     struct sl_source *transport;
-    struct sl_registry *registry; /* or NULL */
+    struct sl_registry *registry;    /* or NULL */
+    struct sl_known_documents known; /* find NULL: none */
     char *name;
     bool has_digest; /* the caller asked for this manifest and no other */
     struct sl_digest digest;
@@ -94,6 +95,11 @@ void sl_image_source_cancel(struct sl_image_source *src)
         src->transport->ops->cancel(src->transport);
 }
 
+void sl_image_source_set_known(struct sl_image_source *src, const struct sl_known_documents *known)
+{
+    src->known = known ? *known : (struct sl_known_documents){0};
+}
+
 const char *sl_image_source_name(const struct sl_image_source *src)
 {
     return src->name;
@@ -127,7 +133,7 @@ int sl_image_source_find(struct sl_image_source *src, const struct sl_platform *
 {
     const struct sl_digest *digest = src->has_digest ? &src->digest : NULL;
     SL_AUTO(sl_resolved_image) image = NULL;
-    int r = sl_image_find(src->transport, digest, platform, &image, err);
+    int r = sl_image_find(src->transport, &src->known, digest, platform, &image, err);
     if (r == 0)
         r = take_name_served(src, err);
     if (r < 0)
@@ -139,7 +145,7 @@ int sl_image_source_find(struct sl_image_source *src, const struct sl_platform *
 int sl_image_source_fetch_config(struct sl_image_source *src, struct sl_resolved_image *image,
                                  struct sl_error *err)
 {
-    int r = sl_image_fetch_config(src->transport, image, err);
+    int r = sl_image_fetch_config(src->transport, &src->known, image, err);
     return r < 0 ? sl_error_wrap(err, r, "%s", src->name) : 0;
 }
 

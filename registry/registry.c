@@ -2,6 +2,7 @@
 #include "registry.h"
 
 #include "certs_dir.h"
+#include "sluice/core/clock.h"
 
 #include <curl/curl.h>
 #include <fcntl.h>
@@ -17,11 +18,13 @@ enum {
     PACE_BYTES = 64 * 1024,      /* so many at least; modems were faster */
     FILE_TIMEOUT_MS = 60 * 1000, /* small files of servers that are nobody's registry */
     TOKEN_SPARE_S = 10,
-    ROOTS_MAX = 8 * 1024 * 1024, /* bytes of PEM */
+    SCHEME_KEPT_MS = 2 * 60 * 1000, /* as long as its connections */
+    ROOTS_MAX = 8 * 1024 * 1024,    /* bytes of PEM */
 };
 
 struct sl_registry_peer {
     struct sl_http_peer http;
+    int64_t answered_ms; /* if insecure: when it was tried with success; 0: never */
     struct sl_registry_peer *next;
 };
 
@@ -106,6 +109,39 @@ int sl_registry_get_peer(struct sl_registry *registry, const char *origin, const
     int r = find_or_add_peer(registry, origin, cert_host, insecure, ret, err);
     pthread_mutex_unlock(&registry->lock);
     return r;
+}
+
+static bool has_answered(const struct sl_registry_peer *peer, const char *scheme, const char *host)
+{
+    size_t len = strlen(scheme);
+    return peer->http.insecure && peer->answered_ms &&
+           sl_clock_ms() - peer->answered_ms < SCHEME_KEPT_MS &&
+           !strncmp(peer->http.origin, scheme, len) &&
+           !strncmp(peer->http.origin + len, "://", 3) &&
+           !strcmp(peer->http.origin + len + 3, host);
+}
+
+const char *sl_registry_recall_scheme(struct sl_registry *registry, const char *host)
+{
+    const char *scheme = NULL;
+    pthread_mutex_lock(&registry->lock);
+    for (struct sl_registry_peer *p = registry->peers; p && !scheme; p = p->next) {
+        if (has_answered(p, "https", host))
+            scheme = "https";
+        else if (has_answered(p, "http", host))
+            scheme = "http";
+    }
+    pthread_mutex_unlock(&registry->lock);
+    return scheme;
+}
+
+void sl_registry_remember_scheme(struct sl_registry *registry, const struct sl_http_peer *peer)
+{
+    pthread_mutex_lock(&registry->lock);
+    for (struct sl_registry_peer *p = registry->peers; p; p = p->next)
+        if (&p->http == peer)
+            p->answered_ms = sl_clock_ms();
+    pthread_mutex_unlock(&registry->lock);
 }
 
 static int load_rules(struct sl_registry *registry, struct sl_error *err)

@@ -29,6 +29,11 @@ struct sl_registry {
 SL_MUST_CHECK int sl_registry_get_peer(struct sl_registry *registry, const char *origin,
                                        const char *cert_host, bool insecure,
                                        const struct sl_http_peer **ret, struct sl_error *err);
+/* "https" or "http", whichever this insecure host was found to speak within the last minutes; NULL:
+ * it must be tried. Static. */
+const char *sl_registry_recall_scheme(struct sl_registry *registry, const char *host);
+/* It answered: peer is of sl_registry_get_peer(). */
+void sl_registry_remember_scheme(struct sl_registry *registry, const struct sl_http_peer *peer);
 /* Rules for mirrors. Borrowed from the registry. May read files. */
 SL_MUST_CHECK int sl_registry_get_rules(struct sl_registry *registry,
                                         const struct sl_registry_rules **ret, struct sl_error *err);

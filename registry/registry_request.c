@@ -32,10 +32,11 @@ static int show_authorization(struct sl_registry_request *req, struct sl_error *
         return r;
     sl_secret_free(req->fetch.authorization);
     req->fetch.authorization = value;
-    /* Only a token from the cache may be stale; a password stays what it is. */
+    /* Only a token from the cache may be stale; a password stays what it is. And a challenge that
+     * was remembered may be out of date. */
+    bool is_new = req->waiter.was_served || req->auth->challenge.scheme == SL_AUTH_BASIC;
     req->value_is_fresh =
-        value && (req->waiter.was_served || req->auth->credentials.registry_token ||
-                  req->auth->challenge.scheme == SL_AUTH_BASIC);
+        value && (req->auth->credentials.registry_token || (is_new && !req->auth->is_remembered));
     req->waiter.was_served = false;
     return 0;
 }

@@ -52,6 +52,10 @@ struct sl_source_ops {
     /* The document with this digest; digest NULL: the one the source was opened for by tag. */
     int (*fetch_manifest)(struct sl_source *src, const struct sl_digest *digest,
                           struct sl_source_document *ret, struct sl_error *err);
+    /* The first document is known by its digest and need not be fetched. 1: so be it, and
+     * name_served() is settled; 0: it must be fetched, since its place says what its name is. NULL:
+     * always 1. */
+    int (*presume)(struct sl_source *src, struct sl_error *err);
     /* A small blob, whole. Exactly blob->size bytes, which the caller has limited, or
      * SL_E_INTEGRITY. *ret is empty on entry. */
     int (*fetch_blob)(struct sl_source *src, const struct sl_descriptor *blob, struct sl_bytes *ret,

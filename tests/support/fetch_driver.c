@@ -10,6 +10,8 @@
  *   fetch_driver [OPTIONS] HOST REPOSITORY TAG referrers DIGEST
  *   fetch_driver [OPTIONS] HOST REPOSITORY TAG extension DIGEST
  *   fetch_driver [OPTIONS] HOST REPOSITORY TAG url URL
+ *   fetch_driver [OPTIONS] HOST REPOSITORY TAG resolve TIMES
+ *   fetch_driver [OPTIONS] HOST REPOSITORY TAG layer DIGEST SIZE
  *
  * The last five are about what lies beside the image: a manifest, or with a size a blob; lines of
  * "DIGEST SIZE TYPE"; the text. With --threads all of it several times at once. Exit status 3:
@@ -17,6 +19,11 @@
  *
  * manifest and small print the document; blob streams all blobs at once through flows and prints
  * "sha256:HEX BYTES" for each. A failure is "CODE ERRNO: message" on stderr and exit status 1.
+ *
+ * resolve finds the image with its config, each time as a new one of the same engine, and prints
+ * lines of "NAME DIGEST MICROSECONDS"; then it sleeps until stdin ends. layer is blob, behind that.
+ * TAG may be a digest. With --known the documents in that folder, each named by its digest, need
+ * not be fetched.
  *
  * With --cancel-image the image is cancelled when stdin ends, and stdout says "ended N ms later".
  * With --other REPOSITORY the manifest of that one, by the same engine, is asked for meanwhile, and
@@ -28,6 +35,7 @@
 #include "sluice/core/digest.h"
 #include "source_ops.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -44,7 +52,7 @@ struct settings {
     char *media_type;                /* of blobs */
     unsigned hold_ms;                /* the sink keeps its first buffer so long */
     bool cancels_image;
-    const char *other;
+    const char *other, *known;
     bool is_bare; /* as if the host had not been written */
     size_t lane, limit, threads;
     uint64_t stop_at, cancel_at; /* bytes of the first blob; 0: never */
@@ -450,23 +458,84 @@ static int run_beside(const struct settings *settings, struct sl_registry *regis
 static bool is_beside(const char *verb)
 {
     return !strcmp(verb, "tagged") || !strcmp(verb, "attached") || !strcmp(verb, "referrers") ||
-           !strcmp(verb, "extension") || !strcmp(verb, "url");
+           !strcmp(verb, "resolve") || !strcmp(verb, "layer") || !strcmp(verb, "extension") ||
+           !strcmp(verb, "url");
+}
+
+/* ---- resolving ---- */
+
+static bool find_known(void *arg, const struct sl_digest *digest, struct sl_bytes *ret)
+{
+    char text[SL_DIGEST_TEXT_MAX];
+    sl_digest_format(digest, text);
+    SL_AUTO_FREE char *path = sl_strf("%s/%s", (const char *)arg, strchr(text, ':') + 1);
+    return path && sl_read_file(AT_FDCWD, path, SIZE_MAX / 2, ret, NULL) == 0;
+}
+
+static int open_image(const struct settings *s, struct sl_registry *registry, const char *name,
+                      struct sl_image_source **ret, struct sl_error *err)
+{
+    const struct sl_known_documents known = {find_known, (void *)s->known};
+    int r = sl_image_source_open(registry, name, ret, err);
+    if (r == 0 && s->known)
+        sl_image_source_set_known(*ret, &known);
+    return r;
+}
+
+static int resolve_once(const struct settings *s, struct sl_registry *registry, const char *name)
+{
+    SL_AUTO(sl_image_source) src = NULL;
+    SL_AUTO(sl_resolved_image) image = NULL;
+    struct sl_error err;
+    struct timespec from, to;
+    (void)clock_gettime(CLOCK_MONOTONIC, &from);
+    if (open_image(s, registry, name, &src, &err) < 0 ||
+        sl_image_source_resolve(src, NULL, &image, &err) < 0)
+        return fail(&err);
+    (void)clock_gettime(CLOCK_MONOTONIC, &to);
+    char digest[SL_DIGEST_TEXT_MAX];
+    sl_digest_format(&image->manifest_digest, digest);
+    printf("%s %s %lld\n", sl_image_source_name(src), digest,
+           (long long)(to.tv_sec - from.tv_sec) * 1000000 + (to.tv_nsec - from.tv_nsec) / 1000);
+    return 0;
+}
+
+static int resolve_often(const struct settings *s, struct sl_registry *registry, const char *name,
+                         unsigned long times)
+{
+    for (unsigned long i = 0; i < times; i++)
+        if (resolve_once(s, registry, name) != 0)
+            return 1;
+    (void)fflush(stdout);
+    while (getchar() != EOF)
+        ;
+    return 0;
 }
 
 static int open_beside(const struct settings *settings, struct sl_registry *registry, char **args)
 {
     SL_AUTO(sl_image_source) src = NULL;
     SL_AUTO_DONE(sl_image_document) doc = {0};
+    SL_AUTO(sl_resolved_image) image = NULL;
+    const char *sign = strchr(args[2], ':') ? "@" : ":";
     SL_AUTO_FREE char *name = !strncmp(args[0], "oci:", 4)
-                                  ? sl_strf("%s:%s", args[0], args[2])
-                                  : sl_strf("docker://%s/%s:%s", args[0], args[1], args[2]);
+                                  ? sl_strf("%s%s%s", args[0], sign, args[2])
+                                  : sl_strf("%s%s/%s%s%s", settings->is_bare ? "" : "docker://",
+                                            args[0], args[1], sign, args[2]);
     struct sl_error err;
     if (!name || !args[4])
         return 2;
-    if (sl_image_source_open(registry, name, &src, &err) < 0)
+    if (!strcmp(args[3], "resolve"))
+        return resolve_often(settings, registry, name, strtoul(args[4], NULL, 10));
+    if (open_image(settings, registry, name, &src, &err) < 0)
         return fail(&err);
-    if (strcmp(args[3], "url") != 0 && sl_image_source_document(src, NULL, &doc, &err) < 0)
+    bool is_found = !strcmp(args[3], "url");
+    if (settings->known && sl_image_source_resolve(src, NULL, &image, &err) < 0)
         return fail(&err);
+    if (!settings->known && !is_found && sl_image_source_document(src, NULL, &doc, &err) < 0)
+        return fail(&err);
+    if (!strcmp(args[3], "layer"))
+        return run_blobs(settings, registry, sl_image_source_transport(src), args + 4);
     struct canceller canceller = {0};
     canceller_start(&canceller, settings, sl_image_source_transport(src));
     int status = run_beside(settings, registry, src, args + 3);
@@ -523,6 +592,9 @@ static int set_option(struct settings *s, int option)
         return 0;
     case 'o':
         s->other = optarg;
+        return 0;
+    case 'k':
+        s->known = optarg;
         return 0;
     case 'p':
         s->registry.http_proxy = optarg;
@@ -583,6 +655,7 @@ int main(int argc, char **argv)
         {"cancel-at-eof", no_argument, NULL, 'E'},
         {"cancel-image", no_argument, NULL, 'C'},
         {"other", required_argument, NULL, 'o'},
+        {"known", required_argument, NULL, 'k'},
         {"http-proxy", required_argument, NULL, 'p'},
         {"https-proxy", required_argument, NULL, 'P'},
         {"no-proxy", required_argument, NULL, 'N'},

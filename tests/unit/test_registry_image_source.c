@@ -356,6 +356,48 @@ static void find_leaves_the_config_until_it_is_fetched(void **state)
     assert_string_equal(image->config->architecture, "amd64");
 }
 
+struct kept {
+    const char *texts[2];
+    unsigned asked;
+};
+
+static bool find_kept(void *arg, const struct sl_digest *digest, struct sl_bytes *ret)
+{
+    struct kept *kept = arg;
+    char text[SL_DIGEST_TEXT_MAX];
+    sl_digest_format(digest, text);
+    kept->asked++;
+    for (size_t i = 0; i < 2; i++)
+        if (kept->texts[i] && !strcmp(digest_of(kept->texts[i]).text, text))
+            return sl_bytes_append(ret, sl_span_of(kept->texts[i]), SIZE_MAX / 2, NULL) == 0;
+    return false;
+}
+
+static void resolve_takes_what_is_known_from_the_caller(void **state)
+{
+    (void)state;
+    static const char config[] = CONFIG("linux", "amd64", "");
+    SL_AUTO_FREE char *manifest = manifest_for(config);
+    SL_AUTO_FREE char *index = index_of(OCI_MANIFEST, manifest, FOR_AMD64);
+    const struct fake_document served[] = {{.text = index, .media_type = OCI_INDEX}, {0}};
+    struct kept kept = {.texts = {manifest, config}};
+    const struct sl_known_documents known = {find_kept, &kept};
+    char architecture[] = "amd64";
+    const struct sl_platform platform = {.architecture = architecture};
+    SL_AUTO(sl_image_source) src = NULL;
+    SL_AUTO(sl_resolved_image) image = NULL;
+    struct sl_error err = {0};
+    fake_docker_serve(served, "not the config");
+    assert_int_equal(sl_image_source_open(registry, "busybox", &src, NULL), 0);
+    sl_image_source_set_known(src, &known);
+    if (sl_image_source_resolve(src, &platform, &image, &err) < 0)
+        fail_msg("%s", err.msg);
+    assert_int_equal(kept.asked, 2);
+    assert_string_equal((const char *)image->manifest_json.data, manifest);
+    assert_string_equal((const char *)image->config_json.data, config);
+    assert_true(image->has_index_digest);
+}
+
 static void resolve_config_with_other_digest_fails_with_integrity(void **state)
 {
     (void)state;
@@ -449,6 +491,7 @@ int main(void)
         cmocka_unit_test(resolve_same_size_other_content_fails_with_integrity),
         cmocka_unit_test(resolve_nested_indexes_up_to_a_depth),
         cmocka_unit_test(find_leaves_the_config_until_it_is_fetched),
+        cmocka_unit_test(resolve_takes_what_is_known_from_the_caller),
         cmocka_unit_test(resolve_config_with_other_digest_fails_with_integrity),
         cmocka_unit_test(resolve_config_too_large_is_not_fetched),
         cmocka_unit_test(resolve_config_that_does_not_fit_is_refused),

@@ -58,6 +58,18 @@ const char *sl_image_source_name(const struct sl_image_source *src);
  * there. To be freed; NULL when text names no image. */
 char *sl_image_canonical_name(const char *text);
 
+/* Documents that the caller has kept: manifests, indexes and configs, by digest. What is known is
+ * not asked for: none of them when the image is named by a digest, and then nobody has been asked
+ * whether we may have it either. */
+struct sl_known_documents {
+    /* True: the bytes are in *ret, which is empty on entry. They are verified as those of a
+     * registry; what is wrong is passed over. On the thread that resolves. */
+    bool (*find)(void *arg, const struct sl_digest *digest, struct sl_bytes *ret);
+    void *arg;
+};
+/* For sl_image_source_find(), _fetch_config() and _resolve(). Copied; NULL: none. Before them. */
+void sl_image_source_set_known(struct sl_image_source *src, const struct sl_known_documents *known);
+
 /* An image resolved to digests: everything after this uses them. */
 struct sl_resolved_image {
     struct sl_digest manifest_digest;
