@@ -23,3 +23,4 @@ struct sl_kbc_broker {
 
 extern const struct sl_kbc_broker sl_kbc_offline_fs;
 extern const struct sl_kbc_broker sl_kbc_sample;
+extern const struct sl_kbc_broker sl_kbc_forwarded; /* of every other name */
