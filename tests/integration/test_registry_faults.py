@@ -263,6 +263,17 @@ class Bytes(RegistryCase):
 
 
 class FullDisks(RegistryCase):
+    """Of blobs that fit, and what is in them does not. Others are not begun at all."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.layout = os.path.join(cls.folder, "squeezed")
+        cls.contents = {"dir/file%d" % i: bytes([65 + i]) * (3 * MIB + i) for i in range(N_LAYERS)}
+        cls.layers = [Layer(archive(directory(b"dir"), entry(name.encode(), data)))
+                      for name, data in cls.contents.items()]
+        write_image(cls.layout, cls.layers)
+
     def refuse(self, options, layer):
         self.fresh()
         os.mkdir(self.store)
