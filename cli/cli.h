@@ -2,8 +2,9 @@
 /* The program: one file for each verb, one table of options. */
 #pragma once
 
+#include "sluice.h"
+#include "sluice/api_error.h"
 #include "sluice/core/json_writer.h"
-#include "sluice/pipeline.h"
 
 enum verb_bits {
     VERB_PULL = 1 << 0,
@@ -20,6 +21,7 @@ enum verb_bits {
     VERB_KEYPROVIDER = 1 << 11,
     VERB_VERIFY = 1 << 12,
     VERB_SIGN = 1 << 13,
+    VERB_CONFIG = 1 << 16,
 
     VERB_CONVERT = VERB_ENCRYPT | VERB_DECRYPT,
     VERB_REMOTE = VERB_PULL | VERB_INSPECT | VERB_CONVERT | VERB_KEYS | VERB_VERIFY | VERB_SIGN,
@@ -31,25 +33,32 @@ enum verb_bits {
     VERB_ALL = ~0,
 };
 
+SL_DEFINE_AUTO(sluice, sluice_close)
+SL_DEFINE_AUTO(sluice_pull_report, sluice_pull_report_free)
+SL_DEFINE_AUTO(sluice_image_list, sluice_image_list_free)
+SL_DEFINE_AUTO(sluice_convert_report, sluice_convert_report_free)
+SL_DEFINE_AUTO(sluice_sign_report, sluice_sign_report_free)
+SL_DEFINE_AUTO(sluice_documents, sluice_documents_free)
+
 /* The command line of one verb. Strings are borrowed from argv. */
 struct cli_options {
     const char *root;
-    struct sl_registry_options registry;
-    struct sl_platform platform;
-    struct sl_registry_options source_registry, destination_registry; /* beside registry */
-    struct sl_key_options keys;   /* its lists are the following */
-    const char **decryption_keys; /* NULL-terminated, owned */
-    const char **encryption_keys; /* NULL-terminated, owned */
-    const char **listen;          /* NULL-terminated, owned */
-    int *encrypt_layers;          /* owned */
+    struct sluice_registry_options registry;
+    struct sluice_platform platform;
+    struct sluice_registry_options source_registry, destination_registry; /* beside registry */
+    struct sluice_key_options keys; /* its lists are the following */
+    const char **decryption_keys;   /* NULL-terminated, owned */
+    const char **encryption_keys;   /* NULL-terminated, owned */
+    const char **listen;            /* NULL-terminated, owned */
+    int *encrypt_layers;            /* owned */
     size_t n_encrypt_layers;
     const char *encryption_policy, *repository;
-    struct sl_policy_options policy;
+    struct sluice_policy_options policy;
     const char *sign_key, *gpg_key, *sign_identity, *passphrase_file;
-    unsigned sign_forms; /* see sluice/sign.h; 0: not said */
+    unsigned sign_forms; /* of enum sluice_sign_form; 0: not said */
     unsigned number;
     bool recursive, verify_first, stats, raw, config, read_only, force, dry_run;
-    bool listen_anywhere, json, quiet, debug, help;
+    bool listen_anywhere, strict, json, quiet, debug, help;
     unsigned jobs;
     size_t memory;
     char *const *args; /* positional, NULL-terminated */
@@ -87,6 +96,8 @@ int verb_keyprovider(const struct cli_options *o, struct sl_error *err);
 int verb_keyprovider_check(const struct cli_options *o, struct sl_error *err);
 int verb_keys(const struct cli_options *o, struct sl_error *err);
 int verb_keys_check(const struct cli_options *o, struct sl_error *err);
+int verb_config(const struct cli_options *o, struct sl_error *err);
+int verb_config_check(const struct cli_options *o, struct sl_error *err);
 int verb_version(const struct cli_options *o, struct sl_error *err);
 
 /* options.c: argv without the program and the verb. -EINVAL on a usage error. */
@@ -94,23 +105,29 @@ SL_MUST_CHECK int cli_options_parse(const struct cli_verb *verb, int argc, char 
                                     struct cli_options *ret, struct sl_error *err);
 void cli_options_done(struct cli_options *o);
 /* The options of both sides, with those of one side in front. */
-struct sl_registry_options cli_registry_for(const struct cli_options *o,
-                                            const struct sl_registry_options *side);
+struct sluice_registry_options cli_registry_for(const struct cli_options *o,
+                                                const struct sluice_registry_options *side);
 /* What the table of options cannot say of those that ask a signature policy. */
 SL_MUST_CHECK int cli_check_policy(const struct cli_options *o, struct sl_error *err);
 /* help.c */
 void cli_print_help(void);
 void cli_print_verb_help(const struct cli_verb *verb);
 
-/* stored_image.c */
-SL_MUST_CHECK int cli_open_store(const struct cli_options *o, struct sl_store **ret,
-                                 struct sl_error *err);
-bool cli_is_digest(const char *text);
-/* By any way of writing its name, or by digest. */
-SL_MUST_CHECK int cli_find_image(struct sl_store *store, const char *text,
-                                 struct sl_image_record **ret, struct sl_error *err);
+/* verb_inspect.c: what a registry or layout says of an image, and its manifest. */
+SL_MUST_CHECK int cli_inspect(const struct cli_options *o, const char *image,
+                              struct sluice_documents **ret, struct sl_error *err);
+struct sl_manifest;
+SL_MUST_CHECK int cli_parse_manifest(const struct sluice_documents *image, struct sl_manifest **ret,
+                                     struct sl_error *err);
 
-/* output.c: a size for people, "12.3 MB"; out has room for 16 bytes. */
+/* output.c: the library without what speaks to registries, at the root that was named. */
+SL_MUST_CHECK int cli_open_store(const struct cli_options *o, struct sluice **ret,
+                                 struct sl_error *err);
+/* The hex of a digest as text, of which people see the beginning. */
+const char *cli_digest_hex(const char *digest);
+/* A size for people, "12.3 MB"; out has room for 16 bytes. */
 const char *cli_format_size(uint64_t bytes, char out[16]);
-/* Ends a JSON document and prints it to stdout. */
+/* A JSON document to stdout, its text in the strings of it harmless to terminals. */
+SL_MUST_CHECK int cli_print_json_text(struct sl_span json, struct sl_error *err);
+/* Ends one that is being written, and prints it. */
 SL_MUST_CHECK int cli_print_json(struct sl_json_writer *w, struct sl_error *err);

@@ -4,12 +4,11 @@
 
 #include "cli.h"
 #include "layer_bars.h"
-#include "sluice/convert.h"
 
-/* A progress function of sl_convert_options; arg is the layer_bars. */
-void convert_display_progress(void *arg, const struct sl_convert_report *report);
+/* A progress function of sluice_convert_options; arg is the layer_bars. */
+void convert_display_progress(void *arg, const struct sluice_convert_report *report);
 /* One line, to stderr. */
-void convert_display_summary(const struct sl_convert_report *report);
+void convert_display_summary(const struct sluice_convert_report *report);
 /* The report as JSON, to stdout. */
-SL_MUST_CHECK int convert_display_json(const struct sl_convert_report *report,
+SL_MUST_CHECK int convert_display_json(const struct sluice_convert_report *report,
                                        struct sl_error *err);

@@ -2,6 +2,7 @@
 /* sluice keys show: for whom the layers of an image are encrypted, as anybody can read it. */
 #include "keys_show.h"
 #include "sluice/key_unwrap.h"
+#include "sluice/manifest.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -110,19 +111,18 @@ static int show_layer(struct sl_json_writer *w, size_t number, const struct sl_d
     return r;
 }
 
-static int show_image(const struct cli_options *o, const char *name,
-                      const struct sl_resolved_image *image, struct sl_error *err)
+static int show_image(const struct cli_options *o, const struct sluice_documents *image,
+                      const struct sl_manifest *manifest, struct sl_error *err)
 {
     SL_AUTO(sl_json_writer) w = o->json ? sl_json_writer_new(/* pretty= */ true) : NULL;
-    sl_json_put_string(w, "name", name);
-    if (w)
-        sl_json_put_digest(w, "digest", &image->manifest_digest);
+    sl_json_put_string(w, "name", image->name);
+    sl_json_put_string(w, "digest", image->manifest_digest);
     if (!o->json)
         printf("LAYER %-12s %-9s %-18s %-16s %s\n", "DIGEST", "PROTOCOL", "PROVIDER", "WRAPPED",
                "KEY");
     sl_json_open_array(w, "layers");
-    for (size_t i = 0; i < image->manifest->n_layers; i++) {
-        int r = show_layer(w, i, &image->manifest->layers[i], err);
+    for (size_t i = 0; i < manifest->n_layers; i++) {
+        int r = show_layer(w, i, &manifest->layers[i], err);
         if (r < 0)
             return r;
     }
@@ -132,13 +132,10 @@ static int show_image(const struct cli_options *o, const char *name,
 
 int keys_show(const struct cli_options *o, const char *image_text, struct sl_error *err)
 {
-    SL_AUTO(sl_registry) registry = NULL;
-    SL_AUTO(sl_image_source) source = NULL;
-    SL_AUTO(sl_resolved_image) image = NULL;
-    int r = sl_registry_open(&o->registry, &o->keys, &registry, err);
-    if (r >= 0)
-        r = sl_image_source_open(registry, image_text, &source, err);
-    if (r >= 0)
-        r = sl_image_source_resolve(source, &o->platform, &image, err);
-    return r < 0 ? r : show_image(o, sl_image_source_name(source), image, err);
+    SL_AUTO(sluice_documents) image = NULL;
+    SL_AUTO(sl_manifest) manifest = NULL;
+    int r = cli_inspect(o, image_text, &image, err);
+    if (r == 0)
+        r = cli_parse_manifest(image, &manifest, err);
+    return r < 0 ? r : show_image(o, image, manifest, err);
 }

@@ -27,14 +27,13 @@ static double fraction(const struct layer_bar *l)
 
 static void draw_bar(const struct layer_bar *l)
 {
-    char bar[BAR_WIDTH + 1], hex[2 * SL_DIGEST_MAX + 1], size[16];
+    char bar[BAR_WIDTH + 1], size[16];
     int full = (int)(fraction(l) * BAR_WIDTH);
     memset(bar, '#', sizeof(bar));
     memset(bar + full, '.', (size_t)(BAR_WIDTH - full));
     bar[BAR_WIDTH] = 0;
-    sl_digest_hex(l->blob, hex);
-    fprintf(stderr, "\033[2K%.12s [%s] %9s %s%s\n", hex, bar, cli_format_size(l->size, size),
-            l->state, l->note);
+    fprintf(stderr, "\033[2K%.12s [%s] %9s %s%s\n", cli_digest_hex(l->digest), bar,
+            cli_format_size(l->size, size), l->state, l->note);
 }
 
 /* Layers that run are the interesting ones when not all fit. */

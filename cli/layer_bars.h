@@ -3,7 +3,9 @@
  * elsewhere. All on stderr. */
 #pragma once
 
-#include "sluice/core/digest.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct layer_bars {
     bool terminal;
@@ -13,7 +15,7 @@ struct layer_bars {
 
 /* One layer. Everything is borrowed. */
 struct layer_bar {
-    const struct sl_digest *blob;
+    const char *digest;
     uint64_t size, done; /* bytes */
     bool is_done, is_running;
     const char *state; /* "running" */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli.h"
-#include "sluice/sign.h"
+#include "sluice/resource.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -111,15 +111,14 @@ static int add_word(const char ***list, const char *word, struct sl_error *err)
     return 0;
 }
 
-static int set_tls_verify(const char *name, struct sl_registry_options *registry, const char *arg,
-                          struct sl_error *err)
+static int set_tls_verify(const char *name, struct sluice_registry_options *registry,
+                          const char *arg, struct sl_error *err)
 {
     bool verify = false;
     int r = parse_bool(name, arg, &verify, err);
     if (r < 0)
         return r;
-    registry->insecure = !verify;
-    registry->force_secure = verify;
+    registry->tls = verify ? SLUICE_TLS_VERIFY : SLUICE_TLS_INSECURE;
     return 0;
 }
 
@@ -134,9 +133,9 @@ static int set_policy_compat(struct cli_options *o, const char *arg, struct sl_e
 static int set_sign_form(struct cli_options *o, const char *arg, struct sl_error *err)
 {
     if (strcmp(arg, "sig") == 0)
-        o->sign_forms |= SL_SIGN_COSIGN;
+        o->sign_forms |= SLUICE_SIGN_COSIGN;
     else if (strcmp(arg, "bundle") == 0)
-        o->sign_forms |= SL_SIGN_BUNDLE;
+        o->sign_forms |= SLUICE_SIGN_BUNDLE;
     else
         return sl_error_set(err, SL_E_FORMAT, EINVAL, "--format: '%s' is neither sig nor bundle",
                             arg);
@@ -148,7 +147,6 @@ static bool set_simple(struct cli_options *o, enum option_id id, char *arg)
 {
     const struct {
         const char **word;
-        char **text;
         bool *flag;
     } simple[N_OPTIONS] = {
         [OPT_ROOT] = {.word = &o->root},
@@ -156,9 +154,9 @@ static bool set_simple(struct cli_options *o, enum option_id id, char *arg)
         [OPT_CREDS] = {.word = &o->registry.creds},
         [OPT_CERT_DIR] = {.word = &o->registry.cert_dir},
         [OPT_REGISTRIES_CONF] = {.word = &o->registry.registries_conf},
-        [OPT_OVERRIDE_ARCH] = {.text = &o->platform.architecture},
-        [OPT_OVERRIDE_OS] = {.text = &o->platform.os},
-        [OPT_OVERRIDE_VARIANT] = {.text = &o->platform.variant},
+        [OPT_OVERRIDE_ARCH] = {.word = &o->platform.architecture},
+        [OPT_OVERRIDE_OS] = {.word = &o->platform.os},
+        [OPT_OVERRIDE_VARIANT] = {.word = &o->platform.variant},
         [OPT_SRC_AUTHFILE] = {.word = &o->source_registry.authfile},
         [OPT_SRC_CREDS] = {.word = &o->source_registry.creds},
         [OPT_SRC_CERT_DIR] = {.word = &o->source_registry.cert_dir},
@@ -192,6 +190,7 @@ static bool set_simple(struct cli_options *o, enum option_id id, char *arg)
         [OPT_READ_ONLY] = {.flag = &o->read_only},
         [OPT_FORCE] = {.flag = &o->force},
         [OPT_DRY_RUN] = {.flag = &o->dry_run},
+        [OPT_STRICT] = {.flag = &o->strict},
         [OPT_JSON] = {.flag = &o->json},
         [OPT_QUIET] = {.flag = &o->quiet},
         [OPT_DEBUG] = {.flag = &o->debug},
@@ -199,8 +198,6 @@ static bool set_simple(struct cli_options *o, enum option_id id, char *arg)
     };
     if (simple[id].word)
         *simple[id].word = arg;
-    else if (simple[id].text)
-        *simple[id].text = arg;
     else if (simple[id].flag)
         *simple[id].flag = true;
     else
@@ -301,7 +298,11 @@ static int parse_all(const struct cli_verb *verb, int argc, char **argv, struct 
 int cli_options_parse(const struct cli_verb *verb, int argc, char **argv, struct cli_options *ret,
                       struct sl_error *err)
 {
-    struct cli_options o = {0};
+    struct cli_options o = {
+        .registry = SLUICE_OPTIONS(sluice_registry_options),
+        .keys = SLUICE_OPTIONS(sluice_key_options),
+        .policy = SLUICE_OPTIONS(sluice_policy_options),
+    };
     int r = parse_all(verb, argc, argv, &o, err);
     if (r < 0) {
         cli_options_done(&o);
@@ -312,26 +313,24 @@ int cli_options_parse(const struct cli_verb *verb, int argc, char **argv, struct
     return 0;
 }
 
-struct sl_registry_options cli_registry_for(const struct cli_options *o,
-                                            const struct sl_registry_options *side)
+struct sluice_registry_options cli_registry_for(const struct cli_options *o,
+                                                const struct sluice_registry_options *side)
 {
-    struct sl_registry_options both = o->registry;
+    struct sluice_registry_options both = o->registry;
     if (side->creds || side->authfile)
         both.creds = side->creds;
     if (side->authfile)
         both.authfile = side->authfile;
     if (side->cert_dir)
         both.cert_dir = side->cert_dir;
-    if (side->insecure || side->force_secure) {
-        both.insecure = side->insecure;
-        both.force_secure = side->force_secure;
-    }
+    if (side->tls != SLUICE_TLS_AS_CONFIGURED)
+        both.tls = side->tls;
     return both;
 }
 
 int cli_check_policy(const struct cli_options *o, struct sl_error *err)
 {
-    const struct sl_policy_options *p = &o->policy;
+    const struct sluice_policy_options *p = &o->policy;
     if (p->insecure && (p->policy || p->policy_digest || p->require_signed))
         return sl_error_set(err, SL_E_FORMAT, EINVAL,
                             "--insecure-policy goes with none of --policy, --policy-digest and "

@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include <stdio.h>
+#include <string.h>
 
 const char *cli_format_size(uint64_t bytes, char out[16])
 {
@@ -31,14 +32,31 @@ static void put_harmless(struct sl_span json)
     }
 }
 
+int cli_print_json_text(struct sl_span json, struct sl_error *err)
+{
+    put_harmless(json);
+    if (ferror(stdout) || fflush(stdout) != 0)
+        return sl_error_system(err, errno, "standard output");
+    return 0;
+}
+
 int cli_print_json(struct sl_json_writer *w, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_bytes) text = {0};
     int r = sl_json_end(w, &text, err);
-    if (r < 0)
-        return r;
-    put_harmless(sl_bytes_span(&text));
-    if (ferror(stdout) || fflush(stdout) != 0)
-        return sl_error_system(err, errno, "standard output");
-    return 0;
+    return r < 0 ? r : cli_print_json_text(sl_bytes_span(&text), err);
+}
+
+const char *cli_digest_hex(const char *digest)
+{
+    const char *colon = strchr(digest, ':');
+    return colon ? colon + 1 : digest;
+}
+
+int cli_open_store(const struct cli_options *o, struct sluice **ret, struct sl_error *err)
+{
+    struct sluice_error why = {0};
+    const struct sluice_options options =
+        SLUICE_OPTIONS(sluice_options, .parts = SLUICE_STORE_ONLY, .root = o->root);
+    return sl_error_from_api(sluice_open(&options, ret, &why), &why, err);
 }

@@ -6,7 +6,7 @@ static void *watch(void *arg)
     struct signal_watch *w = arg;
     int sig;
     while (sigwait(&w->signals, &sig) == 0 && sig != SIGUSR1)
-        sl_engine_cancel(w->engine);
+        sluice_cancel(w->sluice);
     return NULL;
 }
 
@@ -20,19 +20,20 @@ void signals_block(sigset_t *ret)
     (void)pthread_sigmask(SIG_BLOCK, ret, NULL);
 }
 
-int signal_watch_start(struct signal_watch *w, const struct sl_engine_options *options,
-                       struct sl_engine **ret, struct sl_error *err)
+int signal_watch_start(struct signal_watch *w, const struct sluice_options *options,
+                       struct sluice **ret, struct sl_error *err)
 {
-    SL_AUTO(sl_engine) engine = NULL;
+    SL_AUTO(sluice) sluice = NULL;
+    struct sluice_error why = {0};
     signals_block(&w->signals);
-    int r = sl_engine_new(options, &engine, err);
+    int r = sl_error_from_api(sluice_open(options, &sluice, &why), &why, err);
     if (r < 0)
         return r;
-    w->engine = engine;
+    w->sluice = sluice;
     r = pthread_create(&w->thread, NULL, watch, w);
     if (r)
         return sl_error_system(err, r, "start a thread");
-    *ret = sl_steal(&engine);
+    *ret = sl_steal(&sluice);
     return 0;
 }
 

@@ -2,7 +2,7 @@
 /* Signals that ask a long run to stop are taken by one thread, which may call anything. */
 #pragma once
 
-#include "sluice/pipeline.h"
+#include "cli.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -10,14 +10,13 @@
 struct signal_watch {
     sigset_t signals;
     pthread_t thread;
-    struct sl_engine *engine;
+    struct sluice *sluice;
 };
 
 /* Blocks the signals that ask for an end, and lists them. Before any other thread starts, so that
  * all inherit the mask. */
 void signals_block(sigset_t *ret);
-/* An engine that a signal cancels, from here to the stop. */
-SL_MUST_CHECK int signal_watch_start(struct signal_watch *w,
-                                     const struct sl_engine_options *options,
-                                     struct sl_engine **ret, struct sl_error *err);
+/* The library, which a signal cancels, from here to the stop. */
+SL_MUST_CHECK int signal_watch_start(struct signal_watch *w, const struct sluice_options *options,
+                                     struct sluice **ret, struct sl_error *err);
 void signal_watch_stop(struct signal_watch *w);

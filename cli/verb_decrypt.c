@@ -3,5 +3,5 @@
 
 int verb_decrypt(const struct cli_options *o, struct sl_error *err)
 {
-    return convert_run(o, sl_decrypt_image, err);
+    return convert_run(o, sluice_decrypt, err);
 }

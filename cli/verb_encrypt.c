@@ -11,5 +11,5 @@ int verb_encrypt_check(const struct cli_options *o, struct sl_error *err)
 
 int verb_encrypt(const struct cli_options *o, struct sl_error *err)
 {
-    return convert_run(o, sl_encrypt_image, err);
+    return convert_run(o, sluice_encrypt, err);
 }

@@ -5,11 +5,12 @@
 
 int verb_gc(const struct cli_options *o, struct sl_error *err)
 {
-    SL_AUTO(sl_store) store = NULL;
-    struct sl_gc_result gc;
-    int r = cli_open_store(o, &store, err);
+    SL_AUTO(sluice) s = NULL;
+    struct sluice_error why = {0};
+    struct sluice_gc_result gc = SLUICE_OPTIONS(sluice_gc_result);
+    int r = cli_open_store(o, &s, err);
     if (r >= 0)
-        r = sl_store_gc(store, o->dry_run, &gc, err);
+        r = sl_error_from_api(sluice_gc(s, o->dry_run, &gc, &why), &why, err);
     if (r < 0)
         return r;
     if (!o->json) {

@@ -5,63 +5,65 @@
 #include <stdlib.h>
 #include <time.h>
 
-static void print_row(const struct sl_image_record *image)
+static void print_row(const struct sluice_image *image)
 {
-    char hex[2 * SL_DIGEST_MAX + 1], size[16], when[32] = "";
+    char size[16], when[32] = "";
     struct tm tm;
     time_t pulled = (time_t)image->pulled;
-    sl_digest_hex(&image->manifest, hex);
     if (gmtime_r(&pulled, &tm))
         (void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M", &tm);
-    printf("%-50s %.12s %6zu %9s %-9s %s\n", image->name ? image->name : "<none>", hex,
-           image->n_layers, cli_format_size(image->size, size),
+    printf("%-50s %.12s %6zu %9s %-9s %s\n", image->name ? image->name : "<none>",
+           cli_digest_hex(image->manifest), image->n_layers, cli_format_size(image->bytes, size),
            image->encrypted ? "encrypted" : "plain", when);
 }
 
 /* Why the image was allowed in, as the pull has recorded it. */
-static void put_verdict(struct sl_json_writer *w, const struct sl_image_record *image)
+static void put_verdict(struct sl_json_writer *w, const struct sluice_image *image)
 {
     SL_AUTO(sl_json_doc) doc = NULL;
-    if (image->verdict_json.len && sl_json_parse(sl_bytes_span(&image->verdict_json), "verdict",
-                                                 /* limits= */ NULL, &doc, /* err= */ NULL) == 0)
+    if (image->verdict && sl_json_parse(sl_span_of(image->verdict), "verdict",
+                                        /* limits= */ NULL, &doc, /* err= */ NULL) == 0)
         sl_json_put_node(w, "verdict", sl_json_root(doc));
 }
 
-static void put_image(struct sl_json_writer *w, const struct sl_image_record *image)
+static void put_image(struct sl_json_writer *w, const struct sluice_image *image)
 {
     sl_json_open_object(w, NULL);
     if (image->name)
         sl_json_put_string(w, "name", image->name);
-    sl_json_put_digest(w, "manifest", &image->manifest);
-    sl_json_put_digest(w, "config", &image->config);
-    sl_json_put_int(w, "size", (int64_t)image->size);
+    sl_json_put_string(w, "manifest", image->manifest);
+    sl_json_put_string(w, "config", image->config);
+    sl_json_put_int(w, "size", (int64_t)image->bytes);
     sl_json_put_bool(w, "encrypted", image->encrypted);
     sl_json_put_int(w, "pulled", image->pulled);
-    sl_json_put_digests(w, "diffIds", image->diff_ids, image->n_layers);
+    sl_json_open_array(w, "diffIds");
+    for (size_t i = 0; i < image->n_layers; i++)
+        sl_json_put_string(w, NULL, image->diff_ids[i]);
+    sl_json_close_array(w);
     put_verdict(w, image);
     sl_json_close_object(w);
 }
 
 int verb_images(const struct cli_options *o, struct sl_error *err)
 {
-    SL_AUTO(sl_store) store = NULL;
-    SL_AUTO_FREE struct sl_image_record **images = NULL;
+    SL_AUTO(sluice) s = NULL;
+    SL_AUTO(sluice_image_list) list = NULL;
+    struct sluice_error why = {0};
     SL_AUTO(sl_json_writer) w = o->json ? sl_json_writer_new(/* pretty= */ true) : NULL;
-    int r = cli_open_store(o, &store, err);
+    int r = cli_open_store(o, &s, err);
     if (r >= 0)
-        r = sl_store_list_images(store, &images, err);
+        r = sl_error_from_api(sluice_list(s, &list, &why), &why, err);
     if (r < 0)
         return r;
     if (!o->json)
         printf("%-50s %-12s %6s %9s %-9s %s\n", "NAME", "MANIFEST", "LAYERS", "SIZE", "CAME",
                "PULLED (UTC)");
     sl_json_open_array(w, "images");
-    for (size_t i = 0; images[i]; i++) {
+    for (size_t i = 0; i < list->n; i++) {
         if (o->json)
-            put_image(w, images[i]);
+            put_image(w, list->images[i]);
         else
-            print_row(images[i]);
-        (void)sl_image_record_free(images[i]);
+            print_row(list->images[i]);
     }
     sl_json_close_array(w);
     return o->json ? cli_print_json(w, err) : 0;

@@ -1,11 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli.h"
+#include "sluice/manifest.h"
 
 #include <stdio.h>
 
-static int print_raw(const struct sl_bytes *json, struct sl_error *err)
+int cli_inspect(const struct cli_options *o, const char *image, struct sluice_documents **ret,
+                struct sl_error *err)
 {
-    if (fwrite(json->data, 1, json->len, stdout) != json->len || fflush(stdout) != 0)
+    SL_AUTO(sluice) s = NULL;
+    struct sluice_error why = {0};
+    const struct sluice_options options =
+        SLUICE_OPTIONS(sluice_options, .parts = SLUICE_NO_STORE, .threads = 1,
+                       .registry = &o->registry, .broker = &o->keys);
+    int r = sluice_open(&options, &s, &why);
+    if (r == 0)
+        r = sluice_inspect(s, image, &o->platform, ret, &why);
+    return sl_error_from_api(r, &why, err);
+}
+
+int cli_parse_manifest(const struct sluice_documents *image, struct sl_manifest **ret,
+                       struct sl_error *err)
+{
+    const struct sl_span json = {(const uint8_t *)image->manifest, image->manifest_size};
+    return sl_manifest_parse(json, /* media_type= */ NULL, ret, err);
+}
+
+static int print_raw(const char *json, size_t size, struct sl_error *err)
+{
+    if (fwrite(json, 1, size, stdout) != size || fflush(stdout) != 0)
         return sl_error_system(err, errno, "standard output");
     return 0;
 }
@@ -46,44 +68,44 @@ static void put_config(struct sl_json_writer *w, const struct sl_image_config *c
 }
 
 /* Members are named as skopeo inspect names them. */
-static int print_summary(const char *name, const struct sl_resolved_image *image,
-                         struct sl_error *err)
+static int print_summary(const struct sluice_documents *image, const struct sl_manifest *manifest,
+                         const struct sl_image_config *config, struct sl_error *err)
 {
     SL_AUTO(sl_json_writer) w = sl_json_writer_new(/* pretty= */ true);
-    sl_json_put_string(w, "Name", name);
-    sl_json_put_digest(w, "Digest", &image->manifest_digest);
-    if (image->has_index_digest)
-        sl_json_put_digest(w, "IndexDigest", &image->index_digest);
-    sl_json_put_digest(w, "ConfigDigest", &image->manifest->config.digest);
-    put_config(w, image->config);
+    sl_json_put_string(w, "Name", image->name);
+    sl_json_put_string(w, "Digest", image->manifest_digest);
+    if (image->index_digest)
+        sl_json_put_string(w, "IndexDigest", image->index_digest);
+    sl_json_put_digest(w, "ConfigDigest", &manifest->config.digest);
+    put_config(w, config);
     sl_json_open_array(w, "LayersData");
-    for (size_t i = 0; i < image->manifest->n_layers; i++)
-        put_layer(w, &image->manifest->layers[i]);
+    for (size_t i = 0; i < manifest->n_layers; i++)
+        put_layer(w, &manifest->layers[i]);
     sl_json_close_array(w);
-    sl_json_put_digests(w, "DiffIDs", image->config->diff_ids, image->config->n_diff_ids);
+    sl_json_put_digests(w, "DiffIDs", config->diff_ids, config->n_diff_ids);
     return cli_print_json(w, err);
 }
 
-static int inspect(const struct cli_options *o, struct sl_registry *registry, struct sl_error *err)
+static int parse_and_print(const struct sluice_documents *image, struct sl_error *err)
 {
-    SL_AUTO(sl_image_source) source = NULL;
-    SL_AUTO(sl_resolved_image) image = NULL;
-    int r = sl_image_source_open(registry, o->args[0], &source, err);
-    if (r < 0)
-        return r;
-    r = sl_image_source_resolve(source, &o->platform, &image, err);
-    if (r < 0)
-        return r;
-    if (o->raw)
-        return print_raw(&image->manifest_json, err);
-    if (o->config)
-        return print_raw(&image->config_json, err);
-    return print_summary(sl_image_source_name(source), image, err);
+    const struct sl_span json = {(const uint8_t *)image->config, image->config_size};
+    SL_AUTO(sl_manifest) manifest = NULL;
+    SL_AUTO(sl_image_config) config = NULL;
+    int r = cli_parse_manifest(image, &manifest, err);
+    if (r == 0)
+        r = sl_image_config_parse(json, &config, err);
+    return r < 0 ? r : print_summary(image, manifest, config, err);
 }
 
 int verb_inspect(const struct cli_options *o, struct sl_error *err)
 {
-    SL_AUTO(sl_registry) registry = NULL;
-    int r = sl_registry_open(&o->registry, &o->keys, &registry, err);
-    return r < 0 ? r : inspect(o, registry, err);
+    SL_AUTO(sluice_documents) image = NULL;
+    int r = cli_inspect(o, o->args[0], &image, err);
+    if (r < 0)
+        return r;
+    if (o->raw)
+        return print_raw(image->manifest, image->manifest_size, err);
+    if (o->config)
+        return print_raw(image->config, image->config_size, err);
+    return parse_and_print(image, err);
 }

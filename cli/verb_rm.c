@@ -3,14 +3,12 @@
 
 int verb_rm(const struct cli_options *o, struct sl_error *err)
 {
-    SL_AUTO(sl_store) store = NULL;
-    int r = cli_open_store(o, &store, err);
-    for (int i = 0; r == 0 && i < o->n_args; i++) {
-        SL_AUTO(sl_image_record) image = NULL;
-        r = cli_find_image(store, o->args[i], &image, err);
-        if (r == 0)
-            r = sl_store_remove_image(store, cli_is_digest(o->args[i]) ? o->args[i] : image->name,
-                                      o->force, err);
-    }
-    return r;
+    SL_AUTO(sluice) s = NULL;
+    struct sluice_error why = {0};
+    int r = cli_open_store(o, &s, err);
+    if (r < 0)
+        return r;
+    for (int i = 0; r == 0 && i < o->n_args; i++)
+        r = sluice_remove(s, o->args[i], o->force, &why);
+    return sl_error_from_api(r, &why, err);
 }

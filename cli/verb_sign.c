@@ -3,33 +3,32 @@
 
 #include "cli.h"
 #include "sluice/core/reference.h"
-#include "sluice/sign.h"
 
 #include <stdio.h>
 
-static const char *form_name(enum sl_sign_form form)
+static const char *form_name(enum sluice_sign_form form)
 {
     switch (form) {
-    case SL_SIGN_SIMPLE:
+    case SLUICE_SIGN_SIMPLE:
         return "simple";
-    case SL_SIGN_COSIGN:
+    case SLUICE_SIGN_COSIGN:
         return "cosign";
-    case SL_SIGN_BUNDLE:
+    case SLUICE_SIGN_BUNDLE:
         return "bundle";
     }
     return "?";
 }
 
-static int print_json(const struct sl_sign_report *report, struct sl_error *err)
+static int print_json(const struct sluice_sign_report *report, struct sl_error *err)
 {
     SL_AUTO(sl_json_writer) w = sl_json_writer_new(/* pretty= */ true);
     sl_json_put_string(w, "image", report->name);
     sl_json_open_array(w, "signatures");
     for (size_t i = 0; i < report->n; i++) {
-        const struct sl_made_signature *s = &report->signatures[i];
+        const struct sluice_signature *s = report->signatures[i];
         sl_json_open_object(w, NULL);
         sl_json_put_string(w, "kind", form_name(s->form));
-        sl_json_put_digest(w, "digest", &s->digest);
+        sl_json_put_string(w, "digest", s->digest);
         sl_json_put_string(w, "where", s->where);
         sl_json_close_object(w);
     }
@@ -38,7 +37,7 @@ static int print_json(const struct sl_sign_report *report, struct sl_error *err)
 }
 
 /* Also those that were put before something failed: they stay. */
-static int show(const struct cli_options *o, const struct sl_sign_report *report,
+static int show(const struct cli_options *o, const struct sluice_sign_report *report,
                 struct sl_error *err)
 {
     if (!report)
@@ -46,15 +45,13 @@ static int show(const struct cli_options *o, const struct sl_sign_report *report
     if (o->json)
         return print_json(report, err);
     for (size_t i = 0; i < report->n; i++) {
-        const struct sl_made_signature *s = &report->signatures[i];
-        char digest[SL_DIGEST_TEXT_MAX];
-        sl_digest_format(&s->digest, digest);
-        printf("%s %s %s\n", digest, form_name(s->form), s->where);
+        const struct sluice_signature *s = report->signatures[i];
+        printf("%s %s %s\n", s->digest, form_name(s->form), s->where);
     }
     return 0;
 }
 
-static bool has_platform(const struct sl_platform *p)
+static bool has_platform(const struct sluice_platform *p)
 {
     return p->architecture || p->os || p->variant;
 }
@@ -69,7 +66,7 @@ int verb_sign_check(const struct cli_options *o, struct sl_error *err)
     if (o->sign_key && (o->keys.pgp_home || o->policy.registries_d))
         return sl_error_set(err, SL_E_FORMAT, EINVAL,
                             "--pgp-home and --registries.d go with --gpg-key only");
-    if (o->sign_identity && o->sign_forms == SL_SIGN_BUNDLE)
+    if (o->sign_identity && o->sign_forms == SLUICE_SIGN_BUNDLE)
         return sl_error_set(err, SL_E_FORMAT, EINVAL,
                             "--sign-identity: a bundle has no name, only a digest");
     if (o->recursive && has_platform(&o->platform))
@@ -83,29 +80,22 @@ int verb_sign_check(const struct cli_options *o, struct sl_error *err)
 int verb_sign(const struct cli_options *o, struct sl_error *err)
 {
     struct signal_watch signals;
-    SL_AUTO(sl_engine) engine = NULL;
-    SL_AUTO(sl_sign_report) report = NULL;
-    struct sl_error why = {0};
-    const struct sl_engine_options engine_options = {
-        .storeless = true, .threads = 1, .registry = o->registry, .broker = &o->keys};
-    const struct sl_sign_options options = {.image = o->args[0],
-                                            .one_platform = has_platform(&o->platform),
-                                            .platform = o->platform,
-                                            .recursive = o->recursive,
-                                            .identity = o->sign_identity,
-                                            .passphrase_file = o->passphrase_file,
-                                            .gpg_key = o->gpg_key,
-                                            .pgp_home = o->keys.pgp_home,
-                                            .registries_d = o->policy.registries_d,
-                                            .key = o->sign_key,
-                                            .forms = o->sign_forms};
-    int r = signal_watch_start(&signals, &engine_options, &engine, err);
+    SL_AUTO(sluice) s = NULL;
+    SL_AUTO(sluice_sign_report) report = NULL;
+    struct sluice_error why = {0};
+    const struct sluice_options own =
+        SLUICE_OPTIONS(sluice_options, .parts = SLUICE_NO_STORE, .threads = 1,
+                       .registry = &o->registry, .broker = &o->keys);
+    const struct sluice_sign_options options = SLUICE_OPTIONS(
+        sluice_sign_options, .image = o->args[0], .one_platform = has_platform(&o->platform),
+        .platform = o->platform, .recursive = o->recursive, .identity = o->sign_identity,
+        .passphrase_file = o->passphrase_file, .gpg_key = o->gpg_key, .pgp_home = o->keys.pgp_home,
+        .registries_d = o->policy.registries_d, .key = o->sign_key, .forms = o->sign_forms);
+    int r = signal_watch_start(&signals, &own, &s, err);
     if (r < 0)
         return r;
-    int done = sl_sign_image(engine, &options, &report, &why);
+    int done = sluice_sign(s, &options, &report, &why);
     signal_watch_stop(&signals);
     r = show(o, report, err);
-    if (done < 0)
-        *err = why;
-    return done < 0 ? done : r;
+    return done < 0 ? sl_error_from_api(done, &why, err) : r;
 }

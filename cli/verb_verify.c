@@ -2,35 +2,35 @@
 #include "signal_watch.h"
 #include "verdict_display.h"
 
+#include <string.h>
+
 /* A denial is shown as an approval is; the error that comes with it is the caller's to tell. */
-static int show(const struct cli_options *o, const struct sl_policy_verdict *verdict,
-                struct sl_error *err)
+static int show(const struct cli_options *o, const char *verdict, struct sl_error *err)
 {
     if (!verdict || o->quiet)
         return 0;
     if (o->json)
-        return verdict_display_json(verdict, err);
-    verdict_display_text(verdict);
-    return 0;
+        return cli_print_json_text(sl_span_of(verdict), err);
+    return verdict_display_text(sl_span_of(verdict), err);
 }
 
 int verb_verify(const struct cli_options *o, struct sl_error *err)
 {
     struct signal_watch signals;
-    SL_AUTO(sl_engine) engine = NULL;
-    SL_AUTO(sl_policy_verdict) verdict = NULL;
-    struct sl_error why = {0};
-    const struct sl_engine_options engine_options = {
-        .storeless = true, .threads = 1, .registry = o->registry, .broker = &o->keys};
-    const struct sl_verify_options options = {
-        .image = o->args[0], .platform = o->platform, .policy = o->policy, .keys = o->keys};
-    int r = signal_watch_start(&signals, &engine_options, &engine, err);
+    SL_AUTO(sluice) s = NULL;
+    SL_AUTO_FREE char *verdict = NULL;
+    struct sluice_error why = {0};
+    const struct sluice_options own =
+        SLUICE_OPTIONS(sluice_options, .parts = SLUICE_NO_STORE, .threads = 1,
+                       .registry = &o->registry, .broker = &o->keys);
+    const struct sluice_verify_options options =
+        SLUICE_OPTIONS(sluice_verify_options, .image = o->args[0], .platform = o->platform,
+                       .policy = &o->policy, .keys = &o->keys);
+    int r = signal_watch_start(&signals, &own, &s, err);
     if (r < 0)
         return r;
-    int judged = sl_verify_image(engine, &options, &verdict, &why);
+    int judged = sluice_verify(s, &options, &verdict, &why);
     signal_watch_stop(&signals);
     r = show(o, verdict, err);
-    if (judged < 0)
-        *err = why;
-    return judged < 0 ? judged : r;
+    return judged < 0 ? sl_error_from_api(judged, &why, err) : r;
 }

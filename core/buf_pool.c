@@ -89,6 +89,19 @@ size_t sl_buf_pool_peak(struct sl_buf_pool *pool)
     return n;
 }
 
+size_t sl_buf_pool_total(const struct sl_buf_pool *pool)
+{
+    return pool->n_bufs;
+}
+
+void sl_buf_pool_trim(struct sl_buf_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    for (struct sl_buf *buf = pool->spare; buf; buf = buf->next)
+        (void)madvise(buf->data, buf->cap, MADV_DONTNEED);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 int sl_buf_lane_open(struct sl_buf_pool *pool, size_t count, struct sl_buf_lane **ret,
                      struct sl_error *err)
 {

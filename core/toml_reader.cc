@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The only C++ of the library: toml++ reads, and what it read goes through the JSON reader. */
+/* The only C++ of the library: toml++ reads, and what it read becomes the tree of JSON. */
 extern "C" {
+#include "json_tree.h"
 #include "sluice/core/toml.h"
 }
 
+#include <cmath>
 #include <new>
 #include <sstream>
 #include <string>
@@ -94,25 +96,115 @@ class depth_check
     }
 };
 
-std::string to_json(std::string_view text)
+/* Wherever toml++ throws. */
+struct auto_builder : sl_json_builder {
+    auto_builder() : sl_json_builder{}
+    {
+    }
+    auto_builder(const auto_builder &) = delete;
+    auto_builder &operator=(const auto_builder &) = delete;
+    ~auto_builder()
+    {
+        sl_json_builder_done(this);
+    }
+};
+
+sl_span span_of(std::string_view text)
+{
+    return {reinterpret_cast<const uint8_t *>(text.data()), text.size()};
+}
+
+template <typename T> std::string print(const T &value)
 {
     std::ostringstream out;
-    const auto flags = toml::json_formatter::default_flags & ~toml::format_flags::indentation;
-    out << toml::json_formatter{toml::parse(text), flags};
+    out << value;
     return out.str();
+}
+
+void set_place(sl_json_builder *b, const toml::source_region &source)
+{
+    b->place = {source.begin.line, source.begin.column};
+}
+
+int build(sl_json_builder *b, const toml::node &node, sl_error *err);
+
+int build_table(sl_json_builder *b, const toml::table &table, sl_error *err)
+{
+    int r = sl_json_build_open(b, SL_JSON_OBJECT, err);
+    for (auto it = table.cbegin(); r == 0 && it != table.cend(); ++it) {
+        set_place(b, it->first.source());
+        r = sl_json_build_name(b, span_of(it->first.str()), err);
+        if (r == 0)
+            r = build(b, it->second, err);
+    }
+    if (r == 0)
+        sl_json_build_close(b);
+    return r;
+}
+
+int build_array(sl_json_builder *b, const toml::array &array, sl_error *err)
+{
+    int r = sl_json_build_open(b, SL_JSON_ARRAY, err);
+    for (auto it = array.cbegin(); r == 0 && it != array.cend(); ++it) {
+        set_place(b, it->source());
+        r = build(b, *it, err);
+    }
+    if (r == 0)
+        sl_json_build_close(b);
+    return r;
+}
+
+/* JSON has no infinities: they become strings, as dates and times do. */
+int build_float(sl_json_builder *b, const toml::value<double> &value, sl_error *err)
+{
+    const auto type = std::isfinite(value.get()) ? SL_JSON_NUMBER : SL_JSON_STRING;
+    return sl_json_build_text(b, type, span_of(print(value)), err);
+}
+
+int build_leaf(sl_json_builder *b, const toml::node &node, sl_error *err)
+{
+    if (const auto *text = node.as_string())
+        return sl_json_build_text(b, SL_JSON_STRING, span_of(text->get()), err);
+    if (const auto *flag = node.as_boolean())
+        return sl_json_build_bool(b, flag->get(), err);
+    if (const auto *number = node.as_integer())
+        return sl_json_build_text(b, SL_JSON_NUMBER, span_of(std::to_string(number->get())), err);
+    if (const auto *real = node.as_floating_point())
+        return build_float(b, *real, err);
+    if (const auto *date = node.as_date())
+        return sl_json_build_text(b, SL_JSON_STRING, span_of(print(date->get())), err);
+    if (const auto *time = node.as_time())
+        return sl_json_build_text(b, SL_JSON_STRING, span_of(print(time->get())), err);
+    if (const auto *both = node.as_date_time())
+        return sl_json_build_text(b, SL_JSON_STRING, span_of(print(both->get())), err);
+    return sl_json_build_null(b, err); /* TOML has no other */
+}
+
+int build(sl_json_builder *b, const toml::node &node, sl_error *err)
+{
+    if (const auto *table = node.as_table())
+        return build_table(b, *table, err);
+    if (const auto *array = node.as_array())
+        return build_array(b, *array, err);
+    return build_leaf(b, node, err);
 }
 
 int parse(std::string_view text, const char *what, sl_json_doc **ret, sl_error *err)
 {
     if (!depth_check{text}.is_shallow())
         return sl_error_set(err, SL_E_LIMIT, E2BIG, "%s: nested too deeply", what);
-    std::string json = to_json(text);
-    /* Escapes make JSON longer than the TOML it came from: at most six bytes for one. */
-    const sl_json_limits limits = {8 * (size_t)SL_TOML_MAX, 0};
-    const sl_span span = {reinterpret_cast<const uint8_t *>(json.data()), json.size()};
-    const int r = sl_json_parse(span, what, &limits, ret, err);
-    sl_wipe(json.data(), json.size()); /* configuration may hold tokens */
-    return r;
+    const toml::table table = toml::parse(text);
+    auto_builder b;
+    /* The size is limit enough for the number of nodes. */
+    int r = sl_json_builder_init(&b, 0, /* nodes_max= */ SL_TOML_MAX, err);
+    b.place = {1, 1};
+    if (r == 0)
+        r = build_table(&b, table, err);
+    if (r < 0)
+        return sl_error_wrap(err, r, "%s", what);
+    *ret = b.doc;
+    b.doc = nullptr;
+    return 0;
 }
 
 } // namespace

@@ -22,10 +22,12 @@ static void answer(struct sl_connection *connection, struct sl_wire *wire, bool 
         const struct fake_call *call = &connection->calls[connection->n_answered];
         if (call->message.len > SL_RPC_MESSAGE_MAX || !*call->service || !*call->method)
             abort();
-        enum sl_rpc_status status = call->message.len % 2 ? SL_RPC_INTERNAL : SL_RPC_OK;
-        struct sl_span message = sl_bytes_span(&call->message);
+        struct sl_span bytes = sl_bytes_span(&call->message);
+        const struct sl_wire_answer good = {.message = bytes};
+        const struct sl_wire_answer refusal = {.status = SL_RPC_INTERNAL, .text = bytes};
+        bool is_good = call->message.len % 2 == 0;
         if (answers_all || connection->n_answered % 2)
-            (void)sl_grpc_wire.answer(wire, call->stream, status, message, NULL);
+            (void)sl_grpc_wire.answer(wire, call->stream, is_good ? &good : &refusal, NULL);
     }
 }
 

@@ -113,7 +113,7 @@ static int fill_bundle(struct sl_store *store, const struct sl_image_record *ima
     /* The first failure is the one to tell. */
     if (r < 0 && !mounted && sl_store_unmount(store, target, /* err= */ NULL) < 0)
         sl_log(SL_LOG_DEBUG, "%s: cannot unmount", target);
-    return r < 0 ? sl_error_wrap(err, r, "bundle %s", bundle) : 0;
+    return r < 0 ? sl_error_wrap(err, r, "bundle %s", bundle) : mounted;
 }
 
 int sl_bundle_mount(struct sl_store *store, const struct sl_image_record *image, const char *bundle,

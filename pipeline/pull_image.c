@@ -122,7 +122,8 @@ static int commit_and_mount(struct pull *pull, struct sl_error *err)
     r = sl_gate_commit_image(pull->gate, record, err);
     if (r < 0 || !pull->options->bundle)
         return r;
-    return sl_bundle_mount(pull->engine->store, record, pull->options->bundle, err);
+    r = sl_bundle_mount(pull->engine->store, record, pull->options->bundle, err);
+    return r < 0 ? r : 0;
 }
 
 /* ---- the story ---- */

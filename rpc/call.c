@@ -9,9 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
-enum { METADATA_BYTES_MAX = 16 * 1024 }; /* of names and values of a request */
+enum {
+    METADATA_BYTES_MAX = 16 * 1024, /* of names and values of a request */
+    NAME_MAX_BYTES = 1024,          /* of a service or method that is passed on */
+    NAME_QUOTED_MAX = 100,          /* of one that is refused, in the refusal */
+};
 
 void sl_call_free(struct sl_rpc_call *call)
 {
@@ -24,8 +27,9 @@ void sl_call_free(struct sl_rpc_call *call)
         sl_secret_free(call->metadata[i].value);
     }
     free(call->metadata);
+    free(call->names);
     sl_bytes_wipe(&call->request);
-    sl_bytes_wipe(&call->answer);
+    sl_rpc_reply_done(&call->reply);
     free(call);
 }
 
@@ -133,48 +137,90 @@ static int take_request(struct sl_rpc_call *call, const struct sl_wire_request *
     return 0;
 }
 
-static void refuse_unknown_method(struct sl_rpc_call *call, const char *service,
-                                  struct sl_span method)
+/* What a client calls a thing, in a text that any reader of UTF-8 takes. */
+static const char *quote(struct sl_span name, char out[NAME_QUOTED_MAX + 1])
 {
-    char text[256];
-    snprintf(text, sizeof(text), "unknown method %.*s for service %s",
-             (int)(method.len > 100 ? 100 : method.len), (const char *)method.data, service);
+    size_t n = name.len > NAME_QUOTED_MAX ? NAME_QUOTED_MAX : name.len;
+    for (size_t i = 0; i < n; i++)
+        out[i] = name.data[i] >= ' ' && name.data[i] <= '~' ? (char)name.data[i] : '?';
+    out[n] = 0;
+    return out;
+}
+
+/* The status is containerd's and gRPC's, on which their clients act; the text is that of
+ * ttrpc-rust, which kata's agent is made with, and whose own status would be INVALID_ARGUMENT. */
+static void refuse_unknown(struct sl_rpc_call *call, const struct sl_wire_request *request)
+{
+    char text[256], name[NAME_QUOTED_MAX + 1];
+    if (call->service)
+        snprintf(text, sizeof(text), "unknown method %s for service %s",
+                 quote(request->method, name), call->service->name);
+    else
+        snprintf(text, sizeof(text), "%s service does not exist", quote(request->service, name));
     sl_rpc_call_refuse(call, SL_RPC_UNIMPLEMENTED, text);
 }
 
-static void refuse_unknown_service(struct sl_rpc_call *call, struct sl_span service)
+static bool is_name(struct sl_span name)
 {
-    char text[256];
-    snprintf(text, sizeof(text), "%.*s service does not exist",
-             (int)(service.len > 100 ? 100 : service.len), (const char *)service.data);
-    sl_rpc_call_refuse(call, SL_RPC_UNIMPLEMENTED, text);
+    return name.len > 0 && name.len <= NAME_MAX_BYTES && !memchr(name.data, 0, name.len);
+}
+
+static int copy_names(struct sl_rpc_call *call, const struct sl_wire_request *request,
+                      struct sl_error *err)
+{
+    size_t n = request->service.len, m = request->method.len;
+    call->names = calloc(1, n + m + 2);
+    if (!call->names)
+        return sl_error_oom(err);
+    memcpy(call->names, request->service.data, n);
+    memcpy(call->names + n + 1, request->method.data, m);
+    call->service_name = call->names;
+    call->method = call->names + n + 1;
+    return 0;
+}
+
+/* Whose the call is, or that it is nobody's. */
+static sl_rpc_handler_fn *find_handler(struct sl_rpc_call *call,
+                                       const struct sl_wire_request *request, void **ret_arg,
+                                       struct sl_error *err)
+{
+    const struct sl_rpc_server *server = call->server;
+    call->service = find_service(server, request->service);
+    call->method = call->service ? find_method(call->service, request->method) : NULL;
+    if (call->method) {
+        call->service_name = call->service->name;
+        *ret_arg = call->service->arg;
+        return call->service->handle;
+    }
+    if (!server->handle_unknown || !is_name(request->service) || !is_name(request->method)) {
+        refuse_unknown(call, request);
+        return NULL;
+    }
+    if (copy_names(call, request, err) < 0) {
+        sl_rpc_call_refuse(call, SL_RPC_RESOURCE_EXHAUSTED, err->msg);
+        return NULL;
+    }
+    *ret_arg = server->unknown_arg;
+    return server->handle_unknown;
 }
 
 static void dispatch(struct sl_rpc_call *call, const struct sl_wire_request *request)
 {
     struct sl_error err = {0};
     const char *why = NULL;
-    const struct sl_rpc_service *service = find_service(call->server, request->service);
+    void *arg = NULL;
     enum sl_rpc_status status = admit(call->server, request, &why);
     if (status != SL_RPC_OK) {
         sl_rpc_call_refuse(call, status, why);
         return;
     }
-    if (!service) {
-        refuse_unknown_service(call, request->service);
-        return;
-    }
-    call->service = service;
-    call->method = find_method(service, request->method);
-    if (!call->method) {
-        refuse_unknown_method(call, service->name, request->method);
-        return;
-    }
-    if (take_request(call, request, &err) < 0) {
+    sl_rpc_handler_fn *handle = find_handler(call, request, &arg, &err);
+    if (handle && take_request(call, request, &err) < 0) {
         sl_rpc_call_refuse(call, SL_RPC_RESOURCE_EXHAUSTED, err.msg);
         return;
     }
-    service->handle(service->arg, call);
+    if (handle)
+        handle(arg, call);
 }
 
 int sl_connection_call(struct sl_connection *connection, const struct sl_wire_request *request,
@@ -196,15 +242,53 @@ static struct sl_connection *detach(struct sl_rpc_call *call)
     return connection;
 }
 
+/* Tells who watches, once. The lock is held, and given up meanwhile; the call may be gone then. */
+static void notify(struct sl_rpc_call *call)
+{
+    struct sl_rpc_server *server = call->server;
+    struct sl_notice notice = {.thread = pthread_self()};
+    void (*watch)(void *arg) = sl_steal(&call->watch);
+    void *arg = call->watch_arg;
+    if (!watch)
+        return;
+    call->notice = &notice;
+    pthread_mutex_unlock(&server->lock);
+    watch(arg);
+    pthread_mutex_lock(&server->lock);
+    if (notice.is_detached)
+        return;
+    call->notice = NULL;
+    pthread_cond_broadcast(&server->noticed);
+}
+
+/* Nobody watches any more, and nobody is being told, but by the caller himself. The lock is held.
+ */
+static void end_watch(struct sl_rpc_call *call)
+{
+    call->watch = NULL;
+    if (call->notice && pthread_equal(call->notice->thread, pthread_self())) {
+        call->notice->is_detached = true;
+        call->notice = NULL;
+    }
+    while (call->notice)
+        pthread_cond_wait(&call->server->noticed, &call->server->lock);
+}
+
 static void forget(struct sl_rpc_call *call)
 {
-    atomic_store(&call->is_abandoned, true);
     (void)detach(call);
+    pthread_mutex_lock(&call->server->lock);
+    atomic_store(&call->is_abandoned, true);
+    struct sl_rpc_server *server = call->server;
+    notify(call);
+    pthread_mutex_unlock(&server->lock);
 }
 
 void sl_calls_abandon(struct sl_connection *connection, const uint32_t *stream)
 {
     struct sl_rpc_call *call;
+    if (connection->n_calls == 0)
+        return;
     LIST_FOREACH(call, &connection->server->calls, all)
     if (call->connection == connection && (!stream || call->stream == *stream))
         forget(call);
@@ -217,6 +301,8 @@ void sl_connection_abandon(struct sl_connection *connection, uint32_t stream)
 
 void sl_calls_expire(struct sl_rpc_server *server, int64_t now)
 {
+    const struct sl_wire_answer late = {.status = SL_RPC_DEADLINE_EXCEEDED,
+                                        .text = sl_span_of("there was no answer in time")};
     struct sl_rpc_call *call;
     LIST_FOREACH(call, &server->calls, all)
     {
@@ -228,8 +314,7 @@ void sl_calls_expire(struct sl_rpc_server *server, int64_t now)
             continue;
         }
         forget(call);
-        sl_connection_answer(connection, call->stream, SL_RPC_DEADLINE_EXCEEDED,
-                             sl_span_of("there was no answer in time"));
+        sl_connection_answer(connection, call->stream, &late);
     }
 }
 
@@ -242,10 +327,15 @@ void sl_calls_deliver(struct sl_rpc_server *server)
     struct sl_rpc_call *call;
     while ((call = STAILQ_FIRST(&answered))) {
         STAILQ_REMOVE_HEAD(&answered, answered);
+        const struct sl_wire_answer answer = {
+            .status = call->reply.status,
+            .message = sl_bytes_span(&call->reply.message),
+            .text = sl_bytes_span(&call->reply.text),
+            .details = sl_bytes_span(&call->reply.details),
+        };
         /* Detached first: the last answer may end a connection that is shut. */
         if (call->connection)
-            sl_connection_answer(detach(call), call->stream, call->status,
-                                 sl_bytes_span(&call->answer));
+            sl_connection_answer(detach(call), call->stream, &answer);
         sl_call_free(call);
     }
 }
@@ -266,7 +356,7 @@ void sl_calls_end(struct sl_rpc_server *server)
 
 const char *sl_rpc_call_service(const struct sl_rpc_call *call)
 {
-    return call->service->name;
+    return call->service_name;
 }
 
 const char *sl_rpc_call_method(const struct sl_rpc_call *call)
@@ -297,35 +387,71 @@ bool sl_rpc_call_is_abandoned(const struct sl_rpc_call *call)
     return atomic_load(&call->is_abandoned) || (call->deadline && sl_clock_ms() >= call->deadline);
 }
 
-static void hand_over(struct sl_rpc_call *call, enum sl_rpc_status status, struct sl_span message)
+void sl_rpc_call_watch(struct sl_rpc_call *call, void (*fn)(void *arg), void *arg)
 {
     struct sl_rpc_server *server = call->server;
-    static const uint64_t one = 1;
-    call->status = status;
-    if (sl_bytes_append(&call->answer, message, SL_RPC_MESSAGE_MAX, NULL) < 0) {
-        call->status = SL_RPC_RESOURCE_EXHAUSTED;
-        sl_bytes_wipe(&call->answer);
+    pthread_mutex_lock(&server->lock);
+    end_watch(call);
+    call->watch = fn;
+    call->watch_arg = arg;
+    if (atomic_load(&call->is_abandoned))
+        notify(call);
+    pthread_mutex_unlock(&server->lock);
+}
+
+static int copy_answer(const struct sl_wire_answer *from, struct sl_rpc_reply *to)
+{
+    int r = sl_bytes_append(&to->message, from->message, SL_RPC_MESSAGE_MAX, NULL);
+    if (r == 0)
+        r = sl_bytes_append(&to->text, from->text, SL_RPC_MESSAGE_MAX, NULL);
+    if (r == 0)
+        r = sl_bytes_append(&to->details, from->details, SL_RPC_MESSAGE_MAX, NULL);
+    to->status = from->status;
+    return r;
+}
+
+static void hand_over(struct sl_rpc_call *call, const struct sl_wire_answer *answer)
+{
+    struct sl_rpc_server *server = call->server;
+    if (copy_answer(answer, &call->reply) < 0) {
+        sl_rpc_reply_done(&call->reply);
+        call->reply.status = SL_RPC_RESOURCE_EXHAUSTED;
     }
     atomic_fetch_sub(&server->n_calls, 1);
     pthread_mutex_lock(&server->lock);
+    end_watch(call);
     if (server->is_over) {
         sl_call_free(call);
     } else {
         bool is_first = STAILQ_EMPTY(&server->answered);
         STAILQ_INSERT_TAIL(&server->answered, call, answered);
         if (is_first)
-            (void)!write(server->wake_fd, &one, sizeof(one));
+            sl_server_wake(server);
     }
     pthread_mutex_unlock(&server->lock);
 }
 
 void sl_rpc_call_answer(struct sl_rpc_call *call, struct sl_span message)
 {
-    hand_over(call, SL_RPC_OK, message);
+    hand_over(call, &(struct sl_wire_answer){.message = message});
 }
 
 void sl_rpc_call_refuse(struct sl_rpc_call *call, enum sl_rpc_status status, const char *message)
 {
-    hand_over(call, status == SL_RPC_OK ? SL_RPC_UNKNOWN : status,
-              sl_span_of(message ? message : ""));
+    const struct sl_wire_answer refusal = {
+        .status = status == SL_RPC_OK ? SL_RPC_UNKNOWN : (int)status,
+        .text = sl_span_of(message ? message : ""),
+    };
+    hand_over(call, &refusal);
+}
+
+void sl_rpc_call_relay(struct sl_rpc_call *call, const struct sl_rpc_reply *reply)
+{
+    const struct sl_wire_answer answer = {
+        .status = reply->status,
+        .message = sl_bytes_span(&reply->message),
+        .text = sl_bytes_span(&reply->text),
+        .details = sl_bytes_span(&reply->details),
+    };
+    hand_over(call, &answer);
 }

@@ -45,14 +45,37 @@ void sl_rpc_client_set_cancel_fd(struct sl_rpc_client *client, int cancel_fd)
     client->cancel_fd = cancel_fd;
 }
 
+void sl_rpc_reply_done(struct sl_rpc_reply *reply)
+{
+    sl_bytes_wipe(&reply->message);
+    sl_bytes_wipe(&reply->text); /* who refuses may quote what it was given */
+    sl_bytes_wipe(&reply->details);
+}
+
+int sl_client_ask(struct sl_rpc_client *client, const struct sl_client_question *question,
+                  struct sl_rpc_reply *ret, struct sl_error *err)
+{
+    if (question->request.len > SL_RPC_MESSAGE_MAX)
+        return sl_error_set(err, SL_E_LIMIT, E2BIG,
+                            "%s: a request of %zu bytes is over the %d of RPC", client->target,
+                            question->request.len, SL_RPC_MESSAGE_MAX);
+    if (question->n_metadata && client->wire->ops != &sl_ttrpc_client)
+        return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP, "%s: metadata is sent by ttrpc only",
+                            client->target);
+    int r = sl_cancel_is_asked(question->cancel_fd)
+                ? sl_cancel_error(err)
+                : client->wire->ops->call(client->wire, question, ret, err);
+    return r < 0 ? sl_error_wrap(err, r, "%s", client->target) : 0;
+}
+
 /* What the server said, in the words of an error. */
-static int judge(const struct sl_client_reply *reply, struct sl_error *err)
+static int judge(const struct sl_rpc_reply *reply, struct sl_error *err)
 {
     if (reply->status == SL_RPC_OK)
         return 0;
     if (reply->text.len == 0)
         return sl_error_set(err, SL_E_AUTH, EPROTO, "the server refuses with status %d",
-                            (int)reply->status);
+                            reply->status);
     return sl_error_set(err, SL_E_AUTH, EPROTO, "%s", (const char *)reply->text.data);
 }
 
@@ -67,25 +90,15 @@ int sl_rpc_call(struct sl_rpc_client *client, const char *service, const char *m
         .deadline = sl_clock_ms() + deadline_ms,
         .cancel_fd = client->cancel_fd,
     };
-    struct sl_client_reply reply = {0};
-    if (request.len > SL_RPC_MESSAGE_MAX)
-        return sl_error_set(err, SL_E_LIMIT, E2BIG,
-                            "%s: a request of %zu bytes is over the %d of RPC", client->target,
-                            request.len, SL_RPC_MESSAGE_MAX);
-    int r = sl_cancel_is_asked(client->cancel_fd)
-                ? sl_cancel_error(err)
-                : client->wire->ops->call(client->wire, &question, &reply, err);
-    if (r < 0)
-        r = sl_error_wrap(err, r, "%s", client->target);
-    else
+    SL_AUTO_DONE(sl_rpc_reply) reply = {0};
+    int r = sl_client_ask(client, &question, &reply, err);
+    if (r == 0)
         r = judge(&reply, err);
     if (ret_status && (r == 0 || reply.status != SL_RPC_OK))
-        *ret_status = reply.status;
+        *ret_status = (enum sl_rpc_status)reply.status;
     if (r == 0) {
         *ret = reply.message;
         reply.message = (struct sl_bytes){0};
     }
-    sl_bytes_wipe(&reply.message);
-    sl_bytes_wipe(&reply.text); /* who refuses may quote what it was given */
     return r;
 }

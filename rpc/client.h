@@ -17,15 +17,11 @@ struct sl_client_wire {
 
 struct sl_client_question {
     const char *service, *method;
-    struct sl_span request; /* the encoded message, at most SL_RPC_MESSAGE_MAX bytes */
-    int64_t deadline;       /* CLOCK_MONOTONIC milliseconds */
-    int cancel_fd;          /* see cancel.h; it was not readable a moment ago */
-};
-
-struct sl_client_reply {
-    enum sl_rpc_status status;
-    struct sl_bytes message; /* the encoded message; may be secret */
-    struct sl_bytes text;    /* the status' message, cut at SL_RPC_STATUS_TEXT_MAX */
+    struct sl_span request;         /* the encoded message, at most SL_RPC_MESSAGE_MAX bytes */
+    int64_t deadline;               /* CLOCK_MONOTONIC milliseconds */
+    int cancel_fd;                  /* see cancel.h; it was not readable a moment ago */
+    const struct sl_pair *metadata; /* ttrpc only */
+    size_t n_metadata;
 };
 
 struct sl_client_ops {
@@ -38,8 +34,13 @@ struct sl_client_ops {
      * deadline) or it is nonsense, SL_E_CANCELLED soon after cancel_fd became readable; client.c
      * puts the target's name before the message. Several threads at once. */
     int (*call)(struct sl_client_wire *wire, const struct sl_client_question *question,
-                struct sl_client_reply *ret, struct sl_error *err);
+                struct sl_rpc_reply *ret, struct sl_error *err);
     void (*close)(struct sl_client_wire *wire);
 };
 
 extern const struct sl_client_ops sl_ttrpc_client, sl_grpc_client;
+
+/* As the ops' call, for any client; fails with the target's name in the message. */
+SL_MUST_CHECK int sl_client_ask(struct sl_rpc_client *client,
+                                const struct sl_client_question *question, struct sl_rpc_reply *ret,
+                                struct sl_error *err);

@@ -178,14 +178,14 @@ void sl_connection_handle(struct sl_connection *c, uint32_t events)
         go_on(c);
 }
 
-void sl_connection_answer(struct sl_connection *c, uint32_t stream, enum sl_rpc_status status,
-                          struct sl_span message)
+void sl_connection_answer(struct sl_connection *c, uint32_t stream,
+                          const struct sl_wire_answer *answer)
 {
     struct sl_error err = {0};
     if (c->fd < 0)
         return;
     c->idle_since = sl_clock_ms();
-    if (c->wire->ops->answer(c->wire, stream, status, message, &err) < 0) {
+    if (c->wire->ops->answer(c->wire, stream, answer, &err) < 0) {
         fail(c, &err);
         return;
     }

@@ -12,6 +12,13 @@ struct sl_connection; /* server.c's: one accepted socket */
 
 struct sl_wire; /* embedded first in the wire's own struct */
 
+/* Lent, all of it. */
+struct sl_wire_answer {
+    int status; /* of the field, also one that enum sl_rpc_status has no name for */
+    struct sl_span message;
+    struct sl_span text, details; /* of a refusal; details as in struct sl_rpc_reply */
+};
+
 struct sl_wire_ops {
     const char *name; /* "grpc", "ttrpc" */
     /* A connection begins. */
@@ -22,10 +29,10 @@ struct sl_wire_ops {
     /* Bytes to be sent: *ret is lent until the next output() or close(), and all of it is sent
      * before that. An empty span: nothing now. */
     int (*output)(struct sl_wire *wire, struct sl_span *ret, struct sl_error *err);
-    /* The answer to stream, or its refusal (status other than OK; message is then its text). The
-     * stream may have gone meanwhile. Copies what it needs; wipes its copy once sent. */
-    int (*answer)(struct sl_wire *wire, uint32_t stream, enum sl_rpc_status status,
-                  struct sl_span message, struct sl_error *err);
+    /* The answer to stream, which may have gone meanwhile. Copies what it needs; wipes its copy
+     * once sent. */
+    int (*answer)(struct sl_wire *wire, uint32_t stream, const struct sl_wire_answer *answer,
+                  struct sl_error *err);
     /* No more requests are taken; calls in flight end (GOAWAY in HTTP/2). May be NULL. */
     void (*shut)(struct sl_wire *wire);
     /* True when nothing is left to be sent and no more can come. */

@@ -220,7 +220,7 @@ static CURLcode transfer(struct transfer *t)
 }
 
 static int perform(const struct grpc_client *client, struct transfer *t, int timeout_ms,
-                   struct sl_client_reply *ret, struct sl_error *err)
+                   struct sl_rpc_reply *ret, struct sl_error *err)
 {
     int r = set_headers(t, timeout_ms, err);
     if (r < 0)
@@ -241,11 +241,15 @@ static int perform(const struct grpc_client *client, struct transfer *t, int tim
             *err = t->error;
         return t->error_r;
     }
-    return sl_grpc_answer_take(&t->answer, &ret->status, &ret->message, &ret->text, err);
+    enum sl_rpc_status status = SL_RPC_UNKNOWN;
+    r = sl_grpc_answer_take(&t->answer, &status, &ret->message, &ret->text, err);
+    if (r == 0)
+        ret->status = (int)status;
+    return r;
 }
 
 static int call(struct sl_client_wire *wire, const struct sl_client_question *question,
-                struct sl_client_reply *ret, struct sl_error *err)
+                struct sl_rpc_reply *ret, struct sl_error *err)
 {
     struct grpc_client *client = (struct grpc_client *)wire;
     int timeout_ms = sl_clock_remaining_ms(question->deadline);

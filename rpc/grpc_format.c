@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "grpc_format.h"
 
+#include "sluice/core/utf8.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,26 +96,10 @@ int sl_grpc_body_append(struct sl_bytes *body, struct sl_span message, struct sl
 
 /* --- status texts --- */
 
-/* Bytes of the well-formed UTF-8 character at p, or 0. */
+/* Bytes of the well-formed character at p, or 0. */
 static size_t utf8_length(const uint8_t *p, size_t len)
 {
-    static const struct {
-        uint8_t mask, lead;
-        uint32_t min; /* smaller ones have a shorter form */
-    } forms[] = {{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
-    size_t n = 0;
-    while (n < 4 && (p[0] & forms[n].mask) != forms[n].lead)
-        n++;
-    if (n >= 4 || n >= len)
-        return 0;
-    uint32_t value = p[0] & (uint8_t)~forms[n].mask;
-    for (size_t i = 1; i <= n; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-        value = value << 6 | (p[i] & 0x3f);
-    }
-    bool is_surrogate = value >= 0xd800 && value <= 0xdfff;
-    return value < forms[n].min || value > 0x10ffff || is_surrogate ? 0 : n + 1;
+    return *p < 0x80 ? 1 : sl_utf8_multibyte_len(p, len);
 }
 
 static size_t put_escaped(char *out, const uint8_t *p, size_t n)

@@ -147,10 +147,10 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
 }
 
 /* A refusal has no body: its only headers are its trailers. */
-static int refuse(struct grpc_wire *wire, struct stream *stream, enum sl_rpc_status status,
-                  struct sl_span text, struct sl_error *err)
+static int refuse(struct grpc_wire *wire, struct stream *stream, int status, struct sl_span text,
+                  struct sl_error *err)
 {
-    SL_AUTO_FREE char *number = sl_strf("%d", (int)status);
+    SL_AUTO_FREE char *number = sl_strf("%d", status);
     SL_AUTO_FREE char *message = sl_grpc_text_encode(text);
     if (!number || !message)
         return sl_error_oom(err);
@@ -189,19 +189,19 @@ static int answer_with(struct grpc_wire *wire, struct stream *stream, struct sl_
     return rc == 0 ? 0 : nghttp2_failed(rc, err);
 }
 
-static int answer(struct sl_wire *base, uint32_t id, enum sl_rpc_status status,
-                  struct sl_span message, struct sl_error *err)
+static int answer(struct sl_wire *base, uint32_t id, const struct sl_wire_answer *answer,
+                  struct sl_error *err)
 {
     struct grpc_wire *wire = (struct grpc_wire *)base;
     struct stream *stream = nghttp2_session_get_stream_user_data(wire->session, (int32_t)id);
     if (!stream || stream->is_answered)
         return 0;
-    if (status != SL_RPC_OK)
-        return refuse(wire, stream, status, message, err);
-    if (message.len > SL_RPC_MESSAGE_MAX)
+    if (answer->status != SL_RPC_OK)
+        return refuse(wire, stream, answer->status, answer->text, err);
+    if (answer->message.len > SL_RPC_MESSAGE_MAX)
         return refuse(wire, stream, SL_RPC_RESOURCE_EXHAUSTED,
                       sl_span_of("the answer is too large"), err);
-    return answer_with(wire, stream, message, err);
+    return answer_with(wire, stream, answer->message, err);
 }
 
 /* --- requests: callbacks of nghttp2 --- */

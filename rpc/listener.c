@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "listener.h"
+#include "sluice/rpc.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -155,8 +156,7 @@ static int listen_on(struct sl_listener *listener, struct sl_error *err)
     return r;
 }
 
-int sl_listener_open(const char *address, bool allow_any, struct sl_listener *ret,
-                     struct sl_error *err)
+static int parse_address(const char *address, struct sl_listener *ret, struct sl_error *err)
 {
     const struct scheme *scheme = find_scheme(address);
     if (!scheme)
@@ -164,22 +164,41 @@ int sl_listener_open(const char *address, bool allow_any, struct sl_listener *re
                             "%s: wants grpc://, grpc+unix://, ttrpc://, ttrpc+unix:// or "
                             "ttrpc+vsock://",
                             address);
-    struct sl_listener listener = {.fd = -1, .wire = scheme->wire, .scheme = scheme->prefix};
-    int r = scheme->parse(address + strlen(scheme->prefix), address, &listener.address, err);
-    if (r < 0)
-        return r;
-    if (!allow_any && !sl_address_is_local(&listener.address))
+    *ret = (struct sl_listener){.fd = -1, .wire = scheme->wire, .scheme = scheme->prefix};
+    return scheme->parse(address + strlen(scheme->prefix), address, &ret->address, err);
+}
+
+int sl_rpc_address_check(const char *address, struct sl_error *err)
+{
+    struct sl_listener ignored;
+    return parse_address(address, &ignored, err);
+}
+
+int sl_listener_start(struct sl_listener *listener, const char *what, bool allow_any,
+                      struct sl_error *err)
+{
+    if (!allow_any && !sl_address_is_local(&listener->address))
         return sl_error_set(err, SL_E_POLICY, EPERM,
                             "%s can be reached from other machines, and calls are neither "
                             "encrypted nor authenticated: listen on 127.0.0.1 or a unix socket",
-                            address);
-    r = listen_on(&listener, err);
-    if (r < 0) {
-        sl_listener_close(&listener);
-        return sl_error_wrap(err, r, "%s", address);
-    }
-    *ret = listener;
-    return 0;
+                            what);
+    int r = listen_on(listener, err);
+    if (r == 0)
+        return 0;
+    sl_listener_close(listener);
+    return sl_error_wrap(err, r, "%s", what);
+}
+
+int sl_listener_open(const char *address, bool allow_any, struct sl_listener *ret,
+                     struct sl_error *err)
+{
+    struct sl_listener listener;
+    int r = parse_address(address, &listener, err);
+    if (r == 0)
+        r = sl_listener_start(&listener, address, allow_any, err);
+    if (r == 0)
+        *ret = listener;
+    return r;
 }
 
 char *sl_listener_address(const struct sl_listener *listener)

@@ -19,6 +19,9 @@ struct sl_listener {
 /* address as sl_rpc_server_listen() has it; on failure *ret is untouched. */
 SL_MUST_CHECK int sl_listener_open(const char *address, bool allow_any, struct sl_listener *ret,
                                    struct sl_error *err);
+/* The same with an address that is parsed already; what is its text for messages. */
+SL_MUST_CHECK int sl_listener_start(struct sl_listener *listener, const char *what, bool allow_any,
+                                    struct sl_error *err);
 /* The address with the real port, to be freed; NULL when out of memory. */
 char *sl_listener_address(const struct sl_listener *listener);
 /* A connection, non-blocking. -EAGAIN when nobody waits, -EACCES when whoever did may not come in,

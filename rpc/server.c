@@ -46,6 +46,8 @@ int sl_rpc_server_new(const struct sl_rpc_server_options *options, struct sl_rpc
     if (!server)
         return sl_error_oom(err);
     server->services = options->services;
+    server->handle_unknown = options->handle_unknown;
+    server->unknown_arg = options->unknown_arg;
     server->allow_any_address = options->allow_any_address;
     server->limits = (struct sl_server_limits){
         .connections = options->max_connections ? options->max_connections : CONNECTIONS_DEFAULT,
@@ -61,6 +63,7 @@ int sl_rpc_server_new(const struct sl_rpc_server_options *options, struct sl_rpc
     LIST_INIT(&server->calls);
     STAILQ_INIT(&server->answered);
     pthread_mutex_init(&server->lock, NULL);
+    pthread_cond_init(&server->noticed, NULL);
     int r = open_fds(server, err);
     if (r == 0)
         *ret = sl_steal(&server);
@@ -219,6 +222,7 @@ static void *serve(void *arg)
     while (is_wanted(server)) {
         int timeout = server->wake_at == INT64_MAX ? -1 : sl_clock_remaining_ms(server->wake_at);
         int n = epoll_wait(server->epoll_fd, events, EVENTS, timeout);
+        atomic_store(&server->came_round, true);
         for (int i = 0; i < n; i++)
             handle(server, &events[i]);
         sl_calls_deliver(server);
@@ -244,9 +248,21 @@ int sl_rpc_server_start(struct sl_rpc_server *server, struct sl_error *err)
     return 0;
 }
 
-void sl_rpc_server_stop(struct sl_rpc_server *server, int drain_ms)
+void sl_server_wake(struct sl_rpc_server *server)
 {
     static const uint64_t one = 1;
+    (void)!write(server->wake_fd, &one, sizeof(one));
+}
+
+bool sl_rpc_server_is_alive(struct sl_rpc_server *server)
+{
+    bool came_round = atomic_exchange(&server->came_round, false);
+    sl_server_wake(server);
+    return came_round;
+}
+
+void sl_rpc_server_stop(struct sl_rpc_server *server, int drain_ms)
+{
     if (!server->is_started) {
         close_listeners(server);
         return;
@@ -254,7 +270,7 @@ void sl_rpc_server_stop(struct sl_rpc_server *server, int drain_ms)
     pthread_mutex_lock(&server->lock);
     server->drain_until = sl_clock_ms() + drain_ms;
     pthread_mutex_unlock(&server->lock);
-    (void)!write(server->wake_fd, &one, sizeof(one));
+    sl_server_wake(server);
     pthread_join(server->thread, NULL);
     server->is_started = false;
 }
@@ -276,6 +292,7 @@ struct sl_rpc_server *sl_rpc_server_free(struct sl_rpc_server *server)
         close(server->epoll_fd);
     if (server->wake_fd >= 0)
         close(server->wake_fd);
+    pthread_cond_destroy(&server->noticed);
     pthread_mutex_destroy(&server->lock);
     free(server);
     errno = saved;

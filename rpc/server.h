@@ -26,21 +26,31 @@ struct sl_server_limits {
     int stall_ms;        /* without taking any of the bytes that wait for it */
 };
 
+/* Somebody who watches a call is being told that nobody waits for it. */
+struct sl_notice {
+    pthread_t thread;
+    bool is_detached; /* it was answered meanwhile, or is watched anew, by the same thread */
+};
+
 struct sl_rpc_call {
     LIST_ENTRY(sl_rpc_call) all;
     STAILQ_ENTRY(sl_rpc_call) answered;
     struct sl_rpc_server *server;
     struct sl_connection *connection; /* NULL: nobody waits any more */
     uint32_t stream;
-    const struct sl_rpc_service *service;
-    const char *method;
+    const struct sl_rpc_service *service; /* NULL: none of ours */
+    const char *service_name, *method;
+    char *names; /* of a call that is none of ours: both */
     struct sl_bytes request;
     struct sl_pair *metadata;
     size_t n_metadata;
     int64_t deadline; /* 0: none */
     atomic_bool is_abandoned;
-    enum sl_rpc_status status;
-    struct sl_bytes answer; /* or the text of the refusal */
+    struct sl_rpc_reply reply;
+    /* Guarded by the server's lock. */
+    void (*watch)(void *arg);
+    void *watch_arg;
+    struct sl_notice *notice; /* while watch() runs; on the stack of whom it is run by */
 };
 
 /* What an event is about; embedded first. */
@@ -68,6 +78,8 @@ struct sl_server_listener {
 
 struct sl_rpc_server {
     const struct sl_rpc_service *services;
+    sl_rpc_handler_fn *handle_unknown;
+    void *unknown_arg;
     struct sl_server_limits limits;
     struct sl_server_listener listeners[SL_SERVER_LISTENERS];
     size_t n_listeners;
@@ -85,7 +97,9 @@ struct sl_rpc_server {
     int64_t wake_at;         /* the next limit of time to look at; INT64_MAX: none */
     int64_t accept_again_at; /* when listeners are looked at again; 0: they are */
 
+    atomic_bool came_round; /* since somebody asked for it */
     pthread_mutex_t lock;
+    pthread_cond_t noticed; /* a call's notice has ended */
     STAILQ_HEAD(, sl_rpc_call) answered;
     int64_t drain_until; /* 0: go on */
     bool is_over;        /* the thread has ended */
@@ -96,6 +110,9 @@ struct sl_rpc_server {
 /* The thread looks again at its limits of time at that time, or earlier. */
 void sl_server_wake_at(struct sl_rpc_server *server, int64_t time);
 
+/* The thread comes round. Any thread. */
+void sl_server_wake(struct sl_rpc_server *server);
+
 /* ---- connection.c ---- */
 
 /* Takes the fd. */
@@ -103,7 +120,7 @@ void sl_connection_open(struct sl_rpc_server *server, const struct sl_wire_ops *
 void sl_connection_handle(struct sl_connection *connection, uint32_t events);
 /* Hands an answer to the wire and sends what can be sent. */
 void sl_connection_answer(struct sl_connection *connection, uint32_t stream,
-                          enum sl_rpc_status status, struct sl_span message);
+                          const struct sl_wire_answer *answer);
 /* Closes the connection if a limit of time has passed or it has come to its end. */
 void sl_connection_check(struct sl_connection *connection, int64_t now);
 /* No more requests. */

@@ -5,6 +5,8 @@
 
 #include "ttrpc.pb-c.h"
 
+#include <stdlib.h>
+
 static int check_header(const struct sl_ttrpc_reader *reader, uint32_t stream, struct sl_error *err)
 {
     const struct sl_ttrpc_header *header = &reader->header;
@@ -30,20 +32,39 @@ int sl_ttrpc_answer_take(struct sl_ttrpc_reader *reader, uint32_t stream, struct
     return r < 0 ? r : complete;
 }
 
-static int copy_response(const Ttrpc__Response *response, struct sl_client_reply *ret,
-                         struct sl_error *err)
+/* The same bytes again that stood in the status: the field's tag and length go with each. */
+static int copy_details(const Ttrpc__Status *status, struct sl_bytes *ret, struct sl_error *err)
 {
-    struct sl_span payload = {response->payload.data, response->payload.len};
-    if (!response->status || response->status->code == SL_RPC_OK)
-        return sl_bytes_append(&ret->message, payload, SL_RPC_MESSAGE_MAX, err);
-    struct sl_span text = {response->status->message.data, response->status->message.len};
-    if (text.len > SL_RPC_STATUS_TEXT_MAX)
-        text.len = SL_RPC_STATUS_TEXT_MAX;
-    ret->status = (enum sl_rpc_status)response->status->code;
-    return sl_bytes_append(&ret->text, text, SL_RPC_STATUS_TEXT_MAX, err);
+    Ttrpc__Status only = TTRPC__STATUS__INIT;
+    only.n_details = status->n_details;
+    only.details = status->details;
+    size_t size = ttrpc__status__get_packed_size(&only);
+    if (size == 0)
+        return 0;
+    struct sl_bytes packed = {.data = malloc(size + 1), .cap = size + 1};
+    if (!packed.data)
+        return sl_error_oom(err);
+    packed.len = ttrpc__status__pack(&only, packed.data);
+    packed.data[packed.len] = 0;
+    *ret = packed;
+    return 0;
 }
 
-int sl_ttrpc_answer_read(const struct sl_ttrpc_reader *reader, struct sl_client_reply *ret,
+static int copy_response(const Ttrpc__Response *response, struct sl_rpc_reply *ret,
+                         struct sl_error *err)
+{
+    const Ttrpc__Status *status = response->status;
+    struct sl_span payload = {response->payload.data, response->payload.len};
+    int r = sl_bytes_append(&ret->message, payload, SL_RPC_MESSAGE_MAX, err);
+    if (r < 0 || !status || status->code == SL_RPC_OK)
+        return r;
+    ret->status = status->code;
+    r = sl_bytes_append(&ret->text, (struct sl_span){status->message.data, status->message.len},
+                        SL_RPC_MESSAGE_MAX, err);
+    return r < 0 ? r : copy_details(status, &ret->details, err);
+}
+
+int sl_ttrpc_answer_read(const struct sl_ttrpc_reader *reader, struct sl_rpc_reply *ret,
                          struct sl_error *err)
 {
     struct sl_span payload = sl_ttrpc_reader_payload(reader);

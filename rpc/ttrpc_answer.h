@@ -11,4 +11,4 @@ SL_MUST_CHECK int sl_ttrpc_answer_take(struct sl_ttrpc_reader *reader, uint32_t 
                                        struct sl_span bytes, struct sl_error *err);
 /* Of a complete answer; *ret as in client.h. SL_E_NETWORK when it cannot be read. */
 SL_MUST_CHECK int sl_ttrpc_answer_read(const struct sl_ttrpc_reader *reader,
-                                       struct sl_client_reply *ret, struct sl_error *err);
+                                       struct sl_rpc_reply *ret, struct sl_error *err);

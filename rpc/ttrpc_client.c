@@ -232,13 +232,15 @@ static int receive_frame(int fd, uint32_t stream, const struct sl_client_questio
 }
 
 static int ask(struct link *link, const struct sl_client_question *question,
-               struct sl_client_reply *ret, struct sl_error *err)
+               struct sl_rpc_reply *ret, struct sl_error *err)
 {
     const struct sl_ttrpc_request request = {
         .service = sl_span_of(question->service),
         .method = sl_span_of(question->method),
         .message = question->request,
         .timeout_ns = (int64_t)sl_clock_remaining_ms(question->deadline) * 1000000,
+        .metadata = question->metadata,
+        .n_metadata = question->n_metadata,
     };
     SL_AUTO_DONE(sl_ttrpc_reader) reader = {0};
     struct sl_bytes frame = {0};
@@ -259,7 +261,7 @@ static int ask(struct link *link, const struct sl_client_question *question,
 }
 
 static int ttrpc_call(struct sl_client_wire *wire, const struct sl_client_question *question,
-                      struct sl_client_reply *ret, struct sl_error *err)
+                      struct sl_rpc_reply *ret, struct sl_error *err)
 {
     struct ttrpc_client *client = (struct ttrpc_client *)wire;
     struct link link;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ttrpc_frame.h"
 
+#include "message_memory.h"
+
 #include "ttrpc.pb-c.h"
 
 #include <stdlib.h>
@@ -116,26 +118,57 @@ int sl_ttrpc_request_frame(uint32_t stream, const struct sl_ttrpc_request *reque
                            struct sl_bytes *ret, struct sl_error *err)
 {
     const struct sl_ttrpc_header header = {.stream = stream, .type = SL_TTRPC_REQUEST};
+    Ttrpc__KeyValue pairs[SL_TTRPC_METADATA_MAX], *metadata[SL_TTRPC_METADATA_MAX];
     Ttrpc__Request message = TTRPC__REQUEST__INIT;
+    if (request->n_metadata > SL_TTRPC_METADATA_MAX)
+        return sl_error_set(err, SL_E_LIMIT, E2BIG, "%zu pairs of metadata are over %d",
+                            request->n_metadata, SL_TTRPC_METADATA_MAX);
+    for (size_t i = 0; i < request->n_metadata; i++) {
+        pairs[i] = (Ttrpc__KeyValue)TTRPC__KEY_VALUE__INIT;
+        pairs[i].key = request->metadata[i].name;
+        pairs[i].value = request->metadata[i].value;
+        metadata[i] = &pairs[i];
+    }
     message.service = lend(request->service);
     message.method = lend(request->method);
     message.payload = lend(request->message);
     message.timeout_nano = request->timeout_ns;
+    message.metadata = metadata;
+    message.n_metadata = request->n_metadata;
     return make_frame(&message.base, &header, ret, err);
 }
 
-int sl_ttrpc_response_frame(uint32_t stream, enum sl_rpc_status status, struct sl_span message,
-                            struct sl_bytes *ret, struct sl_error *err)
+static int make_response(uint32_t stream, const struct sl_wire_answer *answer,
+                         Ttrpc__Status *status, struct sl_bytes *ret, struct sl_error *err)
 {
     const struct sl_ttrpc_header header = {.stream = stream, .type = SL_TTRPC_RESPONSE};
-    Ttrpc__Status refusal = TTRPC__STATUS__INIT;
     Ttrpc__Response response = TTRPC__RESPONSE__INIT;
-    refusal.code = (int32_t)status;
-    if (status == SL_RPC_OK) {
-        response.payload = lend(message);
-    } else {
-        refusal.message = lend(message);
-        response.status = &refusal;
+    response.payload = lend(answer->message);
+    if (answer->status != SL_RPC_OK) {
+        status->code = answer->status;
+        status->message = lend(answer->text);
+        response.status = status;
     }
     return make_frame(&response.base, &header, ret, err);
+}
+
+int sl_ttrpc_response_frame(uint32_t stream, const struct sl_wire_answer *answer,
+                            struct sl_bytes *ret, struct sl_error *err)
+{
+    Ttrpc__Status plain = TTRPC__STATUS__INIT;
+    struct sl_message_memory memory;
+    ProtobufCMessage *detailed = NULL;
+    if (answer->details.len == 0)
+        return make_response(stream, answer, &plain, ret, err);
+    sl_message_memory_init(&memory, answer->details.len);
+    int r = sl_message_unpack(&ttrpc__status__descriptor, answer->details, &memory, &detailed, err);
+    if (r < 0)
+        return r;
+    /* Of what was read only the details go out: the text is lent, not theirs to free. */
+    Ttrpc__Status *status = (Ttrpc__Status *)detailed;
+    plain.n_details = status->n_details;
+    plain.details = status->details;
+    r = make_response(stream, answer, &plain, ret, err);
+    protobuf_c_message_free_unpacked(detailed, &memory.allocator);
+    return r;
 }

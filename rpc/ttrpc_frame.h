@@ -5,13 +5,14 @@
  */
 #pragma once
 
-#include "sluice/rpc.h"
+#include "connection.h"
 
 enum {
     SL_TTRPC_HEADER = 10,
     SL_TTRPC_REQUEST = 1,
     SL_TTRPC_RESPONSE = 2,
     SL_TTRPC_DATA = 3,
+    SL_TTRPC_METADATA_MAX = 64, /* pairs of a request */
 };
 
 struct sl_ttrpc_header {
@@ -46,11 +47,12 @@ bool sl_ttrpc_reader_is_too_long(const struct sl_ttrpc_reader *reader);
 struct sl_ttrpc_request {
     struct sl_span service, method, message;
     int64_t timeout_ns; /* 0: none */
+    const struct sl_pair *metadata;
+    size_t n_metadata;
 };
 /* A whole frame; wipe it. SL_E_LIMIT when it would be too long. */
 SL_MUST_CHECK int sl_ttrpc_request_frame(uint32_t stream, const struct sl_ttrpc_request *request,
                                          struct sl_bytes *ret, struct sl_error *err);
-/* message is the encoded message when status is OK, else the refusal's text. */
-SL_MUST_CHECK int sl_ttrpc_response_frame(uint32_t stream, enum sl_rpc_status status,
-                                          struct sl_span message, struct sl_bytes *ret,
-                                          struct sl_error *err);
+/* Details that are none are SL_E_FORMAT. */
+SL_MUST_CHECK int sl_ttrpc_response_frame(uint32_t stream, const struct sl_wire_answer *answer,
+                                          struct sl_bytes *ret, struct sl_error *err);

@@ -11,8 +11,6 @@
 
 #include <stdlib.h>
 
-enum { METADATA_MAX = 64 }; /* pairs of a request */
-
 /* A frame that waits to be sent. */
 struct out_frame {
     struct out_frame *next;
@@ -63,17 +61,20 @@ static void ttrpc_close(struct sl_wire *base)
     free(wire);
 }
 
-static int ttrpc_answer(struct sl_wire *base, uint32_t stream, enum sl_rpc_status status,
-                        struct sl_span message, struct sl_error *err)
+static int ttrpc_answer(struct sl_wire *base, uint32_t stream, const struct sl_wire_answer *answer,
+                        struct sl_error *err)
 {
+    static const struct sl_wire_answer too_long = {
+        .status = SL_RPC_RESOURCE_EXHAUSTED,
+        .text = {(const uint8_t *)"the answer is too long", sizeof("the answer is too long") - 1},
+    };
     struct ttrpc_wire *wire = (struct ttrpc_wire *)base;
     struct out_frame *frame = calloc(1, sizeof(*frame));
     if (!frame)
         return sl_error_oom(err);
-    int r = sl_ttrpc_response_frame(stream, status, message, &frame->bytes, err);
+    int r = sl_ttrpc_response_frame(stream, answer, &frame->bytes, err);
     if (r == -E2BIG)
-        r = sl_ttrpc_response_frame(stream, SL_RPC_RESOURCE_EXHAUSTED,
-                                    sl_span_of("the answer is too long"), &frame->bytes, err);
+        r = sl_ttrpc_response_frame(stream, &too_long, &frame->bytes, err);
     if (r < 0) {
         free(frame);
         return r;
@@ -87,12 +88,13 @@ static int ttrpc_answer(struct sl_wire *base, uint32_t stream, enum sl_rpc_statu
 static int refuse(struct ttrpc_wire *wire, enum sl_rpc_status status, const char *text,
                   struct sl_error *err)
 {
-    return ttrpc_answer(&wire->base, wire->reader.header.stream, status, sl_span_of(text), err);
+    const struct sl_wire_answer answer = {.status = (int)status, .text = sl_span_of(text)};
+    return ttrpc_answer(&wire->base, wire->reader.header.stream, &answer, err);
 }
 
 static int call(struct ttrpc_wire *wire, const Ttrpc__Request *message, struct sl_error *err)
 {
-    struct sl_pair metadata[METADATA_MAX];
+    struct sl_pair metadata[SL_TTRPC_METADATA_MAX];
     struct sl_wire_request request = {
         .stream = wire->reader.header.stream,
         .service = {message->service.data, message->service.len},
@@ -102,7 +104,7 @@ static int call(struct ttrpc_wire *wire, const Ttrpc__Request *message, struct s
         .metadata = metadata,
         .n_metadata = message->n_metadata,
     };
-    if (message->n_metadata > METADATA_MAX)
+    if (message->n_metadata > SL_TTRPC_METADATA_MAX)
         return refuse(wire, SL_RPC_RESOURCE_EXHAUSTED, "too many pairs of metadata", err);
     for (size_t i = 0; i < message->n_metadata; i++)
         metadata[i] = (struct sl_pair){message->metadata[i]->key, message->metadata[i]->value};
@@ -125,12 +127,21 @@ static int read_request(struct ttrpc_wire *wire, struct sl_error *err)
     return r;
 }
 
-/* Data frames belong to streams that were refused; other types are none that a client sends. */
+/* Data of a stream that has begun belongs to one that was refused, and is not answered again; as
+ * containerd's server says it of the others. Other types are none that a client sends. */
+static int refuse_data(struct ttrpc_wire *wire, struct sl_error *err)
+{
+    const struct sl_ttrpc_header *header = &wire->reader.header;
+    if (header->type != SL_TTRPC_DATA || header->stream <= wire->last_stream)
+        return 0;
+    return refuse(wire, SL_RPC_INVALID_ARGUMENT, "StreamID is no longer active", err);
+}
+
 static int take_frame(struct ttrpc_wire *wire, struct sl_error *err)
 {
     const struct sl_ttrpc_header *header = &wire->reader.header;
     if (header->type != SL_TTRPC_REQUEST)
-        return 0;
+        return refuse_data(wire, err);
     if (header->stream % 2 == 0)
         return refuse(wire, SL_RPC_INVALID_ARGUMENT, "stream id must be odd", err);
     if (header->stream <= wire->last_stream)

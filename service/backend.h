@@ -25,12 +25,21 @@ struct sl_generation {
     struct sluice_pull_options pull;
 };
 /* Opens the engine if it is not, also anew when another file system was mounted at the store's root
- * meanwhile and nothing runs. Blocks. */
+ * meanwhile and nothing runs. While something runs the old one is used on: an image lies in one
+ * store, and whoever waits for it mounts it from there. Blocks. SL_E_POLICY when a policy is
+ * required and none is configured. */
 SL_MUST_CHECK int sl_backend_hold(struct sl_backend *backend, struct sl_generation **ret,
                                   struct sl_error *err);
 /* The same without opening anything: NULL when it is not open. */
 struct sl_generation *sl_backend_peek(struct sl_backend *backend);
+/* Whoever lets go of it last gives memory back (sluice_trim()). NULL is allowed. */
 void sl_backend_release(struct sl_backend *backend, struct sl_generation *generation);
+/* The newest for those who want the configuration alone; its engine is not theirs. Any thread, does
+ * not block. */
+struct sl_generation *sl_backend_hold_config(struct sl_backend *backend);
+void sl_backend_release_config(struct sl_backend *backend, struct sl_generation *generation);
+/* The number that whatever is held from now on will have at least. Any thread. */
+uint64_t sl_backend_number(struct sl_backend *backend);
 
 /* Takes the new configuration, of which addresses, memory, workers and the store's place do not
  * change before the next start (a warning says so). On failure the old one stays. */

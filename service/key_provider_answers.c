@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "key_provider_answers.h"
 
+#include "sluice/api_error.h"
 #include "sluice/key_provider.h"
 
 #include <string.h>
@@ -40,6 +41,23 @@ static int failed(enum sl_rpc_status *ret_status, int r, const struct sl_error *
     return r;
 }
 
+/* Bytes of the face, which are wiped with its own function. */
+struct answer {
+    void *data;
+    size_t size;
+};
+
+static void answer_done(struct answer *a)
+{
+    a->data = sluice_secret_free(a->data, a->size);
+}
+SL_DEFINE_AUTO_DONE(answer, answer_done)
+
+static struct sl_span span_of(const struct answer *a)
+{
+    return (struct sl_span){a->data, a->size};
+}
+
 static int open_request(struct sl_span message, enum sl_provider_op op,
                         struct sl_provider_request *ret, struct sl_error *err)
 {
@@ -51,11 +69,11 @@ static int open_request(struct sl_span message, enum sl_provider_op op,
     return r;
 }
 
-static int close_answer(enum sl_provider_op op, const struct sl_bytes *payload,
-                        struct sl_bytes *ret, struct sl_error *err)
+static int close_answer(enum sl_provider_op op, const struct answer *payload, struct sl_bytes *ret,
+                        struct sl_error *err)
 {
     struct sl_bytes json = {0};
-    int r = sl_provider_answer_write(op, sl_bytes_span(payload), &json, err);
+    int r = sl_provider_answer_write(op, span_of(payload), &json, err);
     if (r == 0)
         r = sl_rpc_bytes_message_pack(sl_bytes_span(&json), ret, err);
     sl_bytes_wipe(&json);
@@ -74,8 +92,8 @@ static const char *own_params(const struct sl_provider_request *request)
 
 /* ---- WrapKey ---- */
 
-static int wrap(const struct sl_key_answers *a, const struct sl_provider_request *request,
-                struct sl_bytes *ret, struct sl_error *err)
+static int wrap(struct sluice_keys *keys, const struct sl_provider_request *request,
+                struct answer *ret, struct sl_error *err)
 {
     const char *text = own_params(request);
     if (!text)
@@ -83,23 +101,21 @@ static int wrap(const struct sl_key_answers *a, const struct sl_provider_request
                             "the request has no parameters for %s, such as "
                             "keypath=FILE::keyid=kbs:///REPO/TYPE/TAG",
                             coco_name);
-    SL_AUTO_DONE(sl_packet_params) params = {0};
-    int r = sl_packet_params_parse(text, &params, err);
-    if (r < 0)
-        return r;
-    return sl_packet_wrap_with_params(&params, a->allow_sample, a->allow_a256ctr, sl_kbc_lookup_kek,
-                                      a->kbc, sl_bytes_span(&request->payload), ret, err);
+    struct sluice_error why = {0};
+    int r = sluice_keys_wrap(keys, text, request->payload.data, request->payload.len, &ret->data,
+                             &ret->size, &why);
+    return sl_error_from_api(r, &why, err);
 }
 
-int sl_answer_wrap_key(const struct sl_key_answers *a, struct sl_span message, struct sl_bytes *ret,
+int sl_answer_wrap_key(struct sluice_keys *keys, struct sl_span message, struct sl_bytes *ret,
                        enum sl_rpc_status *ret_status, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_provider_request) request = {0};
-    SL_AUTO_DONE(sl_bytes) packet = {0};
+    SL_AUTO_DONE(answer) packet = {0};
     int r = open_request(message, SL_PROVIDER_WRAP, &request, err);
     if (r < 0)
         return invalid(ret_status, r);
-    r = wrap(a, &request, &packet, err);
+    r = wrap(keys, &request, &packet, err);
     if (r < 0)
         return failed(ret_status, sl_error_wrap(err, r, "encrypt failed"), err);
     r = close_answer(SL_PROVIDER_WRAP, &packet, ret, err);
@@ -110,12 +126,12 @@ int sl_answer_wrap_key(const struct sl_key_answers *a, struct sl_span message, s
 
 /* "offline_fs_kbc::null": a client that wants another broker than ours is told so, rather than
  * given keys of a place it did not ask for. Many name none. */
-static int check_broker(const struct sl_key_answers *a, const struct sl_provider_request *request,
+static int check_broker(struct sluice_keys *keys, const struct sl_provider_request *request,
                         struct sl_error *err)
 {
     const char *params = own_params(request);
     const char *end = params ? strstr(params, "::") : NULL;
-    const char *name = sl_kbc_name(a->kbc);
+    const char *name = sluice_keys_broker(keys);
     if (!end ||
         (strlen(name) == (size_t)(end - params) && strncmp(name, params, strlen(name)) == 0))
         return 0;
@@ -123,28 +139,46 @@ static int check_broker(const struct sl_key_answers *a, const struct sl_provider
                         params);
 }
 
-int sl_answer_unwrap_key(const struct sl_key_answers *a, struct sl_span message,
-                         struct sl_bytes *ret, enum sl_rpc_status *ret_status, struct sl_error *err)
+static int unwrap(struct sluice_keys *keys, const struct sl_provider_request *request,
+                  struct sl_bytes *ret, struct sl_error *err)
+{
+    SL_AUTO_DONE(answer) document = {0};
+    struct sluice_error why = {0};
+    int r = sluice_keys_unwrap(keys, request->payload.data, request->payload.len, &document.data,
+                               &document.size, &why);
+    r = sl_error_from_api(r, &why, err);
+    return r < 0 ? r : close_answer(SL_PROVIDER_UNWRAP, &document, ret, err);
+}
+
+int sl_answer_unwrap_key(struct sluice_keys *keys, struct sl_span message, struct sl_bytes *ret,
+                         enum sl_rpc_status *ret_status, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_provider_request) request = {0};
-    struct sl_bytes plbco = {0};
     int r = open_request(message, SL_PROVIDER_UNWRAP, &request, err);
     if (r == 0)
-        r = check_broker(a, &request, err);
+        r = check_broker(keys, &request, err);
     if (r < 0)
         return invalid(ret_status, r);
-    r = sl_packet_unwrap(a->ring, sl_bytes_span(&request.payload), &plbco, err);
-    if (r == 0)
-        r = close_answer(SL_PROVIDER_UNWRAP, &plbco, ret, err);
-    sl_bytes_wipe(&plbco);
+    r = unwrap(keys, &request, ret, err);
+    return r < 0 ? failed(ret_status, r, err) : 0;
+}
+
+int sl_answer_unwrap_key_for_any(struct sluice_keys *keys, struct sl_span message,
+                                 struct sl_bytes *ret, enum sl_rpc_status *ret_status,
+                                 struct sl_error *err)
+{
+    SL_AUTO_DONE(sl_provider_request) request = {0};
+    int r = open_request(message, SL_PROVIDER_UNWRAP, &request, err);
+    if (r < 0)
+        return invalid(ret_status, r);
+    r = unwrap(keys, &request, ret, err);
     return r < 0 ? failed(ret_status, r, err) : 0;
 }
 
 /* ---- GetResource ---- */
 
-int sl_answer_get_resource(const struct sl_key_answers *a, struct sl_span message,
-                           struct sl_bytes *ret, enum sl_rpc_status *ret_status,
-                           struct sl_error *err)
+int sl_answer_get_resource(struct sluice_keys *keys, struct sl_span message, struct sl_bytes *ret,
+                           enum sl_rpc_status *ret_status, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_bytes) text = {0};
     int r = sl_rpc_bytes_message_unpack(message, &text, err);
@@ -157,10 +191,11 @@ int sl_answer_get_resource(const struct sl_key_answers *a, struct sl_span messag
     SL_AUTO_FREE char *uri = strndup(text.data ? (const char *)text.data : "", text.len);
     if (!uri)
         return failed(ret_status, sl_error_oom(err), err);
-    struct sl_bytes resource = {0};
-    r = sl_kbc_get_resource(a->kbc, uri, &resource, err);
+    SL_AUTO_DONE(answer) resource = {0};
+    struct sluice_error why = {0};
+    r = sluice_keys_get_resource(keys, uri, &resource.data, &resource.size, &why);
+    r = sl_error_from_api(r, &why, err);
     if (r == 0)
-        r = sl_rpc_bytes_message_pack(sl_bytes_span(&resource), ret, err);
-    sl_bytes_wipe(&resource);
+        r = sl_rpc_bytes_message_pack(span_of(&resource), ret, err);
     return r < 0 ? failed(ret_status, r, err) : 0;
 }

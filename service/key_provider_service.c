@@ -3,8 +3,8 @@
 
 #include "call_queue.h"
 #include "key_provider_answers.h"
+#include "sluice/api_error.h"
 #include "sluice/core/log.h"
-#include "sluice/key_access.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +27,7 @@ static const struct {
 };
 
 struct sl_key_service {
-    struct sl_key_access keys;
-    struct sl_key_answers answers;
+    struct sluice_keys *keys;
     struct sl_call_queue *queue;
     struct sl_rpc_service services[3];
     struct sl_rpc_server *server;
@@ -53,7 +52,7 @@ static void answer(void *arg, struct sl_rpc_call *call)
     enum sl_rpc_status status = SL_RPC_UNIMPLEMENTED;
     struct sl_error err = {0};
     struct sl_bytes message = {0};
-    int r = fn ? fn(&s->answers, sl_rpc_call_request(call), &message, &status, &err)
+    int r = fn ? fn(s->keys, sl_rpc_call_request(call), &message, &status, &err)
                : sl_error_set(&err, SL_E_UNSUPPORTED, ENOSYS, "no such method");
     if (r == 0) {
         sl_rpc_call_answer(call, sl_bytes_span(&message));
@@ -69,17 +68,11 @@ static void answer(void *arg, struct sl_rpc_call *call)
 static int open_keys(struct sl_key_service *s, const struct sl_key_service_options *o,
                      struct sl_error *err)
 {
-    struct sl_key_options keys = o->keys;
+    struct sluice_error why = {0};
+    struct sluice_key_options keys = o->keys;
     if (!keys.kbc)
         keys.kbc = "offline_fs_kbc::null";
-    int r = sl_key_access_open(&keys, /* cancel_fd= */ -1, &s->keys, err);
-    if (r < 0)
-        return r;
-    s->answers = (struct sl_key_answers){.ring = s->keys.ring,
-                                         .kbc = s->keys.kbc,
-                                         .allow_sample = keys.unsafe_sample_key,
-                                         .allow_a256ctr = keys.allow_a256ctr};
-    return 0;
+    return sl_error_from_api(sluice_keys_open(&keys, &s->keys, &why), &why, err);
 }
 
 static int open_server(struct sl_key_service *s, const struct sl_key_service_options *o,
@@ -147,7 +140,7 @@ struct sl_key_service *sl_key_service_stop(struct sl_key_service *s)
     /* Answers go through the server: it goes last. */
     (void)sl_call_queue_free(s->queue);
     (void)sl_rpc_server_free(s->server);
-    sl_key_access_done(&s->keys);
+    (void)sluice_keys_close(s->keys);
     for (size_t i = 0; i < ADDRESSES_MAX; i++)
         free(s->addresses[i]);
     free(s);

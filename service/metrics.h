@@ -10,6 +10,16 @@ SL_MUST_CHECK int sl_metrics_new(struct sl_metrics **ret, struct sl_error *err);
 struct sl_metrics *sl_metrics_free(struct sl_metrics *metrics);
 SL_DEFINE_AUTO(sl_metrics, sl_metrics_free)
 
+/* A request for an image has come, which will be counted once when it is answered. */
+void sl_metrics_begin_request(struct sl_metrics *metrics);
+/* Those that have not been answered. */
+unsigned sl_metrics_requests_in_flight(struct sl_metrics *metrics);
+/* fn is called whenever a request has come or was answered, or a job is over; on the thread that
+ * says so: it must not block. Before the first of them. */
+void sl_metrics_watch(struct sl_metrics *metrics, void (*fn)(void *arg), void *arg);
+/* Jobs that succeeded so far. */
+uint64_t sl_metrics_pulls(struct sl_metrics *metrics);
+
 /* A request for an image was answered: err NULL when it was granted. */
 void sl_metrics_count_request(struct sl_metrics *metrics, const struct sluice_error *err,
                               double seconds);

@@ -191,3 +191,37 @@ int sl_store_unmount(struct sl_store *store, const char *target, struct sl_error
                          store->root, path);
     return r;
 }
+
+/* ---- what is left of mounts that somebody else has ended ---- */
+
+struct forget {
+    const struct sl_store *store;
+    unsigned n;
+};
+
+static int forget_if_dead(void *arg, struct sl_stored_mount *mount, struct sl_error *err)
+{
+    struct forget *forget = arg;
+    /* Locked by somebody else: about to live, or about to go. */
+    if (mount->state != SL_MOUNT_DEAD || sl_flock(mount->fd, LOCK_EX | LOCK_NB) < 0)
+        return 0;
+    SL_AUTO_DONE(sl_mount_table) table = {0};
+    char source[SL_MOUNT_SOURCE_MAX];
+    sl_mount_source(mount->record->id, source);
+    /* Once more: it may have come to life since the table was read. */
+    int r = sl_mount_table_load("thread-self", &table, err);
+    if (r < 0 || sl_mount_table_find_overlay(&table, source))
+        return r;
+    r = sl_mount_discard(forget->store, mount->record->id, err);
+    forget->n += r == 0;
+    return r;
+}
+
+int sl_store_forget_dead_mounts(struct sl_store *store, unsigned *ret, struct sl_error *err)
+{
+    struct forget forget = {.store = store};
+    int r = sl_mount_each(store, forget_if_dead, &forget, err);
+    if (r == 0)
+        *ret = forget.n;
+    return r;
+}

@@ -25,7 +25,11 @@ extern "C" {
 #define SLUICE_API __attribute__((visibility("default")))
 #define SLUICE_MUST_CHECK __attribute__((warn_unused_result))
 /* struct sluice_pull_options o = SLUICE_OPTIONS(sluice_pull_options, .image = "alpine"); */
+#ifdef __cplusplus /* 20 */
+#define SLUICE_OPTIONS(type, ...) (type{.size = sizeof(type), __VA_ARGS__})
+#else
 #define SLUICE_OPTIONS(type, ...) ((struct type){.size = sizeof(struct type), __VA_ARGS__})
+#endif
 
 SLUICE_API const char *sluice_version(void);
 
@@ -124,7 +128,8 @@ SLUICE_API SLUICE_MUST_CHECK int sluice_open(const struct sluice_options *option
                                              struct sluice **ret, struct sluice_error *err);
 /* Nothing may be running. */
 SLUICE_API struct sluice *sluice_close(struct sluice *s);
-/* Makes everything that runs, and all that is begun later, fail soon with SLUICE_E_CANCELLED. */
+/* Makes all that speaks to registries, now or later, fail soon with SLUICE_E_CANCELLED. What is
+ * stored can still be listed, mounted, unmounted and removed. */
 SLUICE_API void sluice_cancel(struct sluice *s);
 /* Credentials, rules and certificates of registries are read anew. What runs goes on with the old
  * ones. On failure nothing has changed. */
@@ -281,7 +286,11 @@ struct sluice_gc_result {
     unsigned layers, blobs, images, staging;
     uint64_t bytes;
 };
-/* What nothing refers to goes; also upper directories of mounts that are no more. */
+/* What was written to mounts that are no more goes, and nothing else: cheap. *ret, which may be
+ * NULL, is how many there were. */
+SLUICE_API SLUICE_MUST_CHECK int sluice_forget_dead_mounts(struct sluice *s, unsigned *ret,
+                                                           struct sluice_error *err);
+/* What nothing refers to goes; also what was written to mounts that are no more. */
 SLUICE_API SLUICE_MUST_CHECK int sluice_gc(struct sluice *s, bool dry_run,
                                            struct sluice_gc_result *ret, struct sluice_error *err);
 

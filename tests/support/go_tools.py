@@ -3,6 +3,7 @@
 
     cosign              the third, which writes sigstore bundles
     referrers_registry  a registry with the referrers API (its source is in the folder of that name)
+    ttrpc_peers         an agent, an attestation agent and a hub, over containerd's ttrpc (likewise)
 
 A build has modules and caches of its own, which go when it is done: only the program stays. cosign
 is large: three minutes of two idle cores, 3 GiB of disk meanwhile, 150 MiB in the end."""
@@ -47,12 +48,23 @@ def build(part, where, *what):
     shutil.rmtree(work)
 
 
-def make_registry(part):
-    # Go writes beside its sources what it finds missing there.
-    copy = os.path.join(part, "source")
-    shutil.copytree(os.path.join(HERE, "referrers_registry"), copy)
-    build(part, copy, ".")
-    shutil.rmtree(copy)
+def own_program(name, kept):
+    """The path of the program whose source is the folder name; made anew when that changes."""
+    source = os.path.join(HERE, name)
+
+    def make(part):
+        # Go writes beside its sources what it finds missing there.
+        copy = os.path.join(part, "source")
+        shutil.copytree(source, copy)
+        build(part, copy, ".")
+        shutil.rmtree(copy)
+
+    sums = hashlib.sha256()
+    for file in sorted(os.listdir(source)):
+        with open(os.path.join(source, file), "rb") as f:
+            sums.update(f.read())
+    place = images.keep(f"go-{name}-{sums.hexdigest()[:8]}", kept, make)
+    return os.path.join(place, name)
 
 
 def cosign(kept):
@@ -64,6 +76,9 @@ def cosign(kept):
 
 def referrers_registry(kept):
     """The program's path."""
-    with open(os.path.join(HERE, "referrers_registry", "main.go"), "rb") as f:
-        name = "go-registry-" + hashlib.file_digest(f, "sha256").hexdigest()[:8]
-    return os.path.join(images.keep(name, kept, make_registry), "referrers_registry")
+    return own_program("referrers_registry", kept)
+
+
+def ttrpc_peers(kept):
+    """The program's path."""
+    return own_program("ttrpc_peers", kept)

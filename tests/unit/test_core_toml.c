@@ -86,6 +86,42 @@ static void toml_every_ascii_character_in_a_string_survives(void **state)
     }
 }
 
+static void expect_place(const struct sl_json *node, unsigned line, unsigned column)
+{
+    struct sl_json_place place = sl_json_place_of(node);
+    assert_int_equal(place.line, line);
+    assert_int_equal(place.column, column);
+}
+
+/* Of a member its name's, also where a header or dots name it. */
+static void toml_nodes_know_their_places(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_json_doc)
+    doc = parse("a = 1\n"
+                "  x.y = \"one\\ntwo\"\n"
+                "list = [1,\n        \"z\"]\n"
+                "text = '''\n\n'''\n"
+                "[t.sub]\n"
+                "\n"
+                "  n = 1979-05-27T07:32:00Z\n"
+                "[[many]]\n[[many]]\nf = 1.5\ni = inf\n");
+    const struct sl_json *root = sl_json_root(doc);
+    expect_place(root, 1, 1);
+    expect_place(sl_json_get(root, "a"), 1, 1);
+    expect_place(sl_json_get(sl_json_get(root, "x"), "y"), 2, 5);
+    expect_place(sl_json_at(sl_json_get(root, "list"), 1), 4, 9);
+    expect_place(sl_json_get(root, "text"), 5, 1);
+    const struct sl_json *sub = sl_json_get(sl_json_get(root, "t"), "sub");
+    expect_place(sub, 8, 4);
+    expect_place(sl_json_get(sub, "n"), 10, 3);
+    assert_string_equal(sl_json_string(sl_json_get(sub, "n")), "1979-05-27T07:32:00Z");
+    const struct sl_json *second = sl_json_at(sl_json_get(root, "many"), 1);
+    expect_place(sl_json_get(second, "f"), 13, 1);
+    assert_string_equal(sl_json_number(sl_json_get(second, "f")), "1.5");
+    assert_string_equal(sl_json_string(sl_json_get(second, "i")), "inf");
+}
+
 static void toml_empty_text_is_an_empty_table(void **state)
 {
     (void)state;
@@ -171,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(toml_of_each_type_becomes_the_same_tree),
         cmocka_unit_test(toml_every_ascii_character_in_a_string_survives),
+        cmocka_unit_test(toml_nodes_know_their_places),
         cmocka_unit_test(toml_empty_text_is_an_empty_table),
         cmocka_unit_test(toml_broken_text_fails_with_its_line),
         cmocka_unit_test(toml_over_the_size_limit_is_refused),

@@ -32,14 +32,17 @@ static const char *headers_of(const struct http2_peer *peer, int32_t id)
 
 static void answer_call(struct http2_peer *peer, int32_t id, struct sl_span reply)
 {
-    assert_int_equal(sl_grpc_wire.answer(peer->wire, (uint32_t)id, SL_RPC_OK, reply, NULL), 0);
+    assert_int_equal(sl_grpc_wire.answer(peer->wire, (uint32_t)id,
+                                         &(struct sl_wire_answer){.message = reply}, NULL),
+                     0);
     http2_peer_pump(peer);
 }
 
 static void refuse_call(struct http2_peer *peer, int32_t id, enum sl_rpc_status status,
                         struct sl_span text)
 {
-    assert_int_equal(sl_grpc_wire.answer(peer->wire, (uint32_t)id, status, text, NULL), 0);
+    const struct sl_wire_answer refusal = {.status = (int)status, .text = text};
+    assert_int_equal(sl_grpc_wire.answer(peer->wire, (uint32_t)id, &refusal, NULL), 0);
     http2_peer_pump(peer);
 }
 
@@ -336,8 +339,12 @@ static void answer_without_room_is_pending(void **state)
     int32_t other = http2_peer_ask(peer, NULL, ask, false);
     http2_peer_pump(peer);
     assert_int_equal(sl_grpc_wire.pending(peer->wire), 0);
-    assert_int_equal(sl_grpc_wire.answer(peer->wire, (uint32_t)id, SL_RPC_OK, message, NULL), 0);
-    assert_int_equal(sl_grpc_wire.answer(peer->wire, (uint32_t)other, SL_RPC_OK, message, NULL), 0);
+    assert_int_equal(sl_grpc_wire.answer(peer->wire, (uint32_t)id,
+                                         &(struct sl_wire_answer){.message = message}, NULL),
+                     0);
+    assert_int_equal(sl_grpc_wire.answer(peer->wire, (uint32_t)other,
+                                         &(struct sl_wire_answer){.message = message}, NULL),
+                     0);
     assert_int_equal(sl_grpc_wire.pending(peer->wire), 2 * ask.len);
     deliver_output(peer);
     assert_int_equal(sl_grpc_wire.pending(peer->wire), 2 * (ask.len - 4));
@@ -433,7 +440,9 @@ static void sent_secret_is_wiped(void **state)
     struct http2_peer *peer = *state;
     int32_t id = http2_peer_ask(peer, NULL, ask, false);
     http2_peer_pump(peer);
-    assert_int_equal(sl_grpc_wire.answer(peer->wire, (uint32_t)id, SL_RPC_OK, message, NULL), 0);
+    assert_int_equal(sl_grpc_wire.answer(peer->wire, (uint32_t)id,
+                                         &(struct sl_wire_answer){.message = message}, NULL),
+                     0);
     struct sl_span out = {0}, next = {0};
     assert_int_equal(sl_grpc_wire.output(peer->wire, &out, NULL), 0);
     assert_non_null(memmem(out.data, out.len, message.data, message.len));

@@ -19,7 +19,24 @@ struct desk {
     char *target;
     struct sl_rpc_server *server;
     struct sl_rpc_client *client;
+    sem_t has_left; /* once for each time that it was told of */
+    bool answers_who_left;
 };
+
+static void note_leaving(void *arg)
+{
+    struct desk *desk = arg;
+    if (desk->answers_who_left)
+        sl_rpc_call_answer(desk->kept, sl_span_of("you have left"));
+    sem_post(&desk->has_left);
+}
+
+static unsigned times_told(struct desk *desk)
+{
+    int n;
+    sem_getvalue(&desk->has_left, &n);
+    return (unsigned)n;
+}
 
 static void *answer(void *arg)
 {
@@ -34,6 +51,7 @@ static void handle(void *arg, struct sl_rpc_call *call)
     struct desk *desk = arg;
     pthread_t thread;
     if (strcmp(sl_rpc_call_method(call), "Keep") == 0) {
+        sl_rpc_call_watch(call, note_leaving, desk);
         desk->kept = call;
         sem_post(&desk->is_kept);
         return;
@@ -51,6 +69,7 @@ static int set_up(void **state)
     char *address = NULL;
     services[0] = (struct sl_rpc_service){"test.Desk", methods, handle, desk};
     sem_init(&desk->is_kept, 0, 0);
+    sem_init(&desk->has_left, 0, 0);
     *state = desk;
     assert_ok(sl_rpc_server_new(&(struct sl_rpc_server_options){.services = services},
                                 &desk->server, NULL));
@@ -69,6 +88,7 @@ static int tear_down(void **state)
     sl_rpc_server_free(desk->server);
     free(desk->target);
     sem_destroy(&desk->is_kept);
+    sem_destroy(&desk->has_left);
     free(desk);
     return 0;
 }
@@ -235,6 +255,180 @@ static void call_never_answered_goes_with_the_server(void **state)
     pthread_join(asks, NULL);
 }
 
+/* ---- watching ---- */
+
+static void watcher_is_told_once_of_a_deadline(void **state)
+{
+    struct desk *desk = *state;
+    struct sl_error err = {0};
+    assert_true(call(desk, "Keep", "x", SOON_MS, &err) < 0);
+    sem_wait(&desk->is_kept);
+    sem_wait(&desk->has_left);
+    assert_true(sl_rpc_call_is_abandoned(desk->kept));
+    sl_rpc_call_answer(desk->kept, sl_span_of("too late"));
+    assert_ok(call(desk, "Echo", "next", LONG_MS, NULL));
+    assert_int_equal(times_told(desk), 0);
+}
+
+static void watcher_that_comes_late_is_told_at_once(void **state)
+{
+    struct desk *desk = *state;
+    struct sl_error err = {0};
+    assert_true(call(desk, "Keep", "x", SOON_MS, &err) < 0);
+    sem_wait(&desk->is_kept);
+    sem_wait(&desk->has_left);
+    sl_rpc_call_watch(desk->kept, note_leaving, desk);
+    assert_int_equal(times_told(desk), 1);
+    desk->answers_who_left = true;
+    sl_rpc_call_watch(desk->kept, note_leaving, desk);
+    assert_int_equal(times_told(desk), 2);
+    desk->answers_who_left = false;
+    assert_ok(call(desk, "Echo", "next", LONG_MS, NULL));
+}
+
+static void watcher_may_answer(void **state)
+{
+    struct desk *desk = *state;
+    struct sl_error err = {0};
+    desk->answers_who_left = true;
+    assert_true(call(desk, "Keep", "x", SOON_MS, &err) < 0);
+    sem_wait(&desk->is_kept);
+    sem_wait(&desk->has_left);
+    desk->answers_who_left = false;
+    assert_ok(call(desk, "Echo", "next", LONG_MS, NULL));
+}
+
+static void watcher_is_not_told_once_the_answer_is_given(void **state)
+{
+    struct desk *desk = *state;
+    pthread_t asks;
+    assert_int_equal(pthread_create(&asks, NULL, keep, desk), 0);
+    sem_wait(&desk->is_kept);
+    answer(desk->kept);
+    pthread_join(asks, NULL);
+    sl_rpc_server_stop(desk->server, LONG_MS);
+    assert_int_equal(times_told(desk), 0);
+}
+
+/* Memory that is gone as soon as the answer is given: who is told later, or is still being told,
+ * is seen by the sanitizers. */
+static void note_in_memory(void *arg)
+{
+    ++*(unsigned *)arg;
+}
+
+static void *answer_watched(void *arg)
+{
+    struct sl_rpc_call *call = arg;
+    unsigned *told = calloc(1, sizeof(*told));
+    assert_non_null(told);
+    sl_rpc_call_watch(call, note_in_memory, told);
+    sched_yield();
+    sl_rpc_call_answer(call, sl_span_of("x"));
+    assert_true(*told <= 1);
+    free(told);
+    return NULL;
+}
+
+struct race {
+    pthread_t thread;
+    bool has_begun;
+};
+
+static void handle_watched(void *arg, struct sl_rpc_call *call)
+{
+    struct race *race = arg;
+    race->has_begun = true;
+    assert_int_equal(pthread_create(&race->thread, NULL, answer_watched, call), 0);
+}
+
+/* Clients that leave while they are answered, which is before, while or after they are forgotten.
+ */
+static void watcher_is_gone_when_the_answer_is_given(void **state)
+{
+    (void)state;
+    static const char *const race_methods[] = {"Race", NULL};
+    struct race race;
+    const struct sl_rpc_service services[] = {{"test.Race", race_methods, handle_watched, &race},
+                                              {.name = NULL}};
+    for (int i = 0; i < CALLS; i++) {
+        SL_AUTO(sl_rpc_server) server = NULL;
+        SL_AUTO(sl_rpc_client) client = NULL;
+        SL_AUTO_FREE char *address = NULL, *target = NULL;
+        struct sl_bytes got = {0};
+        race.has_begun = false;
+        assert_ok(sl_rpc_server_new(&(struct sl_rpc_server_options){.services = services}, &server,
+                                    NULL));
+        assert_ok(sl_rpc_server_listen(server, "ttrpc://127.0.0.1:0", &address, NULL));
+        assert_ok(sl_rpc_server_start(server, NULL));
+        target = sl_strf("tcp%s", address + strlen("ttrpc"));
+        assert_ok(sl_rpc_client_new(SL_RPC_TTRPC, target, NULL, &client, NULL));
+        /* The server hears of the deadline by itself. */
+        int r =
+            sl_rpc_call(client, "test.Race", "Race", sl_span_of("x"), 1 + i % 3, &got, NULL, NULL);
+        sl_bytes_wipe(&got);
+        sl_rpc_server_stop(server, /* drain_ms= */ i % 2);
+        (void)r; /* answered, too late, or never asked: all are meant to happen */
+        if (race.has_begun)
+            pthread_join(race.thread, NULL);
+    }
+}
+
+/* ---- others' calls ---- */
+
+static void tell_name(void *arg, struct sl_rpc_call *call)
+{
+    (void)arg;
+    SL_AUTO_FREE char *text = sl_strf("%s/%s", sl_rpc_call_service(call), sl_rpc_call_method(call));
+    sl_rpc_call_answer(call, sl_span_of(text));
+}
+
+static void unknown_calls_have_a_handler_of_their_own(void **state)
+{
+    struct desk *desk = *state;
+    static const char *const names[][2] = {{"test.Chair", "Sit"}, {"test.Desk", "Sit"}};
+    desk->server->handle_unknown = tell_name;
+    for (size_t i = 0; i < 2; i++) {
+        SL_AUTO_DONE(sl_bytes) got = {0};
+        SL_AUTO_FREE char *want = sl_strf("%s/%s", names[i][0], names[i][1]);
+        assert_ok(sl_rpc_call(desk->client, names[i][0], names[i][1], sl_span_of("x"), LONG_MS,
+                              &got, NULL, NULL));
+        assert_bytes(sl_bytes_span(&got), (const uint8_t *)want, strlen(want));
+    }
+    assert_ok(call(desk, "Echo", "x", LONG_MS, NULL));
+}
+
+static void names_that_nobody_could_read_are_not_passed_on(void **state)
+{
+    struct desk *desk = *state;
+    static char name[1 << 20];
+    memset(name, 0xff, sizeof(name) - 1);
+    desk->server->handle_unknown = tell_name;
+    const char *const names[][2] = {{name, "Sit"}, {"test.Desk", name}, {"", "Sit"}, {"a", ""}};
+    for (size_t i = 0; i < 4; i++) {
+        struct sl_bytes got = {0};
+        struct sl_error err = {0};
+        enum sl_rpc_status status = SL_RPC_OK;
+        assert_fails(sl_rpc_call(desk->client, names[i][0], names[i][1], sl_span_of("x"), LONG_MS,
+                                 &got, &status, &err),
+                     EPROTO, err, SL_E_AUTH);
+        assert_int_equal(status, SL_RPC_UNIMPLEMENTED);
+        assert_true(i > 1 || strstr(err.msg, "????????"));
+    }
+}
+
+static void thread_that_comes_round_is_alive(void **state)
+{
+    struct desk *desk = *state;
+    while (!sl_rpc_server_is_alive(desk->server))
+        sched_yield(); /* it has just begun */
+    while (!sl_rpc_server_is_alive(desk->server))
+        sched_yield(); /* nobody but this wakes it */
+    sl_rpc_server_stop(desk->server, /* drain_ms= */ 0);
+    (void)sl_rpc_server_is_alive(desk->server);
+    assert_false(sl_rpc_server_is_alive(desk->server));
+}
+
 #define server_test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -248,6 +442,14 @@ int main(void)
         server_test(stop_waits_for_a_call_in_flight),
         server_test(answer_after_the_stop_goes_nowhere),
         server_test(call_never_answered_goes_with_the_server),
+        server_test(watcher_is_told_once_of_a_deadline),
+        server_test(watcher_that_comes_late_is_told_at_once),
+        server_test(watcher_may_answer),
+        server_test(watcher_is_not_told_once_the_answer_is_given),
+        cmocka_unit_test(watcher_is_gone_when_the_answer_is_given),
+        server_test(unknown_calls_have_a_handler_of_their_own),
+        server_test(names_that_nobody_could_read_are_not_passed_on),
+        server_test(thread_that_comes_round_is_alive),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

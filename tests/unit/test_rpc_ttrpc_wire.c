@@ -88,12 +88,14 @@ static void requests_cut_anywhere_are_the_same_calls(void **state)
 static void answers_leave_in_the_order_they_came(void **state)
 {
     (void)state;
+    const struct sl_wire_answer good = {.message = sl_span_of("\n+" UNWRAP_RESULTS)};
+    const struct sl_wire_answer refusal = {.status = SL_RPC_INTERNAL,
+                                           .text = sl_span_of("[CDH] [ERROR]: x")};
     struct fixture *f = open_wire();
     input(f, UNWRAP_REQUEST_HEX);
     assert_output(f, "");
-    assert_ok(
-        f->wire->ops->answer(f->wire, 1, SL_RPC_INTERNAL, sl_span_of("[CDH] [ERROR]: x"), NULL));
-    assert_ok(f->wire->ops->answer(f->wire, 1, SL_RPC_OK, sl_span_of("\n+" UNWRAP_RESULTS), NULL));
+    assert_ok(f->wire->ops->answer(f->wire, 1, &refusal, NULL));
+    assert_ok(f->wire->ops->answer(f->wire, 1, &good, NULL));
     assert_int_equal(f->wire->ops->pending(f->wire), 32 + 57);
     assert_output(f, ERROR_RESPONSE_HEX);
     assert_int_equal(f->wire->ops->pending(f->wire), 32 + 57);
@@ -118,8 +120,11 @@ static void frames_that_are_no_calls_are_refused(void **state)
         /* streams are not supported */
         {"00000000000000010101",
          "0000001f0000000102000a1d080c121973747265616d7320617265206e6f7420737570706f72746564"},
-        /* data, responses, unknown types */
-        {"0000000100000001030061", ""},
+        /* StreamID is no longer active */
+        {"0000000100000001030061",
+         "00000022000000010200"
+         "0a200803121c53747265616d4944206973206e6f206c6f6e67657220616374697665"},
+        /* responses, unknown types */
         {"0000000100000001020061", ""},
         {"000000010000000109006100000000000000000000", ""},
     };

@@ -38,8 +38,7 @@ SL_MUST_CHECK int sl_engine_reload(struct sl_engine *engine,
                                    const struct sl_registry_options *registry,
                                    const struct sl_key_options *broker, struct sl_error *err);
 struct sl_store *sl_engine_store(struct sl_engine *engine);
-/* Borrowed until the next reload. */
-struct sl_registry *sl_engine_registry(struct sl_engine *engine);
+struct sl_buf_pool *sl_engine_buffers(struct sl_engine *engine);
 
 enum sl_layer_state {
     SL_LAYER_WAITING, /* for its turn, for memory, or for another process that fetches it */
@@ -148,7 +147,7 @@ struct sl_pull_report *sl_pull_report_free(struct sl_pull_report *report);
 SL_DEFINE_AUTO(sl_pull_report, sl_pull_report_free)
 
 /* Mounts a stored image at BUNDLE/rootfs and writes BUNDLE/config.json. Doing it again for the
- * same image is no error. */
+ * same image is no error: 1 when it was mounted there before. */
 SL_MUST_CHECK int sl_bundle_mount(struct sl_store *store, const struct sl_image_record *image,
                                   const char *bundle, struct sl_error *err);
 
@@ -165,3 +164,14 @@ struct sl_verify_options {
  * it to NULL before. */
 SL_MUST_CHECK int sl_verify_image(struct sl_engine *engine, const struct sl_verify_options *options,
                                   struct sl_policy_verdict **ret, struct sl_error *err);
+
+/* What a registry or layout says of an image: all documents, verified, and nothing stored. */
+struct sl_inspected_image {
+    char *name; /* canonical */
+    struct sl_resolved_image *image;
+};
+SL_MUST_CHECK int sl_inspect_image(struct sl_engine *engine, const char *image,
+                                   const struct sl_platform *platform,
+                                   struct sl_inspected_image *ret, struct sl_error *err);
+void sl_inspected_image_done(struct sl_inspected_image *inspected);
+SL_DEFINE_AUTO_DONE(sl_inspected_image, sl_inspected_image_done)

@@ -89,13 +89,16 @@ int64_t sl_rpc_call_deadline(const struct sl_rpc_call *call);
 /* True once the client has gone, cancelled, or run out of time. Any thread. */
 bool sl_rpc_call_is_abandoned(const struct sl_rpc_call *call);
 /* fn is called once, on the server's thread, when nobody waits for the answer any more: the client
- * has gone, has cancelled, or its time is up. The call must be answered all the same. Once the
- * answer is given fn is not running and will not be called: do not hold a lock that fn takes while
- * you answer. Called at once when it is so already. */
+ * has gone, has cancelled, or its time is up. Called at once, by the caller, when it is so already.
+ * The call must be answered all the same, which fn itself may do. Once the answer is given fn is
+ * not running and will not be called: do not hold a lock that fn takes while you answer. fn
+ * replaces the one before; NULL: none, with the same promise once this returns. */
 void sl_rpc_call_watch(struct sl_rpc_call *call, void (*fn)(void *arg), void *arg);
-/* Asks another server what this call asks: service, method, bytes, metadata and the time that is
- * left (at most deadline_ms) go over as they are. An answer of any status is a success. */
-SL_MUST_CHECK int sl_rpc_call_forward(const struct sl_rpc_call *call, struct sl_rpc_client *client,
+/* Asks another server, by ttrpc, what this call asks: service, method, bytes, metadata and the time
+ * that is left (at most deadline_ms) go over as they are. An answer of any status is a success.
+ * Ends soon with SL_E_CANCELLED when nobody waits for the call any more: it is watched meanwhile.
+ * Fails as sl_rpc_call() does else. */
+SL_MUST_CHECK int sl_rpc_call_forward(struct sl_rpc_call *call, struct sl_rpc_client *client,
                                       int deadline_ms, struct sl_rpc_reply *ret,
                                       struct sl_error *err);
 /* Answers with what another server has said. */
@@ -135,6 +138,8 @@ SL_MUST_CHECK int sl_rpc_server_new(const struct sl_rpc_server_options *options,
  * NULL, to be freed) is the address with the real port. Before the start. */
 SL_MUST_CHECK int sl_rpc_server_listen(struct sl_rpc_server *server, const char *address,
                                        char **ret_address, struct sl_error *err);
+/* The form of such an address; nothing is opened. */
+SL_MUST_CHECK int sl_rpc_address_check(const char *address, struct sl_error *err);
 SL_MUST_CHECK int sl_rpc_server_start(struct sl_rpc_server *server, struct sl_error *err);
 /* True when the server's thread has come round since the last time it was asked; wakes it for the
  * next time. For watchdogs. */

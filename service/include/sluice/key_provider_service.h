@@ -5,12 +5,14 @@
  */
 #pragma once
 
-#include "sluice/pipeline.h"
+#include "sluice.h"
+#include "sluice/core/cleanup.h"
+#include "sluice/core/error.h"
 
 struct sl_key_service_options {
-    const char *const *listen;  /* addresses of rpc.h, NULL-terminated */
-    bool allow_any_address;     /* else loopback and unix sockets only */
-    struct sl_key_options keys; /* kbc NULL: offline_fs_kbc::null */
+    const char *const *listen;      /* addresses of rpc.h, NULL-terminated */
+    bool allow_any_address;         /* else loopback and unix sockets only */
+    struct sluice_key_options keys; /* kbc NULL: offline_fs_kbc::null */
     /* Called once all addresses are listened on, with the real ones. */
     void (*ready)(void *arg, const char *const *addresses);
     void *ready_arg;

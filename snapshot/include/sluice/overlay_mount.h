@@ -33,6 +33,10 @@ SL_MUST_CHECK int sl_store_mount(struct sl_store *store, const struct sl_image_r
  * gc; one of another mount namespace is when nobody lives there, or at the next boot. */
 SL_MUST_CHECK int sl_store_unmount(struct sl_store *store, const char *target,
                                    struct sl_error *err);
+/* Removes the upper directories of mounts that were ended by others, and nothing else; *ret is how
+ * many. */
+SL_MUST_CHECK int sl_store_forget_dead_mounts(struct sl_store *store, unsigned *ret,
+                                              struct sl_error *err);
 /* All mounts, a NULL-terminated list, each to be freed, then the list. */
 SL_MUST_CHECK int sl_store_list_mounts(struct sl_store *store, struct sl_mount_record ***ret,
                                        struct sl_error *err);

@@ -38,6 +38,10 @@ SL_DEFINE_AUTO(sl_buf_pool, sl_buf_pool_free)
 /* Buffers nobody has reserved, and the largest number ever reserved at once. Any thread. */
 size_t sl_buf_pool_spare(struct sl_buf_pool *pool);
 size_t sl_buf_pool_peak(struct sl_buf_pool *pool);
+/* Of them all. */
+size_t sl_buf_pool_total(const struct sl_buf_pool *pool);
+/* Gives the memory of buffers that nobody has reserved back to the system. Any thread. */
+void sl_buf_pool_trim(struct sl_buf_pool *pool);
 
 /* Reserves count buffers; -EAGAIN (err not set) when the pool has not that many to spare now. */
 SL_MUST_CHECK int sl_buf_lane_open(struct sl_buf_pool *pool, size_t count, struct sl_buf_lane **ret,

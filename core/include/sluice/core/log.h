@@ -5,11 +5,14 @@
 
 enum sl_log_level { SL_LOG_ERROR, SL_LOG_WARN, SL_LOG_INFO, SL_LOG_DEBUG };
 
-/* Process-wide, set once at start-up by the program. Default: warnings, as text. */
+/* Process-wide, set at start-up by the program. Default: warnings, as text. Where stderr is the
+ * journal's, lines begin with their priority (sd-daemon(3)). */
 void sl_log_setup(enum sl_log_level max, int as_json);
 int sl_log_is_enabled(enum sl_log_level level);
 
-/* What a line is about; NULL and 0 members are left out. */
+/* What a line is about; NULL and 0 members are left out. Long values are cut. Text:
+ *   sluice: info: job=7 image=docker.io/library/alpine:3 stage=fetch code=network: TEXT
+ * JSON: members of the same names, beside "time" (seconds since the epoch), "level" and "msg". */
 struct sl_log_about {
     unsigned long long job;
     const char *image, *layer, *stage, *code;
