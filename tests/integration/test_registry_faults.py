@@ -409,12 +409,16 @@ class Signals(RegistryCase):
         self.expect_refused(run, FAILED, "cancelled")
 
     def test_in_a_pause_between_tries(self):
+        """Layers that have passed stay, whole, for the next try."""
         for on in MANIFESTS, on_blob(self.layers[3]):
             with self.subTest(on):
                 fault = {"on": on, "status": 429, "headers": {"Retry-After": "200"}}
                 run = self.interrupt(signal.SIGINT, fault, lambda: any(
                     r["status"] == 429 for r in self.log.requests()))
-                self.expect_refused(run, FAILED, "cancelled")
+                self.expect_one_line(run, FAILED, "cancelled")
+                self.assertLess(self.expect_complete_layers(), N_LAYERS)
+                self.assertEqual(names(os.path.join(self.store, "refs")), [])
+                self.assertEqual(self.mounts(), [])
 
 
 class Memory(PullCase):
