@@ -29,16 +29,11 @@ static int find_broker(const struct sl_kbc_options *options, const struct sl_kbc
             return 0;
         }
     }
+    if (!options->forward && !sl_kbc_is_spoken_elsewhere(selection))
+        return sl_kbc_unknown(selection, err);
     *ret = &sl_kbc_forwarded;
     *ret_uri = sep ? sep + 2 : "";
-    if (options->forward)
-        return 0;
-    *ret = NULL;
-    return sl_error_set(err, SL_E_UNSUPPORTED, EOPNOTSUPP,
-                        "unknown kbc '%.100s', only offline_fs_kbc::null and, for tests, "
-                        "sample_kbc::null are supported; for others configure an upstream "
-                        "confidential data hub",
-                        selection);
+    return 0;
 }
 
 int sl_kbc_open(const struct sl_kbc_options *options, struct sl_kbc **ret, struct sl_error *err)

@@ -23,7 +23,8 @@ struct sl_kbc_options {
     const char *offline_keys, *offline_resources; /* files; NULL: their defaults */
     const uint8_t *sample_kek;      /* 32 bytes; NULL: sample_kbc is refused, being unsafe */
     struct sl_kbc_forward *forward; /* for every other NAME; taken (zeroed) when it is needed; NULL:
-                                     * other names are refused */
+                                     * other names are refused, those of brokers that exist when
+                                     * they are asked for something */
 };
 
 /* Secret: keys live in locked memory. Any thread may ask. */
