@@ -21,7 +21,9 @@ struct sl_worker_pool {
     pthread_cond_t work; /* the queue has an item, or stopping */
     pthread_cond_t idle; /* some task went idle while somebody waits for that */
     struct sl_task *head, *tail;
-    unsigned n_threads, n_running, n_waiting;
+    unsigned n_threads, threads_max; /* threads come as they are needed, and stay */
+    unsigned n_queued, n_sleeping;   /* tasks; threads */
+    unsigned n_running, n_waiting;
     bool stopping;
     pthread_t threads[];
 };
@@ -34,6 +36,7 @@ static void enqueue(struct sl_worker_pool *pool, struct sl_task *task)
     else
         pool->head = task;
     pool->tail = task;
+    pool->n_queued++;
 }
 
 static struct sl_task *dequeue(struct sl_worker_pool *pool)
@@ -42,6 +45,7 @@ static struct sl_task *dequeue(struct sl_worker_pool *pool)
     pool->head = task->next;
     if (!pool->head)
         pool->tail = NULL;
+    pool->n_queued--;
     return task;
 }
 
@@ -69,14 +73,30 @@ static void *worker(void *arg)
     struct sl_worker_pool *pool = arg;
     pthread_mutex_lock(&pool->lock);
     for (;;) {
-        while (!pool->head && !pool->stopping)
+        while (!pool->head && !pool->stopping) {
+            pool->n_sleeping++;
             pthread_cond_wait(&pool->work, &pool->lock);
+            pool->n_sleeping--;
+        }
         if (!pool->head)
             break;
         run_one(pool, dequeue(pool));
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
+}
+
+/* Signals belong to the thread that runs the program's story. 0 or an errno. */
+static int add_thread(struct sl_worker_pool *pool)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int r = pthread_create(&pool->threads[pool->n_threads], NULL, worker, pool);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (r == 0)
+        pool->n_threads++;
+    return r;
 }
 
 static unsigned usable_cores(void)
@@ -110,18 +130,10 @@ int sl_worker_pool_new(unsigned threads, struct sl_worker_pool **ret, struct sl_
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
     pthread_cond_init(&pool->idle, NULL);
-    /* Signals belong to the thread that runs the program's story. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int r = 0;
-    while (r == 0 && pool->n_threads < threads) {
-        r = pthread_create(&pool->threads[pool->n_threads], NULL, worker, pool);
-        if (r == 0)
-            pool->n_threads++;
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (pool->n_threads == 0) {
+    pool->threads_max = threads;
+    /* With one from the beginning, later ones may fail to start: the work is done all the same. */
+    int r = add_thread(pool);
+    if (r != 0) {
         (void)sl_worker_pool_free(pool);
         return sl_error_system(err, r, "start a worker thread");
     }
@@ -151,7 +163,7 @@ struct sl_worker_pool *sl_worker_pool_free(struct sl_worker_pool *pool)
 
 unsigned sl_worker_pool_threads(const struct sl_worker_pool *pool)
 {
-    return pool->n_threads;
+    return pool->threads_max;
 }
 
 void sl_task_init(struct sl_task *task, struct sl_worker_pool *pool,
@@ -172,6 +184,10 @@ void sl_task_wake(struct sl_task *task)
     } else if (task->state == TASK_IDLE) {
         task->state = TASK_QUEUED;
         enqueue(pool, task);
+        /* A thread that was signalled and has not come yet still counts as asleep: so do its tasks.
+         */
+        if (pool->n_queued > pool->n_sleeping && pool->n_threads < pool->threads_max)
+            (void)add_thread(pool);
         pthread_cond_signal(&pool->work);
     }
     pthread_mutex_unlock(&pool->lock);

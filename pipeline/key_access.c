@@ -7,6 +7,7 @@
 
 #include "sluice/key_wrap.h"
 #include "sluice/rpc.h"
+#include "upstream.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -157,27 +158,39 @@ static const char *broker_selection(const struct sl_key_options *o,
     return params && strstr(params, "::") ? params : NULL;
 }
 
-static int open_kbc(const struct sl_key_options *o, const char *selection, struct sl_kbc **ret,
-                    struct sl_error *err)
+static int open_kbc(const struct sl_key_options *o, const char *selection, int cancel_fd,
+                    struct sl_kbc **ret, struct sl_error *err)
 {
+    struct sl_kbc_forward forward = {0};
+    int timeout_ms = (int)(o->timeout_s ? o->timeout_s : TIMEOUT_DEFAULT_S) * 1000;
+    int r = o->upstream ? sl_upstream_open(o->upstream, cancel_fd, timeout_ms, &forward, err) : 0;
+    if (r < 0)
+        return r;
+    /* Whoever names a hub and no broker means the hub's. */
+    if (!selection && o->upstream)
+        selection = "upstream::";
     const struct sl_kbc_options options = {.selection = selection,
                                            .offline_keys = o->offline_keys,
                                            .offline_resources = o->offline_resources,
+                                           .forward = o->upstream ? &forward : NULL,
                                            .sample_kek =
                                                o->unsafe_sample_key ? sl_sample_kek : NULL};
-    return selection ? sl_kbc_open(&options, ret, err) : 0;
+    r = selection ? sl_kbc_open(&options, ret, err) : 0;
+    if (forward.close)
+        forward.close(forward.arg);
+    return r;
 }
 
 int sl_key_access_open_broker(const struct sl_key_options *options, struct sl_kbc **ret,
                               struct sl_error *err)
 {
-    return open_kbc(options, options->kbc, ret, err);
+    return open_kbc(options, options->kbc, /* cancel_fd= */ -1, ret, err);
 }
 
-static int open_broker(const struct sl_key_options *o, struct sl_key_access *access,
+static int open_broker(const struct sl_key_options *o, int cancel_fd, struct sl_key_access *access,
                        struct sl_error *err)
 {
-    int r = open_kbc(o, broker_selection(o, access), &access->kbc, err);
+    int r = open_kbc(o, broker_selection(o, access), cancel_fd, &access->kbc, err);
     if (r == 0 && access->kbc)
         sl_key_ring_set_kek_lookup(access->ring, sl_kbc_lookup_kek, access->kbc);
     return r;
@@ -207,7 +220,7 @@ static int open_all(const struct sl_key_options *o, int cancel_fd, struct sl_key
         r = fill_ring(o, access->ring, err);
     if (r >= 0)
         r = open_providers(o, cancel_fd, access, err);
-    return r < 0 ? r : open_broker(o, access, err);
+    return r < 0 ? r : open_broker(o, cancel_fd, access, err);
 }
 
 int sl_key_access_open(const struct sl_key_options *options, int cancel_fd,

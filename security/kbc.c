@@ -15,9 +15,10 @@ struct sl_kbc {
     struct sl_answer_cache *keks;
 };
 
-static int find_broker(const char *selection, const struct sl_kbc_broker **ret,
+static int find_broker(const struct sl_kbc_options *options, const struct sl_kbc_broker **ret,
                        const char **ret_uri, struct sl_error *err)
 {
+    const char *selection = options->selection;
     const char *sep = strstr(selection, "::");
     size_t len = sep ? (size_t)(sep - selection) : 0;
     for (size_t i = 0; i < sizeof(brokers) / sizeof(brokers[0]); i++) {
@@ -28,10 +29,11 @@ static int find_broker(const char *selection, const struct sl_kbc_broker **ret,
             return 0;
         }
     }
-    return sl_error_set(err, SL_E_UNSUPPORTED, EOPNOTSUPP,
-                        "unknown kbc '%.100s', only offline_fs_kbc::null and, for tests, "
-                        "sample_kbc::null are supported",
-                        selection);
+    if (!options->forward && !sl_kbc_is_spoken_elsewhere(selection))
+        return sl_kbc_unknown(selection, err);
+    *ret = &sl_kbc_forwarded;
+    *ret_uri = sep ? sep + 2 : "";
+    return 0;
 }
 
 int sl_kbc_open(const struct sl_kbc_options *options, struct sl_kbc **ret, struct sl_error *err)
@@ -40,7 +42,7 @@ int sl_kbc_open(const struct sl_kbc_options *options, struct sl_kbc **ret, struc
     if (!kbc)
         return sl_error_oom(err);
     const char *uri = NULL;
-    int r = find_broker(options->selection, &kbc->broker, &uri, err);
+    int r = find_broker(options, &kbc->broker, &uri, err);
     if (r == 0)
         r = sl_answer_cache_new(/* keeps_refusals= */ true, &kbc->keks, err);
     if (r == 0)

@@ -23,3 +23,8 @@ struct sl_kbc_broker {
 
 extern const struct sl_kbc_broker sl_kbc_offline_fs;
 extern const struct sl_kbc_broker sl_kbc_sample;
+extern const struct sl_kbc_broker sl_kbc_forwarded; /* of every other name */
+
+/* kbc_forward.c: "NAME::URI" of a broker that others speak to; and the words of a refusal. */
+bool sl_kbc_is_spoken_elsewhere(const char *selection);
+int sl_kbc_unknown(const char *selection, struct sl_error *err);

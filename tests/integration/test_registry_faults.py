@@ -263,6 +263,17 @@ class Bytes(RegistryCase):
 
 
 class FullDisks(RegistryCase):
+    """Of blobs that fit, and what is in them does not. Others are not begun at all."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.layout = os.path.join(cls.folder, "squeezed")
+        cls.contents = {"dir/file%d" % i: bytes([65 + i]) * (3 * MIB + i) for i in range(N_LAYERS)}
+        cls.layers = [Layer(archive(directory(b"dir"), entry(name.encode(), data)))
+                      for name, data in cls.contents.items()]
+        write_image(cls.layout, cls.layers)
+
     def refuse(self, options, layer):
         self.fresh()
         os.mkdir(self.store)
@@ -398,12 +409,16 @@ class Signals(RegistryCase):
         self.expect_refused(run, FAILED, "cancelled")
 
     def test_in_a_pause_between_tries(self):
+        """Layers that have passed stay, whole, for the next try."""
         for on in MANIFESTS, on_blob(self.layers[3]):
             with self.subTest(on):
                 fault = {"on": on, "status": 429, "headers": {"Retry-After": "200"}}
                 run = self.interrupt(signal.SIGINT, fault, lambda: any(
                     r["status"] == 429 for r in self.log.requests()))
-                self.expect_refused(run, FAILED, "cancelled")
+                self.expect_one_line(run, FAILED, "cancelled")
+                self.assertLess(self.expect_complete_layers(), N_LAYERS)
+                self.assertEqual(names(os.path.join(self.store, "refs")), [])
+                self.assertEqual(self.mounts(), [])
 
 
 class Memory(PullCase):

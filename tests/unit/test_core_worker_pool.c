@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sluice/core/worker_pool.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>
@@ -253,6 +254,51 @@ static void pool_has_the_threads_it_was_asked_for(void **state)
     assert_in_range(sl_worker_pool_threads(bounded), 1, 256);
 }
 
+static size_t count_threads(void)
+{
+    size_t n = 0;
+    DIR *dir = opendir("/proc/self/task");
+    assert_non_null(dir);
+    for (const struct dirent *e; (e = readdir(dir));)
+        n += e->d_name[0] != '.';
+    closedir(dir);
+    return n;
+}
+
+struct meeting {
+    struct sl_task task;
+    pthread_barrier_t *all;
+};
+
+static void meet(struct sl_task *task)
+{
+    (void)pthread_barrier_wait(((struct meeting *)task)->all);
+}
+
+/* Tasks that wait for one another end only if each has a thread. */
+static void threads_come_with_the_work(void **state)
+{
+    (void)state;
+    enum { N = 4 };
+    size_t before = count_threads();
+    SL_AUTO(sl_worker_pool) pool = make_pool(N);
+    assert_int_equal(count_threads(), before + 1);
+    for (unsigned round = 0; round < 50; round++) {
+        pthread_barrier_t all;
+        struct meeting meetings[N];
+        pthread_barrier_init(&all, NULL, N);
+        for (size_t i = 0; i < N; i++) {
+            meetings[i].all = &all;
+            sl_task_init(&meetings[i].task, pool, meet);
+            sl_task_wake(&meetings[i].task);
+        }
+        for (size_t i = 0; i < N; i++)
+            sl_task_wait_idle(&meetings[i].task);
+        pthread_barrier_destroy(&all);
+    }
+    assert_int_equal(count_threads(), before + N);
+}
+
 struct masked {
     struct sl_task task;
     bool term_blocked;
@@ -291,6 +337,7 @@ int main(void)
         cmocka_unit_test(many_wakers_never_make_a_task_run_twice_at_once),
         cmocka_unit_test(free_waits_for_queued_tasks),
         cmocka_unit_test(pool_has_the_threads_it_was_asked_for),
+        cmocka_unit_test(threads_come_with_the_work),
         cmocka_unit_test(workers_block_signals_and_the_caller_does_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

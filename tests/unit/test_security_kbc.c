@@ -69,7 +69,8 @@ static void open_selection_is_split_at_the_first_colons(void **state)
                                       "::",
                                       "offline_fs_kbcs::null",
                                       "offline_fs::null",
-                                      "cc_kbc::http://127.0.0.1:8080"};
+                                      "cc_kbcs::http://127.0.0.1:8080",
+                                      "cc_kbc"};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         const struct sl_kbc_options options = {.selection = good[i], .offline_keys = KEYS_FILE};
         SL_AUTO(sl_kbc) kbc = NULL;
@@ -85,6 +86,69 @@ static void open_selection_is_split_at_the_first_colons(void **state)
                      "only offline_fs_kbc::null");
         assert_null(kbc);
     }
+}
+
+static const char cc_kbc[] = "cc_kbc::http://[::1]:8080";
+
+/* Guests are configured with a broker, and pull plain images too. */
+static void broker_of_others_is_refused_when_it_is_needed(void **state)
+{
+    (void)state;
+    const struct sl_kbc_options options = {.selection = cc_kbc};
+    uint8_t kek[32];
+    SL_AUTO(sl_kbc) kbc = NULL;
+    struct sl_error err = {0};
+    assert_done(sl_kbc_open(&options, &kbc, &err));
+    assert_error(sl_kbc_lookup_kek(kbc, "kbs:///a/b/c", kek, &err), EOPNOTSUPP, SL_E_UNSUPPORTED,
+                 "configure an upstream");
+}
+
+struct hub {
+    size_t size; /* of its answers */
+    char asked[64];
+    unsigned n_asked, n_closed;
+};
+
+static int ask_hub(void *arg, const char *uri, struct sl_bytes *ret, struct sl_error *err)
+{
+    static const uint8_t answer[64] = {1, 2, 3};
+    struct hub *hub = arg;
+    hub->n_asked++;
+    (void)snprintf(hub->asked, sizeof(hub->asked), "%s", uri);
+    return sl_bytes_append(ret, (struct sl_span){answer, hub->size}, sizeof(answer), err);
+}
+
+static void close_hub(void *arg)
+{
+    ((struct hub *)arg)->n_closed++;
+}
+
+static void other_brokers_are_asked_for_upstream(void **state)
+{
+    (void)state;
+    static const uint8_t want[32] = {1, 2, 3};
+    struct hub hub = {.size = 32};
+    struct sl_kbc_forward forward = {ask_hub, close_hub, &hub};
+    const struct sl_kbc_options options = {.selection = cc_kbc, .forward = &forward};
+    uint8_t kek[32];
+    SL_AUTO(sl_kbc) kbc = NULL;
+    SL_AUTO_DONE(sl_bytes) resource = {0};
+    struct sl_error err = {0};
+    assert_done(sl_kbc_open(&options, &kbc, &err));
+    assert_null(forward.close); /* it was taken */
+    for (int i = 0; i < 2; i++)
+        assert_done(sl_kbc_lookup_kek(kbc, "kbs:///a/b/c", kek, &err));
+    assert_memory_equal(kek, want, 32);
+    assert_int_equal(hub.n_asked, 1);
+    assert_string_equal(hub.asked, "kbs:///a/b/c");
+    hub.size = 31;
+    assert_error(sl_kbc_lookup_kek(kbc, "kbs:///a/b/d", kek, &err), EBADMSG, SL_E_FORMAT,
+                 "31 bytes instead of 32");
+    hub.size = 64;
+    assert_done(sl_kbc_get_resource(kbc, "kbs:///a/b/e", &resource, &err));
+    assert_int_equal(resource.len, 64);
+    kbc = sl_kbc_close(kbc);
+    assert_int_equal(hub.n_closed, 1);
 }
 
 static void sample_is_refused_unless_its_key_is_handed_in(void **state)
@@ -354,6 +418,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(open_selection_is_split_at_the_first_colons),
+        cmocka_unit_test(broker_of_others_is_refused_when_it_is_needed),
+        cmocka_unit_test(other_brokers_are_asked_for_upstream),
         cmocka_unit_test(sample_is_refused_unless_its_key_is_handed_in),
         cmocka_unit_test(lookup_published_key_in_every_kid_form_yields_it),
         cmocka_unit_test(lookup_unknown_key_fails_and_names_it),

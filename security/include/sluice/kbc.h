@@ -10,10 +10,21 @@
 #define SL_OFFLINE_KEYS_PATH "/etc/aa-offline_fs_kbc-keys.json"
 #define SL_OFFLINE_RESOURCES_PATH "/etc/aa-offline_fs_kbc-resources.json"
 
+/* Somebody who speaks to the brokers that we do not. */
+struct sl_kbc_forward {
+    /* uri: "kbs:///repository/type/tag". *ret is secret and empty. Any thread; may block. */
+    int (*get_resource)(void *arg, const char *uri, struct sl_bytes *ret, struct sl_error *err);
+    void (*close)(void *arg);
+    void *arg;
+};
+
 struct sl_kbc_options {
     const char *selection; /* "NAME::URI", split at the first "::" (a URI may hold IPv6) */
     const char *offline_keys, *offline_resources; /* files; NULL: their defaults */
-    const uint8_t *sample_kek; /* 32 bytes; NULL: sample_kbc is refused, being unsafe */
+    const uint8_t *sample_kek;      /* 32 bytes; NULL: sample_kbc is refused, being unsafe */
+    struct sl_kbc_forward *forward; /* for every other NAME; taken (zeroed) when it is needed; NULL:
+                                     * other names are refused, those of brokers that exist when
+                                     * they are asked for something */
 };
 
 /* Secret: keys live in locked memory. Any thread may ask. */

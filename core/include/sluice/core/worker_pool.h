@@ -18,12 +18,14 @@ struct sl_task {
     int state;            /* the pool's */
 };
 
-/* threads 0 means one for each core this process may use. Signals are blocked in workers. */
+/* threads 0 means one for each core this process may use. They are started when there is work for
+ * them. Signals are blocked in workers. */
 SL_MUST_CHECK int sl_worker_pool_new(unsigned threads, struct sl_worker_pool **ret,
                                      struct sl_error *err);
 /* Waits until no task is queued or running. */
 struct sl_worker_pool *sl_worker_pool_free(struct sl_worker_pool *pool);
 SL_DEFINE_AUTO(sl_worker_pool, sl_worker_pool_free)
+/* At most. */
 unsigned sl_worker_pool_threads(const struct sl_worker_pool *pool);
 
 void sl_task_init(struct sl_task *task, struct sl_worker_pool *pool,
