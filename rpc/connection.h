@@ -43,6 +43,8 @@ struct sl_wire_ops {
     /* Bytes that wait to be sent, also those the peer gives no room for: a peer that leaves too
      * many or lets them wait too long is cut off. May be NULL. */
     size_t (*pending)(const struct sl_wire *wire);
+    /* Bytes of requests that are not yet whole. May be NULL. */
+    size_t (*held)(const struct sl_wire *wire);
     void (*close)(struct sl_wire *wire); /* frees; wipes what may be secret */
 };
 

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum {
-    BACKLOG = 128,    /* connections that wait to be accepted */
+    BACKLOG = 1024,   /* connections that wait to be accepted */
     LOCK_TRIES = 200, /* for the folder of a socket, which any reader can lock for ever */
     LOCK_PAUSE_MS = 10,
 };

@@ -200,6 +200,11 @@ static size_t ttrpc_pending(const struct sl_wire *base)
     return ((const struct ttrpc_wire *)base)->pending;
 }
 
+static size_t ttrpc_held(const struct sl_wire *base)
+{
+    return ((const struct ttrpc_wire *)base)->reader.payload.len;
+}
+
 const struct sl_wire_ops sl_ttrpc_wire = {
     .name = "ttrpc",
     .open = ttrpc_open,
@@ -210,5 +215,6 @@ const struct sl_wire_ops sl_ttrpc_wire = {
     .is_idle = ttrpc_is_idle,
     .is_partial = ttrpc_is_partial,
     .pending = ttrpc_pending,
+    .held = ttrpc_held,
     .close = ttrpc_close,
 };
