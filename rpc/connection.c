@@ -198,8 +198,7 @@ static bool send_output(struct sl_connection *c)
 static void check(struct sl_connection *c)
 {
     bool is_greedy = c->unread > c->server->limits.unread_bytes;
-    bool is_through =
-        c->out.len == 0 && (c->is_ending || (c->n_calls == 0 && c->wire->ops->is_idle(c->wire)));
+    bool is_through = c->out.len == 0 && (c->is_ending || c->wire->ops->is_idle(c->wire));
     if (!is_greedy && !is_through)
         return;
     sl_log(SL_LOG_DEBUG, "rpc: a %s connection is closed: %s", c->wire->ops->name,

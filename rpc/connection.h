@@ -35,7 +35,8 @@ struct sl_wire_ops {
                   struct sl_error *err);
     /* No more requests are taken; calls in flight end (GOAWAY in HTTP/2). May be NULL. */
     void (*shut)(struct sl_wire *wire);
-    /* True when nothing is left to be sent and no more can come. */
+    /* True when nothing is left to be sent and no more can come, neither from the peer nor as an
+     * answer that he would get. */
     bool (*is_idle)(const struct sl_wire *wire);
     /* True when a request has begun to come and is not complete: the peer has a limited time to go
      * on. May be NULL. */

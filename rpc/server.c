@@ -6,6 +6,7 @@
 #include "sluice/core/log.h"
 
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -163,14 +164,13 @@ static struct sl_server_listener *fullest(struct sl_rpc_server *server)
     return most;
 }
 
-/* True when there is room for one more. */
-static bool make_room(struct sl_rpc_server *server, struct sl_server_listener *listener)
+/* The listener that has to give way to one more connection of listener; NULL: there is room. */
+static struct sl_server_listener *must_give_way(struct sl_rpc_server *server,
+                                                struct sl_server_listener *listener)
 {
     if (listener->n_connections >= server->limits.connections)
-        return close_one(listener);
-    if (server->n_connections >= server->limits.all_connections)
-        return close_one(fullest(server));
-    return true;
+        return listener;
+    return server->n_connections >= server->limits.all_connections ? fullest(server) : NULL;
 }
 
 static bool is_shortage(int errnum)
@@ -178,17 +178,28 @@ static bool is_shortage(int errnum)
     return errnum == EMFILE || errnum == ENFILE || errnum == ENOBUFS || errnum == ENOMEM;
 }
 
-/* False when that was all for now. */
+/* Without a descriptor accept() fails before it looks whether anybody waits. */
+static bool is_waited_for(const struct sl_server_listener *listener)
+{
+    struct pollfd p = {.fd = listener->listener.fd, .events = POLLIN};
+    return poll(&p, 1, 0) > 0;
+}
+
+/* False when that was all for now: after one had to go for another, all are heard first. */
 static bool accept_one(struct sl_rpc_server *server, struct sl_server_listener *listener)
 {
     int fd = sl_listener_accept(&listener->listener);
-    if (fd >= 0 && make_room(server, listener))
+    if (fd < 0) {
+        if (is_shortage(-fd) && is_waited_for(listener) && !close_one(fullest(server)))
+            pause_accepting(server);
+        return false;
+    }
+    struct sl_server_listener *full = must_give_way(server, listener);
+    if (!full || close_one(full))
         sl_connection_open(server, listener, fd);
-    else if (fd >= 0)
+    else
         close(fd);
-    else if (is_shortage(-fd) && !close_one(fullest(server)))
-        pause_accepting(server);
-    return fd >= 0;
+    return !full;
 }
 
 static void accept_some(struct sl_rpc_server *server, struct sl_server_listener *listener)
