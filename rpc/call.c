@@ -20,7 +20,7 @@ void sl_call_free(struct sl_rpc_call *call)
 {
     call->server->call_bytes -= call->request.len;
     if (call->connection)
-        call->connection->n_calls--;
+        sl_connection_end_call(call->connection);
     LIST_REMOVE(call, all);
     for (size_t i = 0; i < call->n_metadata; i++) {
         free(call->metadata[i].name);
@@ -99,7 +99,7 @@ static struct sl_rpc_call *new_call(struct sl_connection *connection,
     call->connection = connection;
     call->stream = request->stream;
     LIST_INSERT_HEAD(&server->calls, call, all);
-    connection->n_calls++;
+    sl_connection_begin_call(connection);
     atomic_fetch_add(&server->n_calls, 1);
     return call;
 }
@@ -229,7 +229,6 @@ int sl_connection_call(struct sl_connection *connection, const struct sl_wire_re
     struct sl_rpc_call *call = new_call(connection, request);
     if (!call)
         return sl_error_oom(err);
-    connection->request_until = 0;
     dispatch(call, request);
     return 0;
 }
@@ -238,7 +237,7 @@ int sl_connection_call(struct sl_connection *connection, const struct sl_wire_re
 static struct sl_connection *detach(struct sl_rpc_call *call)
 {
     struct sl_connection *connection = sl_steal(&call->connection);
-    connection->n_calls--;
+    sl_connection_end_call(connection);
     return connection;
 }
 
@@ -304,6 +303,9 @@ void sl_calls_expire(struct sl_rpc_server *server, int64_t now)
     const struct sl_wire_answer late = {.status = SL_RPC_DEADLINE_EXCEEDED,
                                         .text = sl_span_of("there was no answer in time")};
     struct sl_rpc_call *call;
+    if (now < server->calls_at)
+        return;
+    server->calls_at = INT64_MAX;
     LIST_FOREACH(call, &server->calls, all)
     {
         struct sl_connection *connection = call->connection;

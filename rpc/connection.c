@@ -24,20 +24,84 @@ static void watch(struct sl_connection *c)
         c->events = events;
 }
 
-void sl_connection_open(struct sl_rpc_server *server, const struct sl_wire_ops *wire, int fd)
+/* ---- who may go for another's sake ---- */
+
+static void leave_queue(struct sl_connection *c)
+{
+    if (c->at)
+        TAILQ_REMOVE(c->at, c, queue);
+    c->at = NULL;
+}
+
+static void join_queue(struct sl_connection *c, struct sl_connections *queue)
+{
+    c->at = queue;
+    TAILQ_INSERT_TAIL(queue, c, queue);
+}
+
+void sl_connection_begin_call(struct sl_connection *c)
+{
+    leave_queue(c);
+    c->n_asked++;
+    c->n_calls++;
+}
+
+void sl_connection_end_call(struct sl_connection *c)
+{
+    if (--c->n_calls == 0 && c->fd >= 0)
+        join_queue(c, &c->listener->idle);
+}
+
+/* ---- limits ---- */
+
+static void set_request_until(struct sl_connection *c, int64_t until)
+{
+    if (c->request_until)
+        TAILQ_REMOVE(&c->server->partial, c, partial);
+    if (until)
+        TAILQ_INSERT_TAIL(&c->server->partial, c, partial);
+    c->request_until = until;
+}
+
+static void set_stall_until(struct sl_connection *c, int64_t until)
+{
+    if (c->stall_until)
+        TAILQ_REMOVE(&c->server->stalled, c, stalled);
+    if (until)
+        TAILQ_INSERT_TAIL(&c->server->stalled, c, stalled);
+    c->stall_until = until;
+}
+
+static void set_held(struct sl_connection *c, size_t held)
+{
+    c->server->held_bytes += held - c->held;
+    c->held = held;
+}
+
+static void set_unread(struct sl_connection *c, size_t unread)
+{
+    c->server->unread_bytes += unread - c->unread;
+    c->unread = unread;
+}
+
+/* ---- beginning and end ---- */
+
+void sl_connection_open(struct sl_rpc_server *server, struct sl_server_listener *listener, int fd)
 {
     struct sl_error err = {0};
     struct sl_connection *c = calloc(1, sizeof(*c));
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
     if (c)
         c->server = server;
-    if (c && wire->open(c, &c->wire, &err) == 0 &&
+    if (c && listener->listener.wire->open(c, &c->wire, &err) == 0 &&
         epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0) {
         c->watch = SL_WATCH_CONNECTION;
+        c->listener = listener;
         c->fd = fd;
         c->events = EPOLLIN;
-        c->idle_since = sl_clock_ms();
         LIST_INSERT_HEAD(&server->connections, c, all);
+        join_queue(c, &listener->silent);
+        listener->n_connections++;
         server->n_connections++;
         return;
     }
@@ -56,11 +120,18 @@ void sl_connection_close(struct sl_connection *c)
     (void)epoll_ctl(c->server->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
     close(c->fd);
     c->fd = -1;
+    leave_queue(c);
+    set_request_until(c, 0);
+    set_stall_until(c, 0);
+    set_held(c, 0);
+    set_unread(c, 0);
     struct sl_wire *wire = sl_steal(&c->wire);
     sl_calls_abandon(c, NULL);
     wire->ops->close(wire);
+    c->listener->n_connections--;
     c->server->n_connections--;
-    sl_server_wake_at(c->server, 0);
+    LIST_REMOVE(c, all);
+    LIST_INSERT_HEAD(&c->server->closed, c, all);
 }
 
 void sl_connection_free(struct sl_connection *c)
@@ -84,18 +155,17 @@ static size_t pending(const struct sl_connection *c)
 static void note_sent(struct sl_connection *c, size_t n)
 {
     c->out = (struct sl_span){c->out.data + n, c->out.len - n};
-    c->stall_until = 0;
+    set_stall_until(c, 0);
 }
 
 /* Also what the wire holds back, because its peer gives it no room, is waited for. */
 static void note_blocked(struct sl_connection *c)
 {
-    if (c->out.len == 0 && pending(c) == 0)
-        c->stall_until = 0;
+    set_unread(c, pending(c));
+    if (c->out.len == 0 && c->unread == 0)
+        set_stall_until(c, 0);
     else if (c->stall_until == 0)
-        c->stall_until = sl_clock_ms() + c->server->limits.stall_ms;
-    if (c->stall_until)
-        sl_server_wake_at(c->server, c->stall_until);
+        set_stall_until(c, sl_clock_ms() + c->server->limits.stall_ms);
 }
 
 /* False once the connection is closed. */
@@ -124,6 +194,18 @@ static bool send_output(struct sl_connection *c)
     return true;
 }
 
+/* Closes what has come to its end, or whose peer leaves too much unread. */
+static void check(struct sl_connection *c)
+{
+    bool is_greedy = c->unread > c->server->limits.unread_bytes;
+    bool is_through = c->out.len == 0 && (c->is_ending || c->wire->ops->is_idle(c->wire));
+    if (!is_greedy && !is_through)
+        return;
+    sl_log(SL_LOG_DEBUG, "rpc: a %s connection is closed: %s", c->wire->ops->name,
+           is_through ? "it has come to its end" : "its peer does not read its answers");
+    sl_connection_close(c);
+}
+
 /* What follows everything that may have changed the output. */
 static void go_on(struct sl_connection *c)
 {
@@ -131,18 +213,17 @@ static void go_on(struct sl_connection *c)
         return;
     watch(c);
     if (c->fd >= 0)
-        sl_connection_check(c, sl_clock_ms());
+        check(c);
 }
 
 static void note_progress(struct sl_connection *c)
 {
     const struct sl_wire_ops *ops = c->wire->ops;
-    if (!ops->is_partial || !ops->is_partial(c->wire)) {
-        c->request_until = 0;
-    } else if (!c->request_until) {
-        c->request_until = sl_clock_ms() + c->server->limits.request_ms;
-        sl_server_wake_at(c->server, c->request_until);
-    }
+    set_held(c, ops->held ? ops->held(c->wire) : 0);
+    if (!ops->is_partial || !ops->is_partial(c->wire))
+        set_request_until(c, 0);
+    else if (!c->request_until)
+        set_request_until(c, sl_clock_ms() + c->server->limits.request_ms);
 }
 
 static void receive(struct sl_connection *c)
@@ -156,12 +237,14 @@ static void receive(struct sl_connection *c)
         sl_connection_close(c);
         return;
     }
-    c->idle_since = sl_clock_ms();
+    unsigned n_asked = c->n_asked;
     if (c->wire->ops->input(c->wire, (struct sl_span){bytes, (size_t)n}, &err) < 0) {
         sl_log(SL_LOG_DEBUG, "rpc: a %s connection ends: %s", c->wire->ops->name, err.msg);
         c->is_ending = true;
     }
     sl_wipe(bytes, (size_t)n);
+    if (c->n_asked != n_asked)
+        set_request_until(c, 0); /* what is partial now is another one */
     note_progress(c);
     go_on(c);
 }
@@ -184,35 +267,11 @@ void sl_connection_answer(struct sl_connection *c, uint32_t stream,
     struct sl_error err = {0};
     if (c->fd < 0)
         return;
-    c->idle_since = sl_clock_ms();
     if (c->wire->ops->answer(c->wire, stream, answer, &err) < 0) {
         fail(c, &err);
         return;
     }
     go_on(c);
-}
-
-void sl_connection_check(struct sl_connection *c, int64_t now)
-{
-    if (c->fd < 0)
-        return;
-    bool is_late =
-        (c->request_until && now >= c->request_until) || (c->stall_until && now >= c->stall_until);
-    bool is_greedy = pending(c) > c->server->limits.unread_bytes;
-    bool is_through =
-        c->out.len == 0 && (c->is_ending || (c->n_calls == 0 && c->wire->ops->is_idle(c->wire)));
-    if (is_late || is_greedy || is_through) {
-        sl_log(SL_LOG_DEBUG, "rpc: a %s connection is closed: %s", c->wire->ops->name,
-               is_through  ? "it has come to its end"
-               : is_greedy ? "its peer does not read its answers"
-                           : "its peer is too slow");
-        sl_connection_close(c);
-        return;
-    }
-    if (c->request_until)
-        sl_server_wake_at(c->server, c->request_until);
-    if (c->stall_until)
-        sl_server_wake_at(c->server, c->stall_until);
 }
 
 void sl_connection_shut(struct sl_connection *c)

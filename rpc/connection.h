@@ -35,7 +35,8 @@ struct sl_wire_ops {
                   struct sl_error *err);
     /* No more requests are taken; calls in flight end (GOAWAY in HTTP/2). May be NULL. */
     void (*shut)(struct sl_wire *wire);
-    /* True when nothing is left to be sent and no more can come. */
+    /* True when nothing is left to be sent and no more can come, neither from the peer nor as an
+     * answer that he would get. */
     bool (*is_idle)(const struct sl_wire *wire);
     /* True when a request has begun to come and is not complete: the peer has a limited time to go
      * on. May be NULL. */
@@ -43,6 +44,8 @@ struct sl_wire_ops {
     /* Bytes that wait to be sent, also those the peer gives no room for: a peer that leaves too
      * many or lets them wait too long is cut off. May be NULL. */
     size_t (*pending)(const struct sl_wire *wire);
+    /* Bytes of requests that are not yet whole. May be NULL. */
+    size_t (*held)(const struct sl_wire *wire);
     void (*close)(struct sl_wire *wire); /* frees; wipes what may be secret */
 };
 

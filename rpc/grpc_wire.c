@@ -13,6 +13,7 @@ enum {
     STREAMS_MAX = 128,                 /* calls of a connection side by side */
     HELD_MAX = 2 * SL_RPC_MESSAGE_MAX, /* bytes of requests that a connection may pile up */
     OUTPUT_SIZE = 64 * 1024,           /* collected for one send; the last frame may exceed it */
+    OUTPUT_KEPT = 1024,                /* bytes of memory for that, kept by an idle connection */
     ACKS_MAX = 100,                    /* of PING and SETTINGS, unsent, before it is a flood */
     SETTINGS_MAX = 32,                 /* entries of a SETTINGS frame */
     CONTINUATIONS_MAX = 8,             /* frames of a header block */
@@ -34,7 +35,8 @@ struct stream {
 struct grpc_wire {
     struct sl_wire base;
     struct sl_connection *connection;
-    nghttp2_session *session;
+    nghttp2_session *session; /* NULL: the peer has said nothing yet */
+    bool is_shut;
     struct stream *streams;
     size_t held;   /* by requests */
     size_t unsent; /* of answers */
@@ -370,28 +372,31 @@ static void close_wire(struct sl_wire *base)
     free(wire);
 }
 
+/* The session begins with the first byte of its peer: who says nothing costs next to nothing, and a
+ * client's preface comes first (RFC 9113, 3.4). */
 static int open_wire(struct sl_connection *connection, struct sl_wire **ret, struct sl_error *err)
+{
+    struct grpc_wire *wire = calloc(1, sizeof(*wire));
+    if (!wire)
+        return sl_error_oom(err);
+    wire->base.ops = &sl_grpc_wire;
+    wire->connection = connection;
+    *ret = &wire->base;
+    return 0;
+}
+
+static int begin(struct grpc_wire *wire, struct sl_error *err)
 {
     static const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, STREAMS_MAX},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, SL_GRPC_HEADER_BYTES_MAX},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
-    struct grpc_wire *wire = calloc(1, sizeof(*wire));
-    if (!wire)
-        return sl_error_oom(err);
-    wire->base.ops = &sl_grpc_wire;
-    wire->connection = connection;
     int rc = new_session(wire);
     if (rc == 0)
         rc = nghttp2_submit_settings(wire->session, NGHTTP2_FLAG_NONE, settings,
                                      sizeof(settings) / sizeof(settings[0]));
-    if (rc != 0) {
-        close_wire(&wire->base);
-        return nghttp2_failed(rc, err);
-    }
-    *ret = &wire->base;
-    return 0;
+    return rc == 0 ? 0 : nghttp2_failed(rc, err);
 }
 
 /* What nghttp2, or one of our callbacks within it, has failed with. */
@@ -407,6 +412,9 @@ static int session_failed(const struct grpc_wire *wire, int rc, struct sl_error 
 static int input(struct sl_wire *base, struct sl_span bytes, struct sl_error *err)
 {
     struct grpc_wire *wire = (struct grpc_wire *)base;
+    int r = wire->session ? 0 : begin(wire, err);
+    if (r < 0)
+        return r;
     ssize_t n = nghttp2_session_mem_recv(wire->session, bytes.data, bytes.len);
     return n < 0 ? session_failed(wire, (int)n, err) : 0;
 }
@@ -416,7 +424,7 @@ static int output(struct sl_wire *base, struct sl_span *ret, struct sl_error *er
     struct grpc_wire *wire = (struct grpc_wire *)base;
     sl_wipe(wire->out.data, wire->out.len);
     wire->out.len = 0;
-    while (wire->out.len < OUTPUT_SIZE) {
+    while (wire->session && wire->out.len < OUTPUT_SIZE) {
         const uint8_t *data;
         ssize_t n = nghttp2_session_mem_send(wire->session, &data);
         if (n < 0)
@@ -427,13 +435,18 @@ static int output(struct sl_wire *base, struct sl_span *ret, struct sl_error *er
         if (r < 0)
             return r;
     }
+    if (wire->out.len == 0 && wire->out.cap > OUTPUT_KEPT)
+        sl_bytes_done(&wire->out); /* an idle peer needs no room */
     *ret = sl_bytes_span(&wire->out);
     return 0;
 }
 
 static void shut(struct sl_wire *base)
 {
-    const struct grpc_wire *wire = (const struct grpc_wire *)base;
+    struct grpc_wire *wire = (struct grpc_wire *)base;
+    wire->is_shut = true;
+    if (!wire->session)
+        return;
     int32_t last = nghttp2_session_get_last_proc_stream_id(wire->session);
     (void)nghttp2_submit_goaway(wire->session, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0);
 }
@@ -441,6 +454,8 @@ static void shut(struct sl_wire *base)
 static bool is_idle(const struct sl_wire *base)
 {
     const struct grpc_wire *wire = (const struct grpc_wire *)base;
+    if (!wire->session)
+        return wire->is_shut;
     return !nghttp2_session_want_read(wire->session) && !nghttp2_session_want_write(wire->session);
 }
 
@@ -458,6 +473,11 @@ static size_t pending(const struct sl_wire *base)
     return wire->unsent + wire->out.len;
 }
 
+static size_t held(const struct sl_wire *base)
+{
+    return ((const struct grpc_wire *)base)->held;
+}
+
 const struct sl_wire_ops sl_grpc_wire = {
     .name = "grpc",
     .open = open_wire,
@@ -468,5 +488,6 @@ const struct sl_wire_ops sl_grpc_wire = {
     .is_idle = is_idle,
     .is_partial = is_partial,
     .pending = pending,
+    .held = held,
     .close = close_wire,
 };

@@ -13,9 +13,10 @@
 #include <unistd.h>
 
 enum {
-    BACKLOG = 128,    /* connections that wait to be accepted */
+    BACKLOG = 1024,   /* connections that wait to be accepted */
     LOCK_TRIES = 200, /* for the folder of a socket, which any reader can lock for ever */
     LOCK_PAUSE_MS = 10,
+    FOLDER_MODE = 0755, /* of folders that are made */
 };
 
 /* What stands before an address, and what it means. */
@@ -71,6 +72,24 @@ static int open_folder(const char *path, struct sl_error *err)
     return sl_steal_fd(&fd);
 }
 
+/* Makes what is missing above a socket below /run, which is empty when a machine starts. Elsewhere
+ * a folder that is not there is a mistake in the address. */
+static int make_folders(const char *path, struct sl_error *err)
+{
+    static const char below[] = "/run/";
+    SL_AUTO_FREE char *copy = strdup(path);
+    if (!copy)
+        return sl_error_oom(err);
+    if (strncmp(path, below, sizeof(below) - 1) != 0 || strstr(path, "/../"))
+        return 0;
+    for (char *p = copy + sizeof(below) - 1; (p = strchr(p, '/')); *p++ = '/') {
+        *p = 0;
+        if (mkdir(copy, FOLDER_MODE) < 0 && errno != EEXIST)
+            return sl_error_system(err, errno, "cannot make %s for the socket", copy);
+    }
+    return 0;
+}
+
 /* Or two servers could both find the old socket stale, and the second remove what the first has
  * made. */
 static int lock_folder(int folder, const char *path, struct sl_error *err)
@@ -94,13 +113,16 @@ static int remove_stale(const struct sl_address *address, struct sl_error *err)
     if (lstat(path, &st) < 0)
         return errno == ENOENT ? 0 : sl_error_system(err, errno, "cannot look at %s", path);
     if (!S_ISSOCK(st.st_mode))
-        return sl_error_set(err, SL_E_SYSTEM, EEXIST, "%s exists and is no socket", path);
+        return sl_error_set(err, SL_E_SYSTEM, EEXIST,
+                            "%s exists and is no socket but %s: remove it, or listen elsewhere",
+                            path, S_ISDIR(st.st_mode) ? "a folder" : "a file");
     SL_AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return sl_error_system(err, errno, "cannot open a socket");
     if (connect(fd, (const struct sockaddr *)&address->name, address->len) == 0 ||
         errno != ECONNREFUSED)
-        return sl_error_set(err, SL_E_SYSTEM, EADDRINUSE, "somebody listens on %s already", path);
+        return sl_error_set(err, SL_E_SYSTEM, EADDRINUSE,
+                            "somebody listens on %s already: stop him, or listen elsewhere", path);
     if (unlink(path) < 0 && errno != ENOENT)
         return sl_error_system(err, errno, "cannot remove the old socket %s", path);
     return 0;
@@ -119,10 +141,13 @@ static int listen_on_path(struct sl_listener *listener, struct sl_error *err)
 {
     const char *path = sl_address_path(&listener->address);
     struct stat st;
+    int r = make_folders(path, err);
+    if (r < 0)
+        return r;
     SL_AUTO_FD folder = open_folder(path, err);
     if (folder < 0)
         return folder;
-    int r = lock_folder(folder, path, err);
+    r = lock_folder(folder, path, err);
     if (r == 0)
         r = remove_stale(&listener->address, err);
     /* The kernel gives the socket's file the mode of the socket: it is private from the start. */

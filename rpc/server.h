@@ -18,12 +18,15 @@ enum {
 
 /* What peers may cost us. */
 struct sl_server_limits {
-    unsigned connections;
-    unsigned calls;      /* in flight over all connections */
-    size_t call_bytes;   /* of requests in flight over all connections */
-    size_t unread_bytes; /* of answers that one peer leaves unread */
-    int request_ms;      /* from the first byte of a request to its last */
-    int stall_ms;        /* without taking any of the bytes that wait for it */
+    unsigned connections;     /* of one listener: who floods one does not fill the others */
+    unsigned all_connections; /* what our share of the descriptors allows */
+    unsigned calls;           /* in flight over all connections */
+    size_t call_bytes;        /* of requests in flight over all connections */
+    size_t held_bytes;        /* of requests that are not yet whole, over all connections */
+    size_t unread_bytes;      /* of answers that one peer leaves unread */
+    size_t all_unread_bytes;  /* that all leave unread */
+    int request_ms;           /* from the first byte of a request to its last */
+    int stall_ms;             /* without taking any of the bytes that wait for it */
 };
 
 /* Somebody who watches a call is being told that nobody waits for it. */
@@ -61,19 +64,30 @@ struct sl_connection {
     LIST_ENTRY(sl_connection) all;
     struct sl_rpc_server *server;
     struct sl_wire *wire;
+    struct sl_server_listener *listener;
     int fd; /* -1: closed, and freed when the events at hand are through */
     uint32_t events;
     struct sl_span out; /* lent by the wire */
     bool is_ending;     /* reads no more, closes when all is sent */
     unsigned n_calls;
-    int64_t idle_since;
+    unsigned n_asked;          /* calls it ever made; may wrap */
+    size_t held, unread;       /* its shares of the server's */
+    struct sl_connections *at; /* the queue it may be closed from for another's sake; or NULL */
+    TAILQ_ENTRY(sl_connection) queue;
+    /* All have the same time, so that the first to begin is the first to be late. */
     int64_t request_until; /* when the request that has begun must be complete; 0: none has */
     int64_t stall_until;   /* when some of the output must be taken; 0: there is none */
+    TAILQ_ENTRY(sl_connection) partial, stalled; /* while there is such a time */
 };
+
+TAILQ_HEAD(sl_connections, sl_connection);
 
 struct sl_server_listener {
     enum sl_watch watch;
     struct sl_listener listener;
+    unsigned n_connections;
+    /* Without a call under way, longest so first: never have had one, have had one. */
+    struct sl_connections silent, idle;
 };
 
 struct sl_rpc_server {
@@ -89,12 +103,14 @@ struct sl_rpc_server {
     bool is_started;
     bool is_draining;
     pthread_t thread;
-    LIST_HEAD(, sl_connection) connections;
+    LIST_HEAD(, sl_connection) connections, closed;
     unsigned n_connections;
+    struct sl_connections partial, stalled;
+    size_t held_bytes, unread_bytes;
     LIST_HEAD(, sl_rpc_call) calls;
     atomic_uint n_calls; /* that were not answered */
     size_t call_bytes;
-    int64_t wake_at;         /* the next limit of time to look at; INT64_MAX: none */
+    int64_t calls_at;        /* the next deadline of a call; INT64_MAX: none */
     int64_t accept_again_at; /* when listeners are looked at again; 0: they are */
 
     atomic_bool came_round; /* since somebody asked for it */
@@ -107,7 +123,7 @@ struct sl_rpc_server {
 
 /* ---- server.c ---- */
 
-/* The thread looks again at its limits of time at that time, or earlier. */
+/* The thread looks at the deadlines of calls at that time, or earlier. */
 void sl_server_wake_at(struct sl_rpc_server *server, int64_t time);
 
 /* The thread comes round. Any thread. */
@@ -116,13 +132,14 @@ void sl_server_wake(struct sl_rpc_server *server);
 /* ---- connection.c ---- */
 
 /* Takes the fd. */
-void sl_connection_open(struct sl_rpc_server *server, const struct sl_wire_ops *wire, int fd);
+void sl_connection_open(struct sl_rpc_server *server, struct sl_server_listener *listener, int fd);
 void sl_connection_handle(struct sl_connection *connection, uint32_t events);
 /* Hands an answer to the wire and sends what can be sent. */
 void sl_connection_answer(struct sl_connection *connection, uint32_t stream,
                           const struct sl_wire_answer *answer);
-/* Closes the connection if a limit of time has passed or it has come to its end. */
-void sl_connection_check(struct sl_connection *connection, int64_t now);
+/* Its peer has asked something; one of its calls is over. */
+void sl_connection_begin_call(struct sl_connection *connection);
+void sl_connection_end_call(struct sl_connection *connection);
 /* No more requests. */
 void sl_connection_shut(struct sl_connection *connection);
 void sl_connection_close(struct sl_connection *connection);

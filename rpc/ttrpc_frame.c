@@ -36,7 +36,7 @@ bool sl_ttrpc_reader_is_too_long(const struct sl_ttrpc_reader *reader)
     return reader->n_head == SL_TTRPC_HEADER && reader->header.length > SL_RPC_MESSAGE_MAX;
 }
 
-static int take_header(struct sl_ttrpc_reader *reader, struct sl_span *bytes, struct sl_error *err)
+static void take_header(struct sl_ttrpc_reader *reader, struct sl_span *bytes)
 {
     size_t n = SL_TTRPC_HEADER - reader->n_head;
     if (n > bytes->len)
@@ -45,31 +45,27 @@ static int take_header(struct sl_ttrpc_reader *reader, struct sl_span *bytes, st
         memcpy(reader->head + reader->n_head, bytes->data, n);
     reader->n_head += n;
     *bytes = (struct sl_span){bytes->data + n, bytes->len - n};
-    if (reader->n_head < SL_TTRPC_HEADER)
-        return 0;
-    read_header(reader->head, &reader->header);
-    if (sl_ttrpc_reader_is_too_long(reader) || reader->header.length == 0)
-        return 0;
-    /* The length is only a promise, but pages nobody writes to cost nothing. */
-    reader->payload = malloc(reader->header.length);
-    return reader->payload ? 0 : sl_error_oom(err);
+    if (reader->n_head == SL_TTRPC_HEADER)
+        read_header(reader->head, &reader->header);
 }
 
 int sl_ttrpc_reader_take(struct sl_ttrpc_reader *reader, struct sl_span *bytes,
                          struct sl_error *err)
 {
-    if (reader->n_head < SL_TTRPC_HEADER) {
-        int r = take_header(reader, bytes, err);
-        if (r < 0)
-            return r;
-    }
+    if (reader->n_head < SL_TTRPC_HEADER)
+        take_header(reader, bytes);
     if (reader->n_head < SL_TTRPC_HEADER)
         return 0;
     size_t n = reader->header.length - reader->n_payload;
     if (n > bytes->len)
         n = bytes->len;
-    if (reader->payload && n)
-        memcpy(reader->payload + reader->n_payload, bytes->data, n);
+    /* The length is only a promise: memory grows with what has come. */
+    int r = n == 0 || sl_ttrpc_reader_is_too_long(reader)
+                ? 0
+                : sl_bytes_append(&reader->payload, (struct sl_span){bytes->data, n},
+                                  SL_RPC_MESSAGE_MAX, err);
+    if (r < 0)
+        return r;
     reader->n_payload += (uint32_t)n;
     *bytes = (struct sl_span){bytes->data + n, bytes->len - n};
     return reader->n_payload == reader->header.length;
@@ -77,14 +73,12 @@ int sl_ttrpc_reader_take(struct sl_ttrpc_reader *reader, struct sl_span *bytes,
 
 struct sl_span sl_ttrpc_reader_payload(const struct sl_ttrpc_reader *reader)
 {
-    return (struct sl_span){reader->payload, reader->payload ? reader->n_payload : 0};
+    return sl_bytes_span(&reader->payload);
 }
 
 void sl_ttrpc_reader_done(struct sl_ttrpc_reader *reader)
 {
-    if (reader->payload)
-        sl_wipe(reader->payload, reader->n_payload);
-    free(reader->payload);
+    sl_bytes_wipe(&reader->payload);
     *reader = (struct sl_ttrpc_reader){0};
 }
 

@@ -27,7 +27,7 @@ struct sl_ttrpc_reader {
     uint8_t head[SL_TTRPC_HEADER];
     size_t n_head;
     struct sl_ttrpc_header header; /* once n_head is SL_TTRPC_HEADER */
-    uint8_t *payload;
+    struct sl_bytes payload;
     uint32_t n_payload; /* bytes that have come, kept or skipped */
 };
 /* Wipes. */

@@ -22,6 +22,7 @@ struct ttrpc_wire {
     struct sl_connection *connection;
     struct sl_ttrpc_reader reader;
     uint32_t last_stream; /* the highest id a request had */
+    unsigned n_calls;     /* that were not answered */
     bool is_shut;
     struct out_frame *out; /* the first is lent if is_lent */
     struct out_frame **out_end;
@@ -61,14 +62,13 @@ static void ttrpc_close(struct sl_wire *base)
     free(wire);
 }
 
-static int ttrpc_answer(struct sl_wire *base, uint32_t stream, const struct sl_wire_answer *answer,
-                        struct sl_error *err)
+static int say(struct ttrpc_wire *wire, uint32_t stream, const struct sl_wire_answer *answer,
+               struct sl_error *err)
 {
     static const struct sl_wire_answer too_long = {
         .status = SL_RPC_RESOURCE_EXHAUSTED,
         .text = {(const uint8_t *)"the answer is too long", sizeof("the answer is too long") - 1},
     };
-    struct ttrpc_wire *wire = (struct ttrpc_wire *)base;
     struct out_frame *frame = calloc(1, sizeof(*frame));
     if (!frame)
         return sl_error_oom(err);
@@ -85,11 +85,19 @@ static int ttrpc_answer(struct sl_wire *base, uint32_t stream, const struct sl_w
     return 0;
 }
 
+static int ttrpc_answer(struct sl_wire *base, uint32_t stream, const struct sl_wire_answer *answer,
+                        struct sl_error *err)
+{
+    struct ttrpc_wire *wire = (struct ttrpc_wire *)base;
+    wire->n_calls -= wire->n_calls > 0;
+    return say(wire, stream, answer, err);
+}
+
 static int refuse(struct ttrpc_wire *wire, enum sl_rpc_status status, const char *text,
                   struct sl_error *err)
 {
     const struct sl_wire_answer answer = {.status = (int)status, .text = sl_span_of(text)};
-    return ttrpc_answer(&wire->base, wire->reader.header.stream, &answer, err);
+    return say(wire, wire->reader.header.stream, &answer, err);
 }
 
 static int call(struct ttrpc_wire *wire, const Ttrpc__Request *message, struct sl_error *err)
@@ -108,6 +116,7 @@ static int call(struct ttrpc_wire *wire, const Ttrpc__Request *message, struct s
         return refuse(wire, SL_RPC_RESOURCE_EXHAUSTED, "too many pairs of metadata", err);
     for (size_t i = 0; i < message->n_metadata; i++)
         metadata[i] = (struct sl_pair){message->metadata[i]->key, message->metadata[i]->value};
+    wire->n_calls++;
     return sl_connection_call(wire->connection, &request, err);
 }
 
@@ -187,7 +196,7 @@ static void ttrpc_shut(struct sl_wire *base)
 static bool ttrpc_is_idle(const struct sl_wire *base)
 {
     const struct ttrpc_wire *wire = (const struct ttrpc_wire *)base;
-    return wire->is_shut && !wire->out;
+    return wire->is_shut && wire->n_calls == 0 && !wire->out;
 }
 
 static bool ttrpc_is_partial(const struct sl_wire *base)
@@ -200,6 +209,11 @@ static size_t ttrpc_pending(const struct sl_wire *base)
     return ((const struct ttrpc_wire *)base)->pending;
 }
 
+static size_t ttrpc_held(const struct sl_wire *base)
+{
+    return ((const struct ttrpc_wire *)base)->reader.payload.len;
+}
+
 const struct sl_wire_ops sl_ttrpc_wire = {
     .name = "ttrpc",
     .open = ttrpc_open,
@@ -210,5 +224,6 @@ const struct sl_wire_ops sl_ttrpc_wire = {
     .is_idle = ttrpc_is_idle,
     .is_partial = ttrpc_is_partial,
     .pending = ttrpc_pending,
+    .held = ttrpc_held,
     .close = ttrpc_close,
 };

@@ -208,6 +208,39 @@ class Answering(RpcCase):
         self.assertEqual(caught.exception.code, ttrpc.DEADLINE_EXCEEDED)
         self.assertEqual(client.call(SERVICE, "Abandoned"), b"1")
 
+    def test_odd_timeouts(self):
+        """Below zero is none, and the longest is as good as none."""
+        client = self.dial(self.serve())
+        for timeout in (-1, -2 ** 63):
+            self.assertEqual(client.call(SERVICE, "Deadline", timeout_ns=timeout), b"0")
+        for timeout in (2 ** 63 - 1, 10 ** 18):
+            left = int(client.call(SERVICE, "Deadline", timeout_ns=timeout))
+            self.assertTrue(timeout // 10 ** 6 - 20000 < left <= timeout // 10 ** 6 + 1, left)
+        self.assertEqual(client.call(SERVICE, "Echo", b"x", timeout_ns=2 ** 63 - 1), b"x")
+        with self.assertRaises(ttrpc.Refused) as caught:
+            client.call(SERVICE, "Never", timeout_ns=1)
+        self.assertEqual(caught.exception.code, ttrpc.DEADLINE_EXCEEDED)
+
+    def test_names_of_a_megabyte_are_refused_shortly(self):
+        client = self.dial(self.serve())
+        for service, method in (("s" * 1000000, "m"), (SERVICE, "m" * 1000000),
+                                ("\x01\n" * 500000, "m")):
+            with self.assertRaises(ttrpc.Refused) as caught:
+                client.call(service, method)
+            self.assertEqual(caught.exception.code, ttrpc.UNIMPLEMENTED)
+            self.assertLess(len(caught.exception.text), 200)
+            self.assertTrue(caught.exception.text.isprintable())
+        self.assertEqual(client.call(SERVICE, "Echo", b"x"), b"x")
+
+    def test_data_of_streams_that_never_began_is_refused(self):
+        client = self.dial(self.serve())
+        client.connection.sendall(ttrpc.frame(7, ttrpc.DATA, b"data", flags=1))
+        self.assert_refused(client, 7, ttrpc.INVALID_ARGUMENT, "StreamID is no longer active")
+        held = client.send(SERVICE, "Hold", b"held")
+        client.connection.sendall(ttrpc.frame(held, ttrpc.DATA, b"data", flags=1))
+        client.call(SERVICE, "Release")
+        self.assertEqual(client.wait(held), b"held")
+
     def test_calls_of_a_client_that_goes_are_abandoned(self):
         server = self.serve()
         stays, goes = self.dial(server), self.dial(server)
@@ -335,6 +368,63 @@ class Listening(RpcCase):
             other.bind(self.path)
             server.stop()
             self.assertTrue(os.path.exists(self.path))
+
+    def test_a_folder_in_the_way_stays(self):
+        os.mkdir(self.path)
+        self.assertIn(self.path + " exists and is no socket but a folder",
+                      self.fails("ttrpc+unix://" + self.path))
+        self.assertTrue(os.path.isdir(self.path))
+
+    def test_folders_are_made_below_run_only(self):
+        missing = os.path.join(self.folder, "a", "b", "s")
+        self.assertIn("cannot open " + os.path.dirname(missing),
+                      self.fails("ttrpc+unix://" + missing))
+        self.assertEqual(os.listdir(self.folder), [])
+        if not os.access("/run", os.W_OK):
+            self.skipTest("needs root, who may write to /run")
+        top = "/run/sluice-test-" + os.path.basename(self.folder)
+        self.addCleanup(shutil.rmtree, top, True)
+        before = os.umask(0o022)
+        self.addCleanup(os.umask, before)
+        path = top + "/a/b/s"
+        server = self.serve(address="ttrpc+unix://" + path)
+        self.assertEqual(stat.S_IMODE(os.stat(top + "/a").st_mode), 0o755)
+        self.assertEqual(self.dial(server).call(SERVICE, "Echo", b"x"), b"x")
+        server.stop()
+        self.assertEqual(os.listdir(top + "/a/b"), [])
+        self.assertIn("cannot make", self.fails("ttrpc+unix://" + self.blocked(top)))
+
+    @staticmethod
+    def blocked(top):
+        """A path through a file."""
+        with open(top + "/file", "w", encoding="ascii"):
+            pass
+        return top + "/file/a/s"
+
+    def test_vsock(self):
+        """Over the loopback of vsock, where the kernel has it (modprobe vsock_loopback)."""
+        probe = None
+        try:
+            probe = socket.socket(socket.AF_VSOCK)
+            probe.bind((1, socket.VMADDR_PORT_ANY))
+            probe.listen()
+            with socket.socket(socket.AF_VSOCK) as other:
+                other.settimeout(ttrpc.TIMEOUT)
+                other.connect((1, probe.getsockname()[1]))
+        except OSError as error:
+            self.skipTest(f"no loopback of vsock here: {error}")
+        finally:
+            if probe:
+                probe.close()
+        server = self.serve(address=f"ttrpc+vsock://1:{socket.VMADDR_PORT_ANY}")
+        address = server.addresses[0]
+        self.assertTrue(address.startswith("ttrpc+vsock://1:"))
+        client = ttrpc.Client.__new__(ttrpc.Client)
+        client.connection, client.stream, client.answers = socket.socket(socket.AF_VSOCK), 1, {}
+        self.addCleanup(client.connection.close)
+        client.connection.settimeout(ttrpc.TIMEOUT)
+        client.connection.connect((1, int(address.rsplit(":", 1)[1])))
+        self.assertEqual(client.call(SERVICE, "Echo", b"x" * 100000), b"x" * 100000)
 
     def test_locked_folder_is_waited_for_and_named(self):
         folder = os.open(self.folder, os.O_RDONLY)

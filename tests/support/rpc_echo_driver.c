@@ -163,6 +163,10 @@ static bool set_option(struct sl_rpc_server *server, const char *arg)
         limits->call_bytes = n;
     else if (strncmp(arg, "unread_bytes=", 13) == 0)
         limits->unread_bytes = n;
+    else if (strncmp(arg, "held_bytes=", 11) == 0)
+        limits->held_bytes = n;
+    else if (strncmp(arg, "all_unread_bytes=", 17) == 0)
+        limits->all_unread_bytes = n;
     else if (strncmp(arg, "request_ms=", 11) == 0)
         limits->request_ms = (int)n;
     else if (strncmp(arg, "stall_ms=", 9) == 0)

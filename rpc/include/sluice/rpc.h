@@ -124,7 +124,9 @@ struct sl_rpc_server_options {
     sl_rpc_handler_fn *handle_unknown;
     void *unknown_arg;
     bool allow_any_address;   /* else only loopback and unix sockets are listened on */
-    unsigned max_connections; /* 0: 256 */
+    /* Of each listener; 0: 256. Connections without a call give way to new ones, those that never
+     * had one first; all together take at most half of the process' descriptors. */
+    unsigned max_connections;
     unsigned max_calls;       /* in flight over all connections; 0: 1024 */
 };
 
@@ -134,8 +136,9 @@ SL_MUST_CHECK int sl_rpc_server_new(const struct sl_rpc_server_options *options,
                                     struct sl_rpc_server **ret, struct sl_error *err);
 /* address: "grpc://HOST:PORT" (port 0: any), "grpc+unix:///PATH", "ttrpc+unix:///PATH",
  * "ttrpc+unix://@ABSTRACT", "ttrpc+vsock://CID:PORT", "ttrpc://HOST:PORT". A unix socket has mode
- * 0600; a stale socket file is replaced, one that somebody listens on is not. *ret_address (may be
- * NULL, to be freed) is the address with the real port. Before the start. */
+ * 0600; a stale socket file is replaced, one that somebody listens on is not, nor is anything else;
+ * missing folders are made below /run, with mode 0755. *ret_address (may be NULL, to be freed) is
+ * the address with the real port. Before the start. */
 SL_MUST_CHECK int sl_rpc_server_listen(struct sl_rpc_server *server, const char *address,
                                        char **ret_address, struct sl_error *err);
 /* The form of such an address; nothing is opened. */
