@@ -125,7 +125,7 @@ static void kernel_parameters_are_those_of_image(void **state)
          "http://1.2.3.4:1234", NULL, NULL, NULL, NULL},
         {"agent.no_proxy=localhost quiet agent.https_proxy=http://1.2.3.4:1234",
          "http://1.2.3.4:1234", NULL, "localhost", NULL, NULL},
-        {"\n  agent.no_proxy=localhost   \n\t agent.https_proxy=http://1.2.3.4:1234\r\n\f ",
+        {"\n  agent.no_proxy=localhost\f   \n\t agent.https_proxy=http://1.2.3.4:1234\r\n\f ",
          "http://1.2.3.4:1234", NULL, "localhost", NULL, NULL},
         {"agent.image_registry_auth=kbs:///default/credentials/test", NULL, NULL, NULL,
          "kbs:///default/credentials/test", NULL},
@@ -601,7 +601,7 @@ static void secrets_are_in_no_message(void **state)
 {
     (void)state;
     static const char *const proxies[] = {"http://u:pa55@h:1", "u:pa55@h:1", "http://u:pa55/x@h",
-                                          "http://u:pa55@x@h", "socks5h://:pa55@h"};
+                                          "http://u:x@pa55@h", "socks5h://:pa55@h"};
     for (size_t i = 0; i < sizeof(proxies) / sizeof(proxies[0]); i++) {
         SL_AUTO_FREE char *text =
             sl_strf("%s[image.image_pull_proxy]\nhttp_proxy = '%s'\n", KBC, proxies[i]);
