@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "credentials.h"
 
+#include "beneath.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,19 +18,6 @@ enum {
 static const char temporary[] = ".sluice-new";
 
 /* ---- folders ---- */
-
-/* Opens a folder in dirfd, made if missing. Takes dirfd. */
-static int step_into(int dirfd, const char *name, int *ret, struct sl_error *err)
-{
-    SL_AUTO_FD parent = dirfd;
-    if (mkdirat(parent, name, FOLDER_MODE) < 0 && errno != EEXIST)
-        return sl_error_system(err, errno, "cannot make the folder %.100s", name);
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return sl_error_system(err, errno, "cannot open the folder %.100s", name);
-    *ret = fd;
-    return 0;
-}
 
 /* The root itself lies where the operator's machine has it, links and all. */
 static int open_root(const char *root, int *ret, struct sl_error *err)
@@ -51,23 +40,23 @@ static int open_root(const char *root, int *ret, struct sl_error *err)
     return 0;
 }
 
-/* Opens the folder that the file of this relative path goes into; *ret_name points into the path.
- */
+/* Opens the folder that the file goes into, which is made if missing. *ret_name points into path,
+ * which is below the root and is cut. */
 static int open_folder(const char *root, char *path, int *ret, const char **ret_name,
                        struct sl_error *err)
 {
-    int fd = -1;
-    char *name = path;
-    int r = open_root(root, &fd, err);
-    for (char *slash; r == 0 && (slash = strchr(name, '/')); name = slash + 1) {
-        *slash = 0;
-        r = step_into(fd, name, &fd, err);
-    }
+    SL_AUTO_FD fd = -1;
+    struct sl_beneath_made made = {0};
+    int r = sl_beneath_check(path, err);
+    if (r == 0)
+        r = open_root(root, &fd, err);
     if (r < 0)
         return r;
-    *ret = fd;
-    *ret_name = name;
-    return 0;
+    char *slash = strrchr(path, '/');
+    *ret_name = slash ? slash + 1 : path;
+    if (slash)
+        *slash = 0;
+    return sl_beneath_open_dir(fd, slash ? path : "", FOLDER_MODE, &made, ret, err);
 }
 
 /* ---- the file ---- */
@@ -112,8 +101,7 @@ static int put(const char *root, const char *path, struct sl_span content, struc
     size_t prefix = strlen(SL_CREDENTIALS_ROOT);
     const char *name = NULL;
     SL_AUTO_FD dirfd = -1;
-    /* The configuration has been checked for this; it is cheap to be sure. */
-    if (strncmp(path, SL_CREDENTIALS_ROOT "/", prefix + 1) != 0 || strstr(path, "/../"))
+    if (strncmp(path, SL_CREDENTIALS_ROOT "/", prefix + 1) != 0)
         return sl_error_set(err, SL_E_POLICY, EPERM, "is not below %s", SL_CREDENTIALS_ROOT);
     SL_AUTO_FREE char *relative = strdup(path + prefix + 1);
     if (!relative)

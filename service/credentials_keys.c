@@ -2,14 +2,13 @@
 /* Credential files from the library's key broker. */
 #include "credentials.h"
 
-/* Both error models have the same codes in the same order. */
+#include "error_exchange.h"
+
 static int get(void *arg, const char *uri, void **ret, size_t *ret_size, struct sl_error *err)
 {
     struct sluice_error why = {0};
     int r = sluice_keys_get_resource(arg, uri, ret, ret_size, &why);
-    if (r < 0)
-        return sl_error_set(err, (enum sl_errc)why.code, why.errnum, "%s", why.message);
-    return 0;
+    return r < 0 ? sl_error_import(err, &why) : 0;
 }
 
 static void release(void *secret, size_t size)

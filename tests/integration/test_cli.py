@@ -18,7 +18,7 @@ import registry as registries
 from counting_proxy import CountingProxy, DEADLINE
 
 VERBS = ("pull", "inspect", "encrypt", "decrypt", "keys", "keyprovider", "images", "mount", "unmount", "rm", "gc",
-         "sign", "verify", "version")
+         "sign", "verify", "config", "version")
 SCREEN_LINES, SCREEN_COLUMNS = 40, 100
 BUILD_CLI = os.path.join(os.path.dirname(os.path.dirname(SLUICE)), "cli")
 LAYER_BUFFERS = (8 + 12) * 256 * 1024  # bytes that one layer takes
