@@ -107,10 +107,13 @@ static int run_job(struct request *q, struct sl_error *err)
         return sl_error_oom(err);
     struct sl_error job_err = {0};
     int r = sl_jobs_pull(q->service->jobs, image, on_done, q, &q->waiter, &job_err);
-    if (r < 0) {
-        q->step = job_err.code == SL_E_FORMAT ? SL_STEP_REFERENCE : SL_STEP_PULL;
-        return sl_error_set(err, job_err.code, job_err.errnum, "%s", job_err.msg);
+    if (r < 0 && job_err.code == SL_E_FORMAT) {
+        q->step = SL_STEP_REFERENCE;
+        return sl_error_set(err, SL_E_FORMAT, EINVAL, "'%.300s' is no name of an image",
+                            q->message.image_url);
     }
+    if (r < 0)
+        return sl_error_set(err, job_err.code, job_err.errnum, "%s", job_err.msg);
     sl_rpc_call_watch(q->call, on_abandoned, q);
     q->step = SL_STEP_PULL;
     wait_for_job(q);
@@ -197,8 +200,8 @@ static void refuse(struct request *q, const struct sl_error *failure)
     sl_rpc_call_refuse(sl_steal(&q->call), status.code, status.text);
     sl_metrics_count_request(q->service->metrics, &err,
                              (double)(sl_clock_ms() - q->begun_ms) / 1000);
-    sl_log_of(SL_LOG_ERROR, &about, "not pulled into %.300s: %s", q->message.bundle_path,
-              failure->msg);
+    sl_log_of(SL_LOG_ERROR, &about, "%s (bundle %.300s)", sl_status_plain(&status),
+              q->message.bundle_path);
 }
 
 static void run(void *arg)

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PREFIX "[CDH] [ERROR]: Failed to pull image "
+#define HUB "[CDH] [ERROR]: "
+#define PREFIX HUB "Failed to pull image "
 
 /* The agent takes INTERNAL from the hub, whatever the cause. What has no cause in the image has a
  * status that tells so: who cancelled or shuts down wants no other answer. */
@@ -48,4 +49,9 @@ struct sl_status sl_status_of_failure(enum sl_pull_step step, const char *image,
         break;
     }
     return s;
+}
+
+const char *sl_status_plain(const struct sl_status *status)
+{
+    return status->text + strlen(HUB);
 }

@@ -22,3 +22,5 @@ enum sl_pull_step {
 };
 struct sl_status sl_status_of_failure(enum sl_pull_step step, const char *image,
                                       const struct sluice_error *err);
+/* The text without the hub's prefix, for our own log, in which people look for the same words. */
+const char *sl_status_plain(const struct sl_status *status);

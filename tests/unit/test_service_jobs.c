@@ -32,7 +32,9 @@ static struct {
     char order[PULLS_SEEN_MAX][64];
     char manifest[64];
     enum sluice_code result; /* of what finishes */
+    atomic_bool is_deaf;     /* to cancellations */
     atomic_ulong generation;
+    atomic_uint stale_holds, n_holds; /* the configuration is replaced behind those who take it */
     struct sl_generation held;
 } fake;
 
@@ -53,7 +55,8 @@ static void let_go(int gate)
 static bool pass(int gate, int cancel_fd)
 {
     for (;;) {
-        struct pollfd fds[] = {sl_cancel_pollfd(cancel_fd), {.fd = gate, .events = POLLIN}};
+        struct pollfd fds[] = {sl_cancel_pollfd(fake.is_deaf ? -1 : cancel_fd),
+                               {.fd = gate, .events = POLLIN}};
         eventfd_t one;
         (void)poll(fds, 2, -1);
         if (fds[0].revents)
@@ -115,6 +118,11 @@ int sl_backend_hold(struct sl_backend *backend, struct sl_generation **ret, stru
     struct sl_generation *g = calloc(1, sizeof(*g));
     assert_non_null(g);
     g->number = fake.generation;
+    fake.n_holds++;
+    if (fake.stale_holds > 0) {
+        fake.stale_holds--;
+        g->number--;
+    }
     *ret = g;
     return 0;
 }
@@ -196,6 +204,8 @@ static struct sl_jobs *begin(unsigned pulls)
     sem_init(&fake.over, 0, 0);
     fake.joins = fake.jobs_counted = fake.n_begun = fake.n_cancelled = 0;
     fake.result = SLUICE_OK;
+    fake.is_deaf = false;
+    fake.stale_holds = fake.n_holds = 0;
     fake.generation = 1;
     strcpy(fake.manifest, "sha256:1");
     assert_int_equal(sl_jobs_new(&options, &jobs, NULL), 0);
@@ -389,19 +399,47 @@ static void jobs_that_were_left_before_their_turn_never_begin(void **state)
     assert_int_equal(fake.n_begun, 1);
 }
 
+/* What was cancelled may take its time to end. */
 static void jobs_that_were_left_are_not_joined(void **state)
 {
     (void)state;
     struct sl_jobs *jobs = begin(4);
-    struct caller a, b;
-    ask_and_resolve(jobs, &a, "alpine");
+    struct caller a, b, c;
+    fake.is_deaf = true;
+    ask(jobs, &a, "alpine");
+    wait_on(&fake.begun);
     sl_jobs_leave(jobs, a.waiter);
     hear(&a, SLUICE_E_CANCELLED);
     ask(jobs, &b, "alpine");
     wait_on(&fake.begun);
     let_go(fake.resolve);
+    let_go(fake.resolve);
+    wait_on(&fake.going); /* b; a goes over, or on: nobody cares */
+    sl_jobs_leave(jobs, b.waiter);
+    hear(&b, SLUICE_E_CANCELLED);
+    ask(jobs, &c, "alpine");
+    wait_on(&fake.begun);
+    let_go(fake.resolve);
+    wait_on(&fake.going);
+    for (int i = 0; i < 3; i++)
+        let_go(fake.finish);
+    hear(&c, SLUICE_OK);
+    assert_int_equal(fake.joins, 0);
+    finish(jobs);
+}
+
+static void jobs_take_a_configuration_as_new_as_was_asked_for(void **state)
+{
+    (void)state;
+    struct sl_jobs *jobs = begin(4);
+    struct caller a;
+    fake.generation = 5;
+    fake.stale_holds = 2;
+    ask(jobs, &a, "alpine");
+    let_go(fake.resolve);
     let_go(fake.finish);
-    hear(&b, SLUICE_OK);
+    hear(&a, SLUICE_OK);
+    assert_int_equal(fake.n_holds, 3);
     finish(jobs);
 }
 
@@ -513,6 +551,7 @@ int main(void)
         cmocka_unit_test(jobs_somebody_waits_for_go_on),
         cmocka_unit_test(jobs_that_were_left_before_their_turn_never_begin),
         cmocka_unit_test(jobs_that_were_left_are_not_joined),
+        cmocka_unit_test(jobs_take_a_configuration_as_new_as_was_asked_for),
         cmocka_unit_test(jobs_late_waiter_tries_again_when_the_network_failed),
         cmocka_unit_test(jobs_other_failure_is_told_to_all),
         cmocka_unit_test(jobs_bad_name_fails_with_format),
