@@ -21,6 +21,7 @@ enum verb_bits {
     VERB_KEYPROVIDER = 1 << 11,
     VERB_VERIFY = 1 << 12,
     VERB_SIGN = 1 << 13,
+    VERB_CONFIG = 1 << 16,
 
     VERB_CONVERT = VERB_ENCRYPT | VERB_DECRYPT,
     VERB_REMOTE = VERB_PULL | VERB_INSPECT | VERB_CONVERT | VERB_KEYS | VERB_VERIFY | VERB_SIGN,
@@ -57,7 +58,7 @@ struct cli_options {
     unsigned sign_forms; /* of enum sluice_sign_form; 0: not said */
     unsigned number;
     bool recursive, verify_first, stats, raw, config, read_only, force, dry_run;
-    bool listen_anywhere, json, quiet, debug, help;
+    bool listen_anywhere, strict, json, quiet, debug, help;
     unsigned jobs;
     size_t memory;
     char *const *args; /* positional, NULL-terminated */
@@ -95,6 +96,8 @@ int verb_keyprovider(const struct cli_options *o, struct sl_error *err);
 int verb_keyprovider_check(const struct cli_options *o, struct sl_error *err);
 int verb_keys(const struct cli_options *o, struct sl_error *err);
 int verb_keys_check(const struct cli_options *o, struct sl_error *err);
+int verb_config(const struct cli_options *o, struct sl_error *err);
+int verb_config_check(const struct cli_options *o, struct sl_error *err);
 int verb_version(const struct cli_options *o, struct sl_error *err);
 
 /* options.c: argv without the program and the verb. -EINVAL on a usage error. */

@@ -34,6 +34,8 @@ const struct cli_verb cli_verbs[] = {
     {"rm", VERB_RM, "IMAGE...", 1, 1024, "remove names of images; gc frees the space", verb_rm,
      NULL},
     {"gc", VERB_GC, "", 0, 0, "remove what nothing refers to", verb_gc, NULL},
+    {"config", VERB_CONFIG, "check [FILE]", 1, 2, "say what a configuration of the service means",
+     verb_config, verb_config_check},
     {"version", VERB_VERSION, "", 0, 0, "print the version", verb_version, NULL},
     {0},
 };

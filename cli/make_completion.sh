@@ -23,6 +23,10 @@ for verb in $verbs; do
 done
 cat <<'TXT'
     esac
+    if [ "${COMP_WORDS[1]}" = config ] && [ "$COMP_CWORD" -eq 2 ]; then
+        COMPREPLY=($(compgen -W "check" -- "$cur"))
+        return
+    fi
     case $cur in
     -*) COMPREPLY=($(compgen -W "$options" -- "$cur")) ;;
     *) COMPREPLY=($(compgen -f -- "$cur")) ;;

@@ -190,6 +190,7 @@ static bool set_simple(struct cli_options *o, enum option_id id, char *arg)
         [OPT_READ_ONLY] = {.flag = &o->read_only},
         [OPT_FORCE] = {.flag = &o->force},
         [OPT_DRY_RUN] = {.flag = &o->dry_run},
+        [OPT_STRICT] = {.flag = &o->strict},
         [OPT_JSON] = {.flag = &o->json},
         [OPT_QUIET] = {.flag = &o->quiet},
         [OPT_DEBUG] = {.flag = &o->debug},

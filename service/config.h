@@ -46,7 +46,7 @@ struct sl_config {
 
     /* [sluice] */
     char **listen;       /* more addresses of rpc.h, NULL-terminated, or NULL */
-    char *control;       /* address of the control socket; "" none */
+    char *control;       /* address of rpc.h; "" none */
     char *metrics;       /* "unix:///PATH", "127.0.0.1:PORT"; NULL: none */
     char *upstream;      /* ttrpc target of a hub that does the rest; NULL: none */
     uint64_t memory;     /* bytes of buffers */
@@ -75,7 +75,11 @@ struct sl_config_sources {
     const char *(*environment)(const char *name); /* NULL: sl_environment_get() */
 };
 
-/* One line of what applies: "image.work_dir", its value as text, and where it came from
+/* Said in both ways of which one wins, the other is NULL here: [image]'s URI of a policy or of a
+ * sigstore configuration beats the inline text, its inline registry_config the URI. */
+
+/* One line of what applies, values without passwords, "" where there is none: "image.work_dir", its
+ * value as text, and where it came from
  * ("cdh.toml: line 12", "kernel: agent.https_proxy", "environment: AA_KBC_PARAMS", "default"). */
 struct sl_config_line {
     char *key, *value, *origin;
@@ -86,10 +90,13 @@ struct sl_loaded_config {
     struct sl_config values;
     struct sl_config_line *lines;
     size_t n_lines;
+    /* In the order in which they were met; at most a hundred and a word on the rest. */
     char **warnings; /* "cdh.toml: line 3: image.default_snapshto: unknown key, ignored";
                         NULL-terminated */
 };
-/* path NULL: no file. Nothing is contacted and no file of the values is opened. */
+/* path NULL: no file. JSON when it ends in .json, else TOML. Nothing is contacted and no file of
+ * the values is opened. SL_E_FORMAT, SL_E_LIMIT: what is wrong, with file and line; SL_E_SYSTEM: a
+ * file could not be read. */
 SL_MUST_CHECK int sl_config_load(const char *path, const struct sl_config_sources *sources,
                                  struct sl_loaded_config **ret, struct sl_error *err);
 struct sl_loaded_config *sl_config_free(struct sl_loaded_config *config);

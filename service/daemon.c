@@ -7,7 +7,9 @@
 #include "daemon.h"
 
 #include "control_service.h"
+#include "credentials.h"
 #include "daemon_listen.h"
+#include "error_exchange.h"
 #include "forward.h"
 #include "hub_keys.h"
 #include "metrics_endpoint.h"
@@ -337,6 +339,24 @@ static int open_services(struct daemon *d, const struct sl_config *c, struct sl_
     return 0;
 }
 
+/* Programs of the guest read them as soon as they see the hub's socket: they come before calls. */
+static int write_credentials(struct daemon *d, const struct sl_config *c, struct sl_error *err)
+{
+    struct sluice_keys *keys = NULL;
+    struct sluice_error why = {0};
+    if (c->n_credentials == 0)
+        return 0;
+    struct sl_generation *g = sl_backend_hold_config(d->backend);
+    int r = 0;
+    if (sluice_keys_open(g->pull.keys, &keys, &why) < 0)
+        r = sl_error_import(err, &why);
+    if (r == 0)
+        r = sl_credentials_write(c, keys, err);
+    (void)sluice_keys_close(keys);
+    sl_backend_release_config(d->backend, g);
+    return r < 0 ? sl_error_wrap(err, r, "credentials") : 0;
+}
+
 static int open_server(struct daemon *d, const struct sl_config *c, struct sl_error *err)
 {
     const struct sl_rpc_server_options options = {.services = d->services,
@@ -415,6 +435,8 @@ static int open_all(struct daemon *d, struct sl_loaded_config **config, struct s
         r = open_control(d, c, err);
     if (r == 0)
         r = open_endpoint(d, c, err);
+    if (r == 0)
+        r = write_credentials(d, c, err);
     if (r == 0)
         r = open_server(d, c, err);
     return r;
