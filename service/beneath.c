@@ -77,8 +77,11 @@ int sl_beneath_open_dir(int root_fd, const char *path, mode_t mode, struct sl_be
     if (fd < 0)
         return sl_error_system(err, errno, "opening a folder");
     int r;
-    while ((r = next_name(&path, name)) > 0) {
+    for (const char *at = path; (r = next_name(&at, name)) > 0;) {
+        size_t n_before = made ? made->n : 0;
         r = step(&fd, name, mode, made, err);
+        if (made && made->n > n_before)
+            made->end = (size_t)(at - path);
         if (r < 0)
             return r;
     }
@@ -109,20 +112,15 @@ int sl_beneath_open_file(int root_fd, const char *path, int flags, mode_t mode, 
 
 void sl_beneath_undo(int root_fd, const char *path, const struct sl_beneath_made *made)
 {
-    SL_AUTO_FREE char *rest = strdup(path + strspn(path, "/"));
-    for (size_t n = made->n; rest && n > 0;) {
+    SL_AUTO_FREE char *rest = strndup(path, made->end);
+    for (size_t n = made->n; rest && n > 0; n--) {
         size_t len = strlen(rest);
+        if (unlinkat(root_fd, rest + strspn(rest, "/"), AT_REMOVEDIR) < 0)
+            return; /* somebody uses it now */
+        while (len > 0 && rest[len - 1] != '/')
+            len--;
         while (len > 0 && rest[len - 1] == '/')
-            rest[--len] = '\0';
-        if (!len)
-            return;
-        if (unlinkat(root_fd, rest, AT_REMOVEDIR) == 0)
-            n--;
-        else if (errno != ENOENT) /* those below the one that could not be made */
-            return;               /* somebody uses it now */
-        char *slash = strrchr(rest, '/');
-        if (!slash)
-            return;
-        *slash = '\0';
+            len--;
+        rest[len] = '\0';
     }
 }

@@ -15,7 +15,8 @@ enum { SL_BENEATH_DEPTH_MAX = 64 }; /* names in a path */
 SL_MUST_CHECK int sl_beneath_check(const char *path, struct sl_error *err);
 
 struct sl_beneath_made {
-    size_t n; /* folders at the end of the path that were not there */
+    size_t n;   /* folders that were not there, one below the other */
+    size_t end; /* of the last of them, in the path */
 };
 /* Opens the folder (O_PATH). made not NULL: makes what is missing, of that mode, also counting it
  * when it fails later on; otherwise -ENOENT. -ENOTDIR, -ELOOP: a name is no folder, or a link. path

@@ -102,7 +102,7 @@ int sl_bundle_path_make(struct sl_bundle_path *b, int *ret_fd, struct sl_error *
 void sl_bundle_path_undo(struct sl_bundle_path *b)
 {
     sl_beneath_undo(b->root_fd, b->rest, &b->made);
-    b->made.n = 0;
+    b->made = (struct sl_beneath_made){0};
 }
 
 void sl_bundle_path_done(struct sl_bundle_path *b)

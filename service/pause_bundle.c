@@ -185,6 +185,15 @@ static int read_program(int source_fd, const char *path, struct sl_bytes *ret, m
     return self ? sl_read_file(AT_FDCWD, self, PROGRAM_MAX, ret, err) : sl_error_oom(err);
 }
 
+/* What was made for the program goes with it; what was there stays. */
+static void undo_program(int bundle_fd, const char *path, const struct sl_beneath_made *made)
+{
+    if (!made->n)
+        return;
+    (void)unlinkat(bundle_fd, path, 0);
+    sl_beneath_undo(bundle_fd, path, made);
+}
+
 static int copy_program(int source_fd, const char *path, int bundle_fd,
                         struct sl_beneath_made *made, struct sl_error *err)
 {
@@ -199,11 +208,7 @@ static int copy_program(int source_fd, const char *path, int bundle_fd,
     if (!folder)
         return sl_error_oom(err);
     r = sl_beneath_open_dir(bundle_fd, folder, FOLDER_MODE, made, &dir_fd, err);
-    if (r == 0)
-        r = write_file(dir_fd, base, sl_bytes_span(&program), mode, err);
-    if (r < 0)
-        sl_beneath_undo(bundle_fd, folder, made);
-    return r;
+    return r < 0 ? r : write_file(dir_fd, base, sl_bytes_span(&program), mode, err);
 }
 
 static int copy(int source_fd, int bundle_fd, struct sl_error *err)
@@ -216,8 +221,11 @@ static int copy(int source_fd, int bundle_fd, struct sl_error *err)
         r = program_of_config(sl_bytes_span(&config), &program, err);
     if (r == 0)
         r = copy_program(source_fd, program, bundle_fd, &made, err);
-    /* The last, so that a bundle with it is whole. */
-    return r < 0 ? r : write_file(bundle_fd, CONFIG, sl_bytes_span(&config), 0644, err);
+    if (r == 0) /* the last, so that a bundle with it is whole */
+        r = write_file(bundle_fd, CONFIG, sl_bytes_span(&config), 0644, err);
+    if (r < 0 && program)
+        undo_program(bundle_fd, program, &made);
+    return r;
 }
 
 int sl_pause_bundle_copy(const struct sl_pause_options *options, struct sl_bundle_path *to,
