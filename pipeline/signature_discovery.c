@@ -91,7 +91,7 @@ static int read_lookaside(const struct place *p, const char *url, struct sl_byte
                           struct sl_error *err)
 {
     if (is_web_url(url))
-        return sl_registry_get_url(p->search->registry, url, SL_SIMPLE_SIGNATURE_MAX, ret, err);
+        return sl_attachment_get_url(p->search->source, url, SL_SIMPLE_SIGNATURE_MAX, ret, err);
     return sl_lookaside_read_file(p->lookaside, url, ret, err);
 }
 

@@ -241,6 +241,7 @@ static int start_fetch(struct sl_token *token, const struct sl_registry_auth *au
         .peer = auth->peer,
         .url = token->form ? token->realm : token->url,
         .accept = "application/json",
+        .within_ms = token->cache->settings->document_timeout_ms,
     };
     if (token->form) {
         token->fetch.method = "POST";

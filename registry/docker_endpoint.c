@@ -187,6 +187,9 @@ int sl_docker_endpoint_ask(struct sl_docker_endpoint *ep, struct sl_docker_docum
         .doc = doc,
         .ep = ep,
     };
+    /* A change may take a registry long. */
+    if (sl_fetch_is_reading(&dr.req.fetch))
+        dr.req.fetch.within_ms = registry->settings.document_timeout_ms;
     sl_waiting_init(&dr.waiting);
     sl_http_loop_call(registry->loop, start_document, &dr);
     return sl_waiting_join(&dr.waiting, err);
@@ -254,6 +257,7 @@ static int ping(struct sl_docker_endpoint *ep, unsigned max_attempts, struct sl_
                   .peer = ep->peer,
                   .group = ep->group,
                   .url = url,
+                  .within_ms = ep->registry->settings.document_timeout_ms,
                   .max_attempts = max_attempts},
         .ep = ep,
     };

@@ -45,8 +45,10 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
     struct sl_fetch *f = arg;
     struct sl_span bytes = {(const uint8_t *)data, size * n};
-    if (f->response.status / 100 != 2)
+    if (f->response.status / 100 != 2) {
+        f->moved += bytes.len;
         return take_error_body(f, bytes);
+    }
     if (!f->has_begun) {
         f->has_begun = true;
         if (f->ops->begin)
@@ -55,8 +57,11 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
     int r = f->stop_r;
     if (r == 0 && f->ops->body)
         r = f->ops->body(f, bytes, &f->error);
-    if (r == -EAGAIN)
+    if (r == -EAGAIN) {
+        sl_fetch_note_paused(f);
         return CURL_WRITEFUNC_PAUSE;
+    }
+    f->moved += bytes.len;
     f->stop_r = r;
     return r < 0 ? 0 : bytes.len;
 }
@@ -185,6 +190,23 @@ static void set_method(struct sl_fetch *f)
     (void)curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, f->method);
 }
 
+static const char *or_none(const char *text)
+{
+    return text ? text : "";
+}
+
+/* Unless told otherwise libcurl looks into the environment, also for the exceptions alone. */
+static void set_proxy(struct sl_fetch *f)
+{
+    CURL *easy = f->transfer.easy;
+    const struct sl_http_settings *s = f->settings;
+    if (!s->https_proxy && !s->http_proxy)
+        return;
+    const char *proxy = sl_url_is_https(f->hop_url) ? s->https_proxy : s->http_proxy;
+    (void)curl_easy_setopt(easy, CURLOPT_PROXY, or_none(proxy));
+    (void)curl_easy_setopt(easy, CURLOPT_NOPROXY, or_none(s->no_proxy));
+}
+
 static void set_request(struct sl_fetch *f)
 {
     CURL *easy = f->transfer.easy;
@@ -250,6 +272,7 @@ int sl_http_easy_send(struct sl_fetch *f, struct sl_error *err)
     f->curl_error[0] = '\0';
     set_request(f);
     set_limits(f);
+    set_proxy(f);
     set_tls(f);
     set_callbacks(f);
     int r = set_headers(f, err);
@@ -284,6 +307,8 @@ static bool is_hung_up_after_handshake(const struct sl_fetch *f, int curl_code)
 /* libcurl keeps its first complaint, and one of those is about its own bookkeeping. */
 static const char *curl_message(const struct sl_fetch *f, int curl_code)
 {
+    if (f->curl_error && strstr(f->curl_error, "nsupported proxy")) /* it quotes the password */
+        return "the proxy's URL makes no sense (http://[USER:PASSWORD@]HOST[:PORT])";
     bool is_told = f->curl_error && f->curl_error[0] && !strstr(f->curl_error, "getpeername");
     return is_told ? f->curl_error : curl_easy_strerror(curl_code);
 }

@@ -5,6 +5,7 @@
 #include "http_url.h"
 #include "registry_error.h"
 #include "sluice/core/cancel.h"
+#include "sluice/core/clock.h"
 
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -38,6 +39,7 @@ static void let_go(struct sl_fetch *f)
         sl_http_loop_remove(f->loop, &f->transfer);
     sl_http_loop_disarm(f->loop, &f->timer);
     sl_http_loop_disarm(f->loop, &f->end);
+    sl_http_loop_disarm(f->loop, &f->pace);
 }
 
 static void finish(struct sl_fetch *f, int r, const struct sl_error *err)
@@ -57,6 +59,17 @@ static void finish(struct sl_fetch *f, int r, const struct sl_error *err)
     f->ops->done(f, r, &copy);
 }
 
+/* A server that always moves a little, or always asks for patience, would keep us for ever. */
+static void on_end(struct sl_http_timer *timer)
+{
+    struct sl_fetch *f = FETCH_OF(timer, end);
+    struct sl_error err;
+    bool has_failed = f->retry.failures > 0;
+    int r = sl_error_set(&err, SL_E_NETWORK, ETIMEDOUT, "no whole answer within %u ms%s%s",
+                         f->within_ms, has_failed ? ": " : "", has_failed ? f->error.msg : "");
+    finish(f, r, &err);
+}
+
 /* The try failed with f->error in a way that may pass. */
 static void try_later(struct sl_fetch *f, int r)
 {
@@ -71,6 +84,10 @@ static void try_later(struct sl_fetch *f, int r)
         if (f->retry.failures > 1)
             r = sl_error_wrap(&f->error, r, "after %u attempts", f->retry.failures);
         finish(f, r, &f->error);
+        return;
+    }
+    if (f->end.is_armed && (uint64_t)sl_clock_ms() + pause_ms >= f->end.due_ms) {
+        on_end(&f->end); /* nobody need wait for that */
         return;
     }
     f->state = SL_FETCH_WAITING;
@@ -96,6 +113,39 @@ void sl_fetch_note_sending(struct sl_fetch *f, bool is_moving)
         sl_http_loop_arm(f->loop, &f->timer, (uint64_t)sl_fetch_patience_s(f) * 1000);
     else
         sl_http_loop_disarm(f->loop, &f->timer);
+}
+
+/* --- the pace: libcurl's watch is content with a byte a second --- */
+
+static void watch_pace(struct sl_fetch *f)
+{
+    if (!f->is_blob || f->send_size || f->within_ms || !f->settings->pace_window_ms)
+        return;
+    f->moved = 0;
+    sl_http_loop_arm(f->loop, &f->pace, f->settings->pace_window_ms);
+}
+
+static void on_pace(struct sl_http_timer *timer)
+{
+    struct sl_fetch *f = FETCH_OF(timer, pace);
+    if (f->moved >= f->settings->pace_bytes) {
+        watch_pace(f);
+        return;
+    }
+    sl_http_loop_remove(f->loop, &f->transfer);
+    sl_http_loop_disarm(f->loop, &f->timer);
+    f->state = SL_FETCH_IDLE;
+    int r = sl_error_set(&f->error, SL_E_NETWORK, ETIMEDOUT,
+                         "the server is too slow: %llu bytes in %u ms, less than %u",
+                         (unsigned long long)f->moved, f->settings->pace_window_ms,
+                         f->settings->pace_bytes);
+    try_later(f, r);
+}
+
+void sl_fetch_note_paused(struct sl_fetch *f)
+{
+    f->is_paused = true;
+    sl_http_loop_disarm(f->loop, &f->pace);
 }
 
 static void try_again(struct sl_fetch *f)
@@ -139,6 +189,15 @@ static int check_hop(const struct sl_fetch *f, const char *next, struct sl_error
     return 0;
 }
 
+static int send_hop(struct sl_fetch *f, struct sl_error *err)
+{
+    int r = sl_http_easy_send(f, err);
+    f->is_paused = false;
+    if (r == 0)
+        watch_pace(f);
+    return r;
+}
+
 static void follow_redirect(struct sl_fetch *f)
 {
     char *next = NULL;
@@ -155,7 +214,7 @@ static void follow_redirect(struct sl_fetch *f)
         f->may_authorize = f->may_authorize && sl_url_is_same_origin(f->hop_url, next);
         free(f->hop_url);
         f->hop_url = sl_steal(&next);
-        r = sl_http_easy_send(f, &f->error);
+        r = send_hop(f, &f->error);
         f->state = r < 0 ? SL_FETCH_IDLE : SL_FETCH_RUNNING;
     }
     free(next);
@@ -234,6 +293,7 @@ static void on_transfer_done(struct sl_http_transfer *transfer, int curl_code)
     struct sl_fetch *f = FETCH_OF(transfer, transfer);
     f->state = SL_FETCH_IDLE;
     sl_http_loop_disarm(f->loop, &f->timer);
+    sl_http_loop_disarm(f->loop, &f->pace);
     long status = f->response.status;
     if (f->stop_r < 0)
         finish(f, f->stop_r, &f->error);
@@ -258,7 +318,7 @@ static int send_first_hop(struct sl_fetch *f, struct sl_error *err)
     f->hop_url = url;
     f->hops = 0;
     f->may_authorize = true;
-    return sl_http_easy_send(f, err);
+    return send_hop(f, err);
 }
 
 static void begin_try(struct sl_fetch *f)
@@ -274,16 +334,6 @@ static void begin_try(struct sl_fetch *f)
         finish(f, r, &f->error);
 }
 
-/* A server that always moves a little, or always asks for patience, would keep us for ever. */
-static void on_end(struct sl_http_timer *timer)
-{
-    struct sl_fetch *f = FETCH_OF(timer, end);
-    struct sl_error err;
-    int r =
-        sl_error_set(&err, SL_E_NETWORK, ETIMEDOUT, "no whole answer within %u ms", f->within_ms);
-    finish(f, r, &err);
-}
-
 static void on_cancel(struct sl_http_watch *watch)
 {
     struct sl_error err;
@@ -297,6 +347,7 @@ void sl_fetch_start(struct sl_fetch *f)
     f->transfer.done = on_transfer_done;
     f->timer.fire = on_timer;
     f->end.fire = on_end;
+    f->pace.fire = on_pace;
     f->watch.cancel = on_cancel;
     f->watch.group = f->group;
     f->retry.max_attempts = attempts_of(f);
@@ -326,8 +377,13 @@ void sl_fetch_continue(struct sl_fetch *f, int r, const struct sl_error *err)
 
 void sl_fetch_unpause(struct sl_fetch *f)
 {
-    if (f->state == SL_FETCH_RUNNING)
-        (void)curl_easy_pause(f->transfer.easy, CURLPAUSE_CONT);
+    if (f->state != SL_FETCH_RUNNING)
+        return;
+    if (f->is_paused) {
+        f->is_paused = false;
+        watch_pace(f);
+    }
+    (void)curl_easy_pause(f->transfer.easy, CURLPAUSE_CONT);
 }
 
 void sl_fetch_abort(struct sl_fetch *f, int r, const struct sl_error *err)

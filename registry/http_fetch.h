@@ -33,10 +33,17 @@ struct sl_http_peer {
 /* Shared by all fetches of a registry; borrowed. */
 struct sl_http_settings {
     char *user_agent;
+    /* Instead of the environment's: unless one of the first two is set, all are NULL. May hold
+     * passwords. */
+    char *https_proxy, *http_proxy, *no_proxy;
     unsigned max_attempts;
     unsigned retry_base_ms;
     unsigned connect_timeout_ms;
     unsigned stall_timeout_s; /* no byte for so long, also before the first one */
+    /* Of what is small, a manifest, a config or a token: all tries and pauses together. */
+    unsigned document_timeout_ms;
+    /* What has no such limit must bring so many bytes in each window of this length. */
+    unsigned pace_window_ms, pace_bytes;
     unsigned file_timeout_ms; /* of sl_registry_get_url(), whatever moves */
     unsigned token_spare_s;   /* a token is not used in its last seconds */
 };
@@ -118,6 +125,9 @@ struct sl_fetch {
     struct sl_http_transfer transfer;
     struct sl_http_timer timer; /* before another try; for send(), until it has stalled */
     struct sl_http_timer end;   /* for within_ms */
+    struct sl_http_timer pace;  /* of a blob that is not paused: the end of this window */
+    uint64_t moved;             /* bytes of this window */
+    bool is_paused;             /* by body() */
     uint64_t sent;              /* bytes send() has given */
     struct sl_http_watch watch;
     struct sl_retry retry;
@@ -143,5 +153,7 @@ void sl_fetch_continue(struct sl_fetch *f, int r, const struct sl_error *err);
 void sl_fetch_unpause(struct sl_fetch *f);
 /* For http_easy.c: bytes have moved (false: and shall not, until it is unpaused). */
 void sl_fetch_note_sending(struct sl_fetch *f, bool is_moving);
+/* Likewise: body() has no room. */
+void sl_fetch_note_paused(struct sl_fetch *f);
 /* Ends it now with r < 0 unless it is over. Not from within body(). */
 void sl_fetch_abort(struct sl_fetch *f, int r, const struct sl_error *err);

@@ -37,8 +37,8 @@ SL_MUST_CHECK int sl_registry_rules_load(const char *path, struct sl_registry_ru
 SL_MUST_CHECK int sl_registry_rules_load_chain(const char *file, const char *const *folders,
                                                struct sl_registry_rules **ret,
                                                struct sl_error *err);
-/* TOML text; name stands for it in errors. */
-SL_MUST_CHECK int sl_registry_rules_parse(struct sl_span toml, const char *name,
+/* TOML text, or a JSON object with the same members; name stands for it in errors. */
+SL_MUST_CHECK int sl_registry_rules_parse(struct sl_span text, const char *name,
                                           struct sl_registry_rules **ret, struct sl_error *err);
 /* The same table as part of another document. */
 SL_MUST_CHECK int sl_registry_rules_from_table(const struct sl_json *table, const char *name,

@@ -429,11 +429,22 @@ int sl_registry_rules_from_table(const struct sl_json *table, const char *name,
     return r;
 }
 
-int sl_registry_rules_parse(struct sl_span toml, const char *name, struct sl_registry_rules **ret,
+/* A TOML document cannot begin like that. */
+static bool is_json(struct sl_span text)
+{
+    size_t i = 0;
+    while (i < text.len && text.data[i] && strchr(" \t\r\n", text.data[i]))
+        i++;
+    return i < text.len && text.data[i] == '{';
+}
+
+int sl_registry_rules_parse(struct sl_span text, const char *name, struct sl_registry_rules **ret,
                             struct sl_error *err)
 {
+    static const struct sl_json_limits limits = {.size = SL_TOML_MAX};
     SL_AUTO(sl_json_doc) doc = NULL;
-    int r = sl_toml_parse(toml, name, &doc, err);
+    int r = is_json(text) ? sl_json_parse(text, name, &limits, &doc, err)
+                          : sl_toml_parse(text, name, &doc, err);
     if (r < 0)
         return r;
     return sl_registry_rules_from_table(sl_json_root(doc), name, ret, err);

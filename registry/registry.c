@@ -11,6 +11,10 @@
 enum {
     CONNECT_TIMEOUT_MS = 30 * 1000, /* name, TCP and TLS together */
     STALL_TIMEOUT_S = 60,
+    /* What is small; a registry that needs longer, with all its pauses, is as good as gone. */
+    DOCUMENT_TIMEOUT_MS = 2 * 60 * 1000,
+    PACE_WINDOW_MS = 60 * 1000,  /* a blob's: */
+    PACE_BYTES = 64 * 1024,      /* so many at least; modems were faster */
     FILE_TIMEOUT_MS = 60 * 1000, /* small files of servers that are nobody's registry */
     TOKEN_SPARE_S = 10,
     ROOTS_MAX = 8 * 1024 * 1024, /* bytes of PEM */
@@ -143,11 +147,19 @@ static int copy_options(struct sl_registry *registry, const struct sl_registry_o
         .retry_base_ms = SL_RETRY_BASE_MS_DEFAULT,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .stall_timeout_s = STALL_TIMEOUT_S,
+        .document_timeout_ms = DOCUMENT_TIMEOUT_MS,
+        .pace_window_ms = PACE_WINDOW_MS,
+        .pace_bytes = PACE_BYTES,
         .file_timeout_ms = FILE_TIMEOUT_MS,
         .token_spare_s = TOKEN_SPARE_S,
     };
+    /* no_proxy alone does nothing. */
+    const char *no_proxy = o->https_proxy || o->http_proxy ? o->no_proxy : NULL;
     const char *agent = o->user_agent ? o->user_agent : "sluice/" SL_VERSION;
     bool ok = copy_text(&registry->settings.user_agent, agent) &&
+              copy_text(&registry->settings.https_proxy, o->https_proxy) &&
+              copy_text(&registry->settings.http_proxy, o->http_proxy) &&
+              copy_text(&registry->settings.no_proxy, no_proxy) &&
               copy_text(&registry->authfile, o->authfile) &&
               copy_text(&registry->auth_json, o->auth_json) &&
               copy_text(&registry->creds, o->creds) &&
@@ -197,6 +209,9 @@ struct sl_registry *sl_registry_free(struct sl_registry *registry)
     sl_registry_rules_free(registry->rules);
     pthread_mutex_destroy(&registry->lock);
     free(registry->settings.user_agent);
+    sl_secret_free(registry->settings.https_proxy);
+    sl_secret_free(registry->settings.http_proxy);
+    free(registry->settings.no_proxy);
     free(registry->authfile);
     sl_secret_free(registry->auth_json);
     sl_secret_free(registry->creds);

@@ -51,7 +51,8 @@ int sl_registry_error_set(long status, struct sl_span body, struct sl_error *err
         return sl_error_set(err, SL_E_AUTH, EACCES,
                             "Not authorized%s; check the credentials (--creds, --authfile)", said);
     case 403:
-        return sl_error_set(err, SL_E_AUTH, EACCES, "access denied (HTTP 403)%s", said);
+        return sl_error_set(err, SL_E_AUTH, EACCES, "Not authorized: access denied (HTTP 403)%s",
+                            said);
     case 404:
         return sl_error_set(err, SL_E_NETWORK, ENOENT, "not found (HTTP 404)%s", said);
     case 407:

@@ -33,7 +33,29 @@ class Documents(HttpCase):
 
     def test_403_is_an_auth_error_without_retry(self):
         self.serve({"on": MANIFESTS, "status": 403})
-        self.expect_failure(self.drive("manifest"), "auth", "access denied", "TEST: status 403")
+        self.expect_failure(self.drive("manifest"), "auth", "Not authorized: access denied",
+                            "TEST: status 403")
+        self.assertEqual(len(self.requests("/manifests/")), 1)
+
+    def test_patience_for_a_document_ends_although_something_moves(self):
+        hurried = ("--insecure", "--document-ms", "400")
+        self.serve({"on": MANIFESTS, "slow": 1})
+        self.expect_failure(self.drive("manifest", options=hurried), "network",
+                            "no whole answer within 400 ms")
+        self.serve({"on": BLOBS, "slow": 1})
+        run = self.drive("small", self.config["digest"], str(self.config["size"]), options=hurried)
+        self.expect_failure(run, "network", "no whole answer within 400 ms")
+        self.serve({"on": "/token", "stall": True}, auth={"scheme": "bearer"})
+        self.expect_failure(self.drive("manifest", options=hurried), "network",
+                            "no whole answer within 400 ms")
+        self.serve({"on": "GET /v2/$", "stall": True})
+        self.expect_failure(self.drive("manifest", options=hurried), "network",
+                            "no whole answer within 400 ms")
+
+    def test_pause_beyond_all_patience_is_not_waited_for(self):
+        self.serve({"on": MANIFESTS, "status": 429, "headers": {"Retry-After": "200"}})
+        self.expect_failure(self.drive("manifest"), "network",
+                            "no whole answer within 120000 ms: too many requests (HTTP 429)")
         self.assertEqual(len(self.requests("/manifests/")), 1)
 
     def test_400_is_not_retried(self):
@@ -204,6 +226,21 @@ class Blobs(HttpCase):
         run = self.fetch({"on": BLOBS, "stall_at": 500000, "times": 1}, options=("--stall-s", "1"))
         self.expect_blobs(run, self.layers[0])
         self.assertEqual(self.requests("/blobs/")[-1]["range"], "bytes=500000-")
+
+    def test_trickle_is_cut_and_resumed(self):
+        run = self.fetch({"on": BLOBS, "slow": 10, "times": 1}, options=("--pace-ms", "300"))
+        self.expect_blobs(run, self.layers[0])
+        self.assertRegex(self.requests("/blobs/")[-1]["range"], "^bytes=[1-9][0-9]*-$")
+
+    def test_trickle_without_end_is_given_up(self):
+        run = self.fetch({"on": BLOBS, "slow": 1}, options=("--pace-ms", "200", "--attempts", "2"))
+        self.expect_failure(run, "network", "after 2 attempts: the server is too slow: ", "in 200 ms")
+        self.assertEqual(len(self.requests("/blobs/")), 2)
+
+    def test_slow_reader_is_not_the_servers_fault(self):
+        run = self.fetch(options=("--pace-ms", "200", "--lane", "1", "--hold-ms", "900"))
+        self.expect_blobs(run, self.layers[0])
+        self.assertEqual(len(self.requests("/blobs/")), 1)
 
     def test_500_is_retried(self):
         self.expect_blobs(self.fetch({"on": BLOBS, "status": 500, "times": 2}), self.layers[0])

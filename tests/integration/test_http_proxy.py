@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proxies from the environment: http_proxy, https_proxy, no_proxy."""
+"""Proxies from the environment, http_proxy, https_proxy and no_proxy, and from the options."""
 import unittest
 
 from http_case import HttpCase, make_ca
@@ -90,6 +90,69 @@ class Proxies(HttpCase):
                 self.assertEqual(self.proxy.requests, [])
         self.check({"http_proxy": url, "no_proxy": "10.0.0.0/8,27.0.0.1"}, ("--insecure",))
         self.assertNotEqual(self.proxy.requests, [])
+
+    # --- from the options ---
+
+    def test_options_stand_in_for_the_environment(self):
+        self.serve()
+        host = "registry.example:%d" % self.port
+        url = self.start_proxy("127.0.0.1:%d" % self.port)
+        dead = {"http_proxy": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1",
+                "no_proxy": "*"}
+        self.check(dead, ("--insecure", "--http-proxy", url, "--https-proxy", url), host)
+        self.assertEqual(len(self.proxy.gets("/blobs/")), 2)
+
+    def test_option_for_the_other_scheme_means_no_proxy(self):
+        self.serve()
+        env = {"http_proxy": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1"}
+        options = self.serve_tls()
+        self.check(env, (*options, "--http-proxy", "http://127.0.0.1:1"))
+
+    def test_https_option_gets_a_connect_with_credentials_that_nobody_else_sees(self):
+        url = self.start_proxy(credentials="me:p@ss").replace("//", "//me:p%40ss@")
+        options = (*self.serve_tls(), "--https-proxy", url)
+        host = "localhost:%d" % self.port
+        self.check({}, options, host)
+        self.assertEqual(self.connects(), {("CONNECT", host)})
+        self.assertEqual({r["authorization"] for r in self.requests()}, {None})
+
+    def test_tokens_and_redirects_go_through_the_option_too(self):
+        self.serve({"on": "^GET .*/blobs/", "redirect": "http://blobs.example/v2/some/image/blobs/%s"
+                    % self.layers[1]["digest"], "times": 1},
+                   auth={"scheme": "bearer", "realm": "http://tokens.example/token"})
+        url = self.start_proxy("127.0.0.1:%d" % self.port)
+        options = ("--insecure", "--http-proxy", url, "--https-proxy", url)
+        run = self.drive(*self.blob_args(self.layers[1]), options=options,
+                         host="registry.example:%d" % self.port)
+        # The blob's other host wants a token as well, and is not shown ours.
+        self.expect_failure(run, "auth", "Not authorized")
+        self.assertEqual(len(self.proxy.gets("http://tokens.example/token")), 1)
+        self.assertEqual(len(self.proxy.gets("http://blobs.example/")), 1)
+
+    def test_exceptions_of_the_options(self):
+        self.serve()
+        url = self.start_proxy()
+        for exempt in "127.0.0.1", "registry.example,127.0.0.0/8", "10.0.0.0/8, 127.0.0.1", "*":
+            with self.subTest(exempt):
+                self.check({}, ("--insecure", "--http-proxy", url, "--https-proxy", url,
+                                "--no-proxy", exempt))
+                self.assertEqual(self.proxy.requests, [])
+        self.check({"no_proxy": "*"}, ("--insecure", "--http-proxy", url,
+                                       "--no-proxy", "10.0.0.0/8,27.0.0.1"))
+        self.assertNotEqual(self.proxy.requests, [])
+
+    def test_exceptions_alone_do_nothing(self):
+        self.serve()
+        url = self.start_proxy()
+        self.check({"http_proxy": url}, ("--insecure", "--no-proxy", "127.0.0.1"))
+        self.assertNotEqual(self.proxy.requests, [])
+
+    def test_proxy_url_that_makes_no_sense_is_not_quoted(self):
+        options = self.serve_tls()
+        for url in "gopher://me:wr0ng@127.0.0.1:1", "http://me:wr0ng@127.0.0.1:x":
+            run = self.drive("manifest", options=(*options, "--attempts", "1", "--https-proxy", url))
+            self.expect_failure(run, "network", "proxy")
+            self.assertNotIn(b"wr0ng", run.stderr)
 
 
 if __name__ == "__main__":

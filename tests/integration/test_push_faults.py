@@ -200,7 +200,7 @@ class PushFaults(HttpCase):
 
     def test_refusal_of_the_tag_leaves_blobs_only(self):
         self.serve({"on": "^PUT .*/manifests/new", "status": 403})
-        self.expect_failure(self.push(), "auth", "manifest: access denied (HTTP 403)")
+        self.expect_failure(self.push(), "auth", "manifest: Not authorized: access denied (HTTP 403)")
 
     # --- who sees what ---
 

@@ -93,12 +93,12 @@ class Answers(RegistryCase):
         self.expect_refused(run, code, "127.0.0.1:", *texts, secrets=secrets)
 
     def test_manifest_is_refused(self):
-        for status, text in (401, "Not authorized"), (403, "access denied"), (404, "not found"):
+        for status, text in (401, "Not authorized"), (403, "Not authorized: access denied"), (404, "not found"):
             with self.subTest(status):
                 self.refuse({"on": MANIFESTS, "status": status}, NETWORK, text, "manifest")
 
     def test_blob_is_refused(self):
-        for status, text in (401, "Not authorized"), (403, "access denied"), (404, "not found"):
+        for status, text in (401, "Not authorized"), (403, "Not authorized: access denied"), (404, "not found"):
             with self.subTest(status):
                 self.refuse({"on": on_blob(self.layers[0]), "status": status}, NETWORK, text,
                             "layer 1/4 sha256:", "fetch")

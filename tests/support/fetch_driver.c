@@ -33,14 +33,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { BLOBS_MAX = 16, THREADS_MAX = 16, NONE = 3 };
 
 struct settings {
     struct sl_registry_options registry;
-    unsigned base_ms, stall_s, file_ms, token_spare_s;
+    unsigned base_ms, stall_s, file_ms, token_spare_s, document_ms, pace_ms;
     bool stop_at_eof, cancel_at_eof; /* of stdin; the first blob, all of them */
     char *media_type;                /* of blobs */
+    unsigned hold_ms;                /* the sink keeps its first buffer so long */
     bool cancels_image;
     const char *other;
     bool is_bare; /* as if the host had not been written */
@@ -95,6 +97,8 @@ static int sink_push(struct sl_stage *stage, struct sl_buf **bufp, struct sl_err
     (void)err;
     struct sink *sink = (struct sink *)stage;
     const struct settings *s = sink->run->settings;
+    if (s->hold_ms && !sink->seen)
+        (void)usleep(s->hold_ms * 1000);
     sl_hash_update(sink->hash, sl_buf_span(*bufp));
     sink->seen += (*bufp)->len;
     sl_buf_release(bufp);
@@ -520,6 +524,24 @@ static int set_option(struct settings *s, int option)
     case 'o':
         s->other = optarg;
         return 0;
+    case 'p':
+        s->registry.http_proxy = optarg;
+        return 0;
+    case 'P':
+        s->registry.https_proxy = optarg;
+        return 0;
+    case 'N':
+        s->registry.no_proxy = optarg;
+        return 0;
+    case 'D':
+        s->document_ms = (unsigned)strtoul(optarg, NULL, 10);
+        return 0;
+    case 'H':
+        s->hold_ms = (unsigned)strtoul(optarg, NULL, 10);
+        return 0;
+    case 'w':
+        s->pace_ms = (unsigned)strtoul(optarg, NULL, 10);
+        return 0;
     case 'h':
         s->is_bare = true;
         return 0;
@@ -561,6 +583,12 @@ int main(int argc, char **argv)
         {"cancel-at-eof", no_argument, NULL, 'E'},
         {"cancel-image", no_argument, NULL, 'C'},
         {"other", required_argument, NULL, 'o'},
+        {"http-proxy", required_argument, NULL, 'p'},
+        {"https-proxy", required_argument, NULL, 'P'},
+        {"no-proxy", required_argument, NULL, 'N'},
+        {"document-ms", required_argument, NULL, 'D'},
+        {"hold-ms", required_argument, NULL, 'H'},
+        {"pace-ms", required_argument, NULL, 'w'},
         {"bare", no_argument, NULL, 'h'},
         {"lane", required_argument, NULL, 'l'},
         {"limit", required_argument, NULL, 'L'},
@@ -585,6 +613,10 @@ int main(int argc, char **argv)
     registry->settings.retry_base_ms = settings.base_ms;
     if (settings.file_ms)
         registry->settings.file_timeout_ms = settings.file_ms;
+    if (settings.document_ms)
+        registry->settings.document_timeout_ms = settings.document_ms;
+    if (settings.pace_ms)
+        registry->settings.pace_window_ms = settings.pace_ms;
     if (settings.stall_s)
         registry->settings.stall_timeout_s = settings.stall_s;
     if (settings.token_spare_s)

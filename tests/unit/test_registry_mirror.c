@@ -17,11 +17,11 @@
 #define HEX_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define DIGEST_A "sha256:" HEX_A
 
-static struct sl_registry_rules *rules_of(const char *toml)
+static struct sl_registry_rules *rules_of(const char *text)
 {
     struct sl_registry_rules *rules = NULL;
     struct sl_error err = {0};
-    if (sl_registry_rules_parse(sl_span_of(toml), "test.conf", &rules, &err) < 0)
+    if (sl_registry_rules_parse(sl_span_of(text), "test.conf", &rules, &err) < 0)
         fail_msg("%s", err.msg);
     return rules;
 }
@@ -106,10 +106,20 @@ static void expect_refused(const struct sl_registry_rules *rules, struct name n,
     "[[registry]]\nlocation = \"docker.io\"\n"                                                     \
     "[[registry.mirror]]\nlocation = \"123456.mirror.aliyuncs.com\"\n"
 
+/* As it stands in a JSON configuration, and as TOML there becomes. */
+#define WORKED_EXAMPLE_JSON                                                                        \
+    " \n{\"unqualified-search-registries\": [\"docker.io\", \"example1.com\"],"                    \
+    " \"registry\": ["                                                                             \
+    "{\"prefix\": \"example.com/foo\", \"insecure\": false, \"blocked\": false,"                   \
+    " \"location\": \"internal-registry-for-example.com/bar\", \"mirror\": ["                      \
+    "{\"location\": \"example-mirror-0.local/mirror-for-foo\"},"                                   \
+    "{\"location\": \"example-mirror-1.local/mirrors/foo\", \"insecure\": true}]},"                \
+    "{\"location\": \"docker.io\", \"mirror\": [{\"location\": \"123456.mirror.aliyuncs.com\"}]}," \
+    "{\"location\": \"example.com/banned\", \"blocked\": true}]}"
+
 static void mirror_d6_blocked_image_is_refused(void **state)
 {
-    (void)state;
-    SL_AUTO(sl_registry_rules) rules = rules_of(WORKED_EXAMPLE);
+    SL_AUTO(sl_registry_rules) rules = rules_of(*state);
     expect_refused(rules, tagged("example.com", "banned/image", "tag"), SL_E_POLICY,
                    "is blocked by registry rule");
     expect_refused(rules, tagged("example.com", "banned", "tag"), SL_E_POLICY,
@@ -120,8 +130,7 @@ static void mirror_d6_blocked_image_is_refused(void **state)
 
 static void mirror_d7_names_that_only_resemble_a_blocked_one_are_allowed(void **state)
 {
-    (void)state;
-    SL_AUTO(sl_registry_rules) rules = rules_of(WORKED_EXAMPLE);
+    SL_AUTO(sl_registry_rules) rules = rules_of(*state);
     expect_plan(rules, tagged("example.com", "no-banned/image", "tag"),
                 "example.com/no-banned/image");
     expect_plan(rules, tagged("example.com", "banned-suffix/image", "tag"),
@@ -130,8 +139,7 @@ static void mirror_d7_names_that_only_resemble_a_blocked_one_are_allowed(void **
 
 static void mirror_d8_unqualified_name_goes_to_mirror_then_all_search_registries(void **state)
 {
-    (void)state;
-    SL_AUTO(sl_registry_rules) rules = rules_of(WORKED_EXAMPLE);
+    SL_AUTO(sl_registry_rules) rules = rules_of(*state);
     expect_plan(rules, hostless("library/bar", "tag"),
                 "123456.mirror.aliyuncs.com/library/bar *\n"
                 "docker.io/library/bar\n"
@@ -140,8 +148,7 @@ static void mirror_d8_unqualified_name_goes_to_mirror_then_all_search_registries
 
 static void mirror_d9_unqualified_name_with_namespace_keeps_it(void **state)
 {
-    (void)state;
-    SL_AUTO(sl_registry_rules) rules = rules_of(WORKED_EXAMPLE);
+    SL_AUTO(sl_registry_rules) rules = rules_of(*state);
     expect_plan(rules, hostless("foo/bar", "tag"),
                 "123456.mirror.aliyuncs.com/foo/bar *\n"
                 "docker.io/foo/bar\n"
@@ -150,8 +157,7 @@ static void mirror_d9_unqualified_name_with_namespace_keeps_it(void **state)
 
 static void mirror_d10_mirrors_come_before_the_remapped_location(void **state)
 {
-    (void)state;
-    SL_AUTO(sl_registry_rules) rules = rules_of(WORKED_EXAMPLE);
+    SL_AUTO(sl_registry_rules) rules = rules_of(*state);
     expect_plan(rules, tagged("example.com", "foo/image", "tag"),
                 "example-mirror-0.local/mirror-for-foo/image *\n"
                 "example-mirror-1.local/mirrors/foo/image ~ *\n"
@@ -335,14 +341,25 @@ static void reference_names_its_host_by_the_rule_of_docker(void **state)
     assert_false(sl_reference_names_host(""));
 }
 
+#define WITH_EXAMPLE(test, form)                                                                   \
+    {                                                                                              \
+#test "_" #form, test, NULL, NULL, (void *)(uintptr_t)example_##form                       \
+    }
+
 int main(void)
 {
+    static const char example_toml[] = WORKED_EXAMPLE, example_json[] = WORKED_EXAMPLE_JSON;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mirror_d6_blocked_image_is_refused),
-        cmocka_unit_test(mirror_d7_names_that_only_resemble_a_blocked_one_are_allowed),
-        cmocka_unit_test(mirror_d8_unqualified_name_goes_to_mirror_then_all_search_registries),
-        cmocka_unit_test(mirror_d9_unqualified_name_with_namespace_keeps_it),
-        cmocka_unit_test(mirror_d10_mirrors_come_before_the_remapped_location),
+        WITH_EXAMPLE(mirror_d6_blocked_image_is_refused, toml),
+        WITH_EXAMPLE(mirror_d6_blocked_image_is_refused, json),
+        WITH_EXAMPLE(mirror_d7_names_that_only_resemble_a_blocked_one_are_allowed, toml),
+        WITH_EXAMPLE(mirror_d7_names_that_only_resemble_a_blocked_one_are_allowed, json),
+        WITH_EXAMPLE(mirror_d8_unqualified_name_goes_to_mirror_then_all_search_registries, toml),
+        WITH_EXAMPLE(mirror_d8_unqualified_name_goes_to_mirror_then_all_search_registries, json),
+        WITH_EXAMPLE(mirror_d9_unqualified_name_with_namespace_keeps_it, toml),
+        WITH_EXAMPLE(mirror_d9_unqualified_name_with_namespace_keeps_it, json),
+        WITH_EXAMPLE(mirror_d10_mirrors_come_before_the_remapped_location, toml),
+        WITH_EXAMPLE(mirror_d10_mirrors_come_before_the_remapped_location, json),
         cmocka_unit_test(mirror_explicit_docker_io_is_not_searched_elsewhere),
         cmocka_unit_test(mirror_rule_matches_from_the_start_only),
         cmocka_unit_test(mirror_without_rules_gives_the_reference),

@@ -19,7 +19,9 @@ struct sl_registry_options {
     bool insecure;     /* --tls-verify=false: no verification, plain HTTP allowed */
     bool force_secure; /* --tls-verify=true: beats "insecure" of the configuration */
     const char *extra_root_certificates; /* PEM text, added to the platform's roots; or NULL */
-    /* All NULL: proxies are what the environment says. */
+    /* URLs of proxies, "http://[USER:PASSWORD@]HOST[:PORT]", for https:// and for http://; and who
+     * is asked directly: names, domains, addresses and networks (10.0.0.0/8) with commas between.
+     * With one of the first two the environment is not looked at; no_proxy alone does nothing. */
     const char *https_proxy, *http_proxy, *no_proxy;
     const char *user_agent; /* NULL: "sluice/VERSION" */
     unsigned max_attempts;  /* tries per request; 0: 5 */
