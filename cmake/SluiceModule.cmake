@@ -17,8 +17,9 @@ if(SL_SANITIZE)
   target_link_options(sl_flags INTERFACE -fsanitize=${SL_SANITIZE})
 else()
   target_compile_options(sl_flags INTERFACE
-    $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE>)
-  target_link_options(sl_flags INTERFACE $<$<CONFIG:Release>:-pie>)
+    $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2 -fstack-protector-strong>)
+  target_link_options(sl_flags INTERFACE
+    $<$<AND:$<CONFIG:Release>,$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>>:-pie>)
 endif()
 # Binding at the first call saves all registers on the stack, with whatever piece of a key the last
 # copy has left in them.
@@ -32,12 +33,17 @@ target_link_libraries(sl_flags INTERFACE Threads::Threads)
 # sl_add_module(crypto SOURCES a.c b.c DEPENDS sl::core PRIVATE OpenSSL::Crypto)
 # A static library sl_crypto, its alias sl::crypto, its include folder and its warnings. DEPENDS
 # is what the layer check reads; third-party libraries are PRIVATE.
+set(CMAKE_POSITION_INDEPENDENT_CODE ON) # programs: PIE
 function(sl_add_module name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRIVATE" ${ARGN})
   add_library(sl_${name} STATIC ${ARG_SOURCES})
   add_library(sl::${name} ALIAS sl_${name})
   target_include_directories(sl_${name} PUBLIC include PRIVATE .)
   target_link_libraries(sl_${name} PUBLIC ${ARG_DEPENDS} PRIVATE sl_flags ${ARG_PRIVATE})
+  # Programs and the shared library are made of the same objects. What a header does not mark is
+  # nobody else's, which also keeps calls from one room to another direct.
+  set_target_properties(sl_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON
+                        C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden)
 endfunction()
 
 # sl_add_unit_test(crypto jwe [SOURCES extra.c] [PRIVATE libs] [LABELS root]) builds

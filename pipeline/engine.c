@@ -135,14 +135,6 @@ struct sl_store *sl_engine_store(struct sl_engine *e)
     return e->store;
 }
 
-struct sl_registry *sl_engine_registry(struct sl_engine *e)
-{
-    pthread_mutex_lock(&e->lock);
-    struct sl_registry *registry = e->registry->registry;
-    pthread_mutex_unlock(&e->lock);
-    return registry;
-}
-
 struct sl_buf_pool *sl_engine_buffers(struct sl_engine *e)
 {
     return e->buffers;

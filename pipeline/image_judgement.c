@@ -30,8 +30,7 @@ struct sl_judgement {
 static int discover(struct sl_judgement *j, struct sl_signatures *ret, struct sl_error *err)
 {
     const struct sl_visit *visit = j->options.visit;
-    const struct sl_signature_search search = {.registry = visit->registry,
-                                               .source = j->options.source,
+    const struct sl_signature_search search = {.source = j->options.source,
                                                .registries_d = j->options.policy->registries_d,
                                                .image = &j->image,
                                                .needs = j->needs,

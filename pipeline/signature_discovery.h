@@ -15,7 +15,6 @@
 
 /* All borrowed until sl_signatures_discover() has returned. */
 struct sl_signature_search {
-    struct sl_registry *registry;
     struct sl_image_source *source;             /* resolved */
     const struct sl_registries_d *registries_d; /* where the lookaside is */
     const struct sl_judged_image *image;
@@ -26,6 +25,6 @@ struct sl_signature_search {
 
 /* Looks at all places at once, each on a thread of its own; for the manifest's digest, and then the
  * index's. What cannot be parsed is skipped; a place that cannot be read is told in *ret, which is
- * no failure here. Blocks; ends soon when the registry is cancelled. */
+ * no failure here. Blocks; ends soon when the source is cancelled. */
 SL_MUST_CHECK int sl_signatures_discover(const struct sl_signature_search *search,
                                          struct sl_signatures *ret, struct sl_error *err);

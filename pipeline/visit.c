@@ -80,9 +80,3 @@ bool sl_visit_is_cancelled(const struct sl_visit *v)
 {
     return sl_cancel_is_asked(v->cancel_fd);
 }
-
-/* Until the registry has its own. */
-__attribute__((weak)) void sl_image_source_cancel(struct sl_image_source *src)
-{
-    (void)src;
-}

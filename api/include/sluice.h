@@ -25,7 +25,11 @@ extern "C" {
 #define SLUICE_API __attribute__((visibility("default")))
 #define SLUICE_MUST_CHECK __attribute__((warn_unused_result))
 /* struct sluice_pull_options o = SLUICE_OPTIONS(sluice_pull_options, .image = "alpine"); */
+#ifdef __cplusplus /* 20 */
+#define SLUICE_OPTIONS(type, ...) (type{.size = sizeof(type), __VA_ARGS__})
+#else
 #define SLUICE_OPTIONS(type, ...) ((struct type){.size = sizeof(struct type), __VA_ARGS__})
+#endif
 
 SLUICE_API const char *sluice_version(void);
 

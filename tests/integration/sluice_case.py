@@ -28,9 +28,10 @@ def _check(result, what):
         raise OSError(ctypes.get_errno(), what + ": " + os.strerror(ctypes.get_errno()))
 
 
-def mount_tmpfs(folder):
+def mount_tmpfs(folder, options="mode=0755"):
     libc = ctypes.CDLL(None, use_errno=True)
-    _check(libc.mount(b"sluice-test", folder.encode(), b"tmpfs", 0, b"mode=0755"), "mount tmpfs")
+    _check(libc.mount(b"sluice-test", folder.encode(), b"tmpfs", 0, options.encode()),
+           "mount tmpfs")
 
 
 def main(*programs):

@@ -38,8 +38,6 @@ SL_MUST_CHECK int sl_engine_reload(struct sl_engine *engine,
                                    const struct sl_registry_options *registry,
                                    const struct sl_key_options *broker, struct sl_error *err);
 struct sl_store *sl_engine_store(struct sl_engine *engine);
-/* Borrowed until the next reload. */
-struct sl_registry *sl_engine_registry(struct sl_engine *engine);
 struct sl_buf_pool *sl_engine_buffers(struct sl_engine *engine);
 
 enum sl_layer_state {
