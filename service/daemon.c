@@ -115,11 +115,11 @@ static int reload(void *arg, struct sl_error *err)
     int r = load_again(d, &own);
     sl_metrics_count_reload(d->metrics, r == 0);
     if (r == 0)
-        sl_log(SL_LOG_INFO, "the configuration was read again: generation %llu",
+        sl_log(SL_LOG_INFO, "configuration reloaded: generation %llu",
                (unsigned long long)sl_backend_number(d->backend));
     else
         sl_log_of(SL_LOG_ERROR, &(struct sl_log_about){.code = sl_errc_name(own.code)},
-                  "the new configuration is not used, the old one stays: %s", own.msg);
+                  "configuration not reloaded, the old one stays: %s", own.msg);
     sl_notify_ready(d->notify);
     pthread_mutex_unlock(&d->reload_lock);
     if (r < 0 && err)
