@@ -10,7 +10,7 @@ struct sl_forward;
 /* target: as of sl_rpc_client_new(), ttrpc. Contacts nobody. */
 SL_MUST_CHECK int sl_forward_new(const char *target, struct sl_metrics *metrics,
                                  struct sl_forward **ret, struct sl_error *err);
-/* The server must have stopped. */
+/* The server must have stopped, and be freed later: calls are answered until this returns. */
 struct sl_forward *sl_forward_free(struct sl_forward *forward);
 SL_DEFINE_AUTO(sl_forward, sl_forward_free)
 /* Has the type of sl_rpc_handler_fn; arg is the forward. */

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+sl_add_unit_test(service forward)
 sl_add_unit_test(service bundle_path)
 # Over a library and a configuration that the test is itself.
 sl_add_unit_test(service jobs)
