@@ -21,6 +21,8 @@ enum verb_bits {
     VERB_KEYPROVIDER = 1 << 11,
     VERB_VERIFY = 1 << 12,
     VERB_SIGN = 1 << 13,
+    VERB_STATUS = 1 << 14,
+    VERB_CTL = 1 << 15,
     VERB_CONFIG = 1 << 16,
 
     VERB_CONVERT = VERB_ENCRYPT | VERB_DECRYPT,
@@ -29,6 +31,7 @@ enum verb_bits {
     VERB_BROKER = VERB_OPEN | VERB_KEYPROVIDER, /* those that ask a key broker */
     VERB_RESOURCE = VERB_BROKER | VERB_REMOTE,  /* those that ask it for files */
     VERB_JUDGE = VERB_PULL | VERB_VERIFY,       /* those that ask a signature policy */
+    VERB_CONTROL = VERB_STATUS | VERB_CTL,      /* those that ask a running service */
     VERB_STORE = VERB_PULL | VERB_IMAGES | VERB_MOUNT | VERB_UNMOUNT | VERB_RM | VERB_GC,
     VERB_ALL = ~0,
 };
@@ -58,7 +61,8 @@ struct cli_options {
     unsigned sign_forms; /* of enum sluice_sign_form; 0: not said */
     unsigned number;
     bool recursive, verify_first, stats, raw, config, read_only, force, dry_run;
-    bool listen_anywhere, strict, json, quiet, debug, help;
+    const char *socket;
+    bool listen_anywhere, strict, watch, json, quiet, debug, help;
     unsigned jobs;
     size_t memory;
     char *const *args; /* positional, NULL-terminated */
@@ -98,6 +102,9 @@ int verb_keys(const struct cli_options *o, struct sl_error *err);
 int verb_keys_check(const struct cli_options *o, struct sl_error *err);
 int verb_config(const struct cli_options *o, struct sl_error *err);
 int verb_config_check(const struct cli_options *o, struct sl_error *err);
+int verb_status(const struct cli_options *o, struct sl_error *err);
+int verb_ctl(const struct cli_options *o, struct sl_error *err);
+int verb_ctl_check(const struct cli_options *o, struct sl_error *err);
 int verb_version(const struct cli_options *o, struct sl_error *err);
 
 /* options.c: argv without the program and the verb. -EINVAL on a usage error. */

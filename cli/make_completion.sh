@@ -27,6 +27,10 @@ cat <<'TXT'
         COMPREPLY=($(compgen -W "check" -- "$cur"))
         return
     fi
+    if [ "${COMP_WORDS[1]}" = ctl ] && [ "$COMP_CWORD" -eq 2 ]; then
+        COMPREPLY=($(compgen -W "cancel reload" -- "$cur"))
+        return
+    fi
     case $cur in
     -*) COMPREPLY=($(compgen -W "$options" -- "$cur")) ;;
     *) COMPREPLY=($(compgen -f -- "$cur")) ;;

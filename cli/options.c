@@ -191,6 +191,8 @@ static bool set_simple(struct cli_options *o, enum option_id id, char *arg)
         [OPT_FORCE] = {.flag = &o->force},
         [OPT_DRY_RUN] = {.flag = &o->dry_run},
         [OPT_STRICT] = {.flag = &o->strict},
+        [OPT_SOCKET] = {.word = &o->socket},
+        [OPT_WATCH] = {.flag = &o->watch},
         [OPT_JSON] = {.flag = &o->json},
         [OPT_QUIET] = {.flag = &o->quiet},
         [OPT_DEBUG] = {.flag = &o->debug},
