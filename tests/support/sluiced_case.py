@@ -340,7 +340,7 @@ class SluicedCase(SluiceCase):
         return {
             "socket": f"unix://{run}/cdh.sock",
             "kbc": {"name": "offline_fs_kbc"},
-            "aa": {"aa_socket": f"unix://{run}/aa.sock"},
+            "aa": {"aa_socket": f"unix://{run}-aa/s"},
             "image": {"work_dir": self.root,
                       "registry_config": {"unqualified-search-registries": ["docker.io"],
                                           "registry": rules} if rules else None},
