@@ -240,7 +240,9 @@ class Service:
     def control(self, method, **fields):
         """By the control socket, as sluice status and ctl ask."""
         with ttrpc.Client(self.config["sluice"]["control"]) as client:
-            return json.loads(client.call("sluice.Control", method, json.dumps(fields).encode()))
+            message = ttrpc.field(1, json.dumps(fields))
+            answer = client.call("sluice.Control", method, message)
+            return json.loads(ttrpc.fields(answer)[1][0])
 
     def status(self):
         return self.control("Status")
