@@ -223,7 +223,7 @@ class Service:
 
     # ---- what it is told ----
 
-    def signal(self, number):
+    def send(self, number):
         self.process.send_signal(number)
 
     def reload(self, config=None, good=True):
@@ -232,7 +232,7 @@ class Service:
             self.write_config(config)
         before = self.status()["generation"]
         count = self.manager.count("READY=1")
-        self.signal(signal.SIGHUP)
+        self.send(signal.SIGHUP)
         done = self.manager.wait(lambda line: self.manager.count("READY=1") > count)
         self.case.assertTrue(done, "a reload was not told to the manager:\n" + self.text())
         self.case.assertEqual(self.status()["generation"] > before, good, self.text()[-2000:])
@@ -279,7 +279,7 @@ class Service:
     def stop(self, number=signal.SIGTERM, expect=0):
         """The exit status is as expected, and it has cleaned up after itself."""
         if self.process.poll() is None:
-            self.signal(number)
+            self.send(number)
         try:
             self.process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
