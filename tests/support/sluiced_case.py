@@ -346,7 +346,10 @@ class SluicedCase(SluiceCase):
             "image": {"work_dir": self.root,
                       "registry_config": {"unqualified-search-registries": ["docker.io"],
                                           "registry": rules} if rules else None},
-            "sluice": {"control": f"unix://{run}/control.sock", "bundle_roots": [self.path("bundles")]}}
+            "sluice": {"control": f"unix://{run}/control.sock", "bundle_roots": [self.path("bundles")],
+                       # Those of the machine must not decide in a test.
+                       "offline_keys": self.write("no-keys.json", "{}"),
+                       "offline_resources": self.write("no-resources.json", "{}")}}
 
     def serve(self, changes=None, insecure=(), name="guest", cmdline="quiet", ready=True, config=None,
               argv=None, **environment):
