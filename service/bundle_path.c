@@ -50,10 +50,20 @@ static int check_way(int root_fd, const char *rest, struct sl_error *err)
     return r == 0 ? check_rootfs(fd, err) : r;
 }
 
+static bool is_printable(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return false;
+    return true;
+}
+
 static int bundle_open(char *const *roots, struct sl_bundle_path *b, struct sl_error *err)
 {
     if (b->path[0] != '/')
         return sl_error_set(err, SL_E_FORMAT, EINVAL, "it is not absolute");
+    if (!is_printable(b->path))
+        return sl_error_set(err, SL_E_FORMAT, EINVAL, "it has control characters in it");
     int r = sl_beneath_check(b->path, err);
     if (r < 0)
         return r;

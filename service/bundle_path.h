@@ -10,9 +10,9 @@ struct sl_bundle_path {
     int root_fd;
     struct sl_beneath_made made;
 };
-/* path: absolute, no "." or ".." in it, below one of the roots (absolute, NULL-terminated), and no
- * symbolic link on the way, also not in place of its rootfs. Makes nothing; missing folders are no
- * error. */
+/* path: absolute, no "." or ".." and no control characters in it, below one of the roots (absolute,
+ * NULL-terminated), and no symbolic link on the way, also not in place of its rootfs. Makes
+ * nothing; missing folders are no error. */
 SL_MUST_CHECK int sl_bundle_path_open(char *const *roots, const char *path,
                                       struct sl_bundle_path *ret, struct sl_error *err);
 /* Makes the folders that are missing, 0750, and gives the bundle's own (O_PATH). When it fails

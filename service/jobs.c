@@ -269,7 +269,42 @@ static void cancel_or_drop(struct sl_jobs *jobs, struct job *job, int errnum,
     (void)job_free(job);
 }
 
+/* A pull that nobody waits for any more may yet be what a job resolves to that is on its way. */
+static bool is_expected(const struct sl_jobs *jobs, const struct job *job)
+{
+    for (const struct job *o = jobs->list; o && job->state == JOB_PULLING; o = o->next)
+        if (o->state != JOB_PULLING && o->waiters && !o->cancel_errnum &&
+            (!o->generation || o->generation == job->generation) &&
+            strcmp(o->asked, job->asked) == 0)
+            return true;
+    return false;
+}
+
+/* Jobs that nobody waits for, or may come to wait for. */
+static void cancel_orphans(struct sl_jobs *jobs)
+{
+    struct sl_job_waiter *nobody = NULL;
+    for (struct job *job = jobs->list, *next; job; job = next) {
+        next = job->next;
+        if (!job->waiters && !job->is_merged && !job->cancel_errnum && !is_expected(jobs, job))
+            cancel_or_drop(jobs, job, ECANCELED, &nobody);
+    }
+}
+
 /* ---- asking ---- */
+
+/* The transport, which every reference has here, is left out for people. */
+static const char *plain(const char *image)
+{
+    static const char scheme[] = "docker://";
+    return strncmp(image, scheme, strlen(scheme)) == 0 ? image + strlen(scheme) : image;
+}
+
+static void log_join(const char *image, uint64_t id)
+{
+    const struct sl_log_about about = {.job = id, .image = plain(image)};
+    sl_log_of(SL_LOG_INFO, &about, "joins a pull that is on its way");
+}
 
 static int waiter_new(struct sl_jobs *jobs, const char *image, struct sl_job_waiter **ret,
                       struct sl_error *err)
@@ -301,11 +336,14 @@ int sl_jobs_pull(struct sl_jobs *jobs, const char *image, sl_job_done_fn *done, 
     r = jobs->is_draining
             ? sl_error_set(err, SL_E_CANCELLED, ESHUTDOWN, "the service is shutting down")
             : attach(jobs, w, err);
+    uint64_t joined = r > 0 ? w->job->id : 0;
     if (r >= 0)
         *ret = sl_steal(&w);
     pthread_mutex_unlock(&jobs->lock);
-    if (r > 0)
+    if (joined) {
         sl_metrics_count_join(jobs->options.metrics);
+        log_join(image, joined);
+    }
     return r < 0 ? r : 0;
 }
 
@@ -314,12 +352,10 @@ void sl_jobs_leave(struct sl_jobs *jobs, struct sl_job_waiter *w)
     pthread_mutex_lock(&jobs->lock);
     struct job *job = w->job;
     if (job) {
-        struct sl_job_waiter *nobody = NULL;
         remove_waiter(&job->waiters, w);
         w->job = NULL;
         w->next = NULL;
-        if (!job->waiters)
-            cancel_or_drop(jobs, job, ECANCELED, &nobody);
+        cancel_orphans(jobs);
     }
     pthread_mutex_unlock(&jobs->lock);
     if (!job)
@@ -382,10 +418,14 @@ static int on_resolved(void *arg, const char *name, const char *manifest)
         n_moved = merge(job, twin);
     else
         job->state = JOB_PULLING;
+    uint64_t twin_id = twin ? twin->id : 0;
+    cancel_orphans(jobs);
     pthread_mutex_unlock(&jobs->lock);
-    for (unsigned i = 0; i < n_moved; i++)
+    for (unsigned i = 0; i < n_moved; i++) {
         sl_metrics_count_join(jobs->options.metrics);
-    return twin != NULL;
+        log_join(job->image, twin_id);
+    }
+    return twin_id != 0;
 }
 
 /* False when a waiter wants a newer configuration. */
@@ -458,6 +498,7 @@ static void end(struct job *job, const struct sluice_pull_report *report, struct
     unlist(jobs, job);
     if (!report && !job->cancel_errnum && err->code == SLUICE_E_NETWORK)
         told = retry_late(jobs, told);
+    cancel_orphans(jobs);
     pthread_mutex_unlock(&jobs->lock);
     if (!job->is_merged)
         sl_metrics_count_job(jobs->options.metrics, report, told_err);
@@ -472,7 +513,7 @@ static void run_job(struct job *job)
     struct sl_error hold_err = {0};
     struct sluice_error err = {0};
     job->log = (struct sl_job_log){.id = job->id,
-                                   .image = job->image,
+                                   .image = plain(job->image),
                                    .interval_s = jobs->options.progress_s,
                                    .told_ms = sl_clock_ms()};
     if (hold(job, &generation, &hold_err) < 0)
@@ -514,7 +555,7 @@ static void run(void *arg)
 static int describe(const struct job *job, struct sl_job_info *ret)
 {
     *ret = (struct sl_job_info){.id = job->id,
-                                .image = strdup(job->image),
+                                .image = strdup(plain(job->image)),
                                 .manifest = strdup(job->manifest ? job->manifest : ""),
                                 .state = state_names[job->state],
                                 .n_layers = job->progress.n_layers,
@@ -559,7 +600,7 @@ static bool is_meant(const struct job *job, const char *text, const char *canoni
 {
     char id[32];
     (void)snprintf(id, sizeof(id), "%llu", (unsigned long long)job->id);
-    return strcmp(text, id) == 0 || strcmp(text, job->image) == 0 ||
+    return strcmp(text, id) == 0 || strcmp(text, plain(job->image)) == 0 ||
            (canonical && strcmp(canonical, job->asked) == 0);
 }
 

@@ -13,7 +13,8 @@ struct sl_pull_service;
 SL_MUST_CHECK int sl_pull_service_new(struct sl_jobs *jobs, struct sl_backend *backend,
                                       struct sl_metrics *metrics, struct sl_pull_service **ret,
                                       struct sl_error *err);
-/* Jobs must be over. */
+/* Waits for requests that are being answered: the server has stopped, and jobs, backend and the
+ * server itself are still there. */
 struct sl_pull_service *sl_pull_service_free(struct sl_pull_service *service);
 SL_DEFINE_AUTO(sl_pull_service, sl_pull_service_free)
 extern const char sl_pull_service_name[]; /* "api.ImagePullService" */

@@ -113,6 +113,7 @@ static void bundle_path_that_is_none_is_refused(void **state)
     assert_int_equal(sl_bundle_path_open(roots, "", &bundle, &err), -EINVAL);
     assert_int_equal(sl_bundle_path_open(roots, "tmp/a", &bundle, &err), -EINVAL);
     assert_int_equal(sl_bundle_path_open(roots, "/", &bundle, &err), -EINVAL);
+    assert_int_equal(sl_bundle_path_open(roots, "/tmp/a\n", &bundle, &err), -EINVAL);
     assert_int_equal(sl_bundle_path_open(NULL, "/tmp/a", &bundle, &err), -EPERM);
     char deep[300] = "/tmp";
     for (size_t i = 0; i < SL_BENEATH_DEPTH_MAX; i++)

@@ -383,6 +383,32 @@ static void jobs_somebody_waits_for_go_on(void **state)
     finish(jobs);
 }
 
+/* Whoever asks while the first gives up still finds what was fetched. */
+static void jobs_that_were_left_wait_for_those_who_may_join(void **state)
+{
+    (void)state;
+    struct sl_jobs *jobs = begin(4);
+    struct caller a, b, c;
+    ask_and_resolve(jobs, &a, "alpine");
+    ask(jobs, &b, "alpine");
+    wait_on(&fake.begun);
+    sl_jobs_leave(jobs, a.waiter);
+    hear(&a, SLUICE_E_CANCELLED);
+    let_go(fake.resolve);
+    wait_on(&fake.over); /* goes over */
+    assert_int_equal(fake.joins, 1);
+    let_go(fake.finish);
+    hear(&b, SLUICE_OK);
+    ask_and_resolve(jobs, &a, "alpine");
+    ask(jobs, &c, "alpine");
+    wait_on(&fake.begun);
+    sl_jobs_leave(jobs, a.waiter);
+    sl_jobs_leave(jobs, c.waiter);
+    hear(&a, SLUICE_E_CANCELLED);
+    hear(&c, SLUICE_E_CANCELLED);
+    finish(jobs); /* both were cancelled, or this hangs */
+}
+
 static void jobs_that_were_left_before_their_turn_never_begin(void **state)
 {
     (void)state;
@@ -549,6 +575,7 @@ int main(void)
         cmocka_unit_test(jobs_over_the_limit_wait_in_order),
         cmocka_unit_test(jobs_nobody_waits_for_are_cancelled),
         cmocka_unit_test(jobs_somebody_waits_for_go_on),
+        cmocka_unit_test(jobs_that_were_left_wait_for_those_who_may_join),
         cmocka_unit_test(jobs_that_were_left_before_their_turn_never_begin),
         cmocka_unit_test(jobs_that_were_left_are_not_joined),
         cmocka_unit_test(jobs_take_a_configuration_as_new_as_was_asked_for),
