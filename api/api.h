@@ -6,6 +6,8 @@
 #include "sluice.h"
 #include "sluice/pipeline.h"
 
+#include <signal.h>
+
 struct sluice {
     enum sluice_parts parts;
     struct sl_engine *engine; /* NULL: SLUICE_STORE_ONLY */
@@ -21,6 +23,20 @@ SL_MUST_CHECK int sl_api_need_text(const char *text, const char *what, struct sl
 
 /* r, and the caller's error when it is a failure. The one place where errors go out. */
 int sl_api_result(int r, const struct sl_error *why, struct sluice_error *err);
+
+/* ---- quiet.c ---- */
+
+/* While it lives, writing to a connection whose other end has gone does not end the process: a
+ * library cannot count on programs that ignore SIGPIPE. Of the calling thread, and of those it
+ * starts. */
+struct sl_api_quiet {
+    sigset_t before;
+    bool was_pending;
+};
+struct sl_api_quiet sl_api_quiet_begin(void);
+void sl_api_quiet_end(struct sl_api_quiet *quiet);
+SL_DEFINE_AUTO_DONE(sl_api_quiet, sl_api_quiet_end)
+#define SL_API_QUIET() SL_AUTO_DONE(sl_api_quiet) quiet_ = sl_api_quiet_begin()
 
 /* ---- options.c: from a caller's structs, of whichever version, to ours ---- */
 

@@ -122,6 +122,7 @@ static int convert_taken(struct sluice *s, const struct sluice_convert_options *
 static int convert(struct sluice *s, const struct sluice_convert_options *options, convert_fn *fn,
                    struct sluice_convert_report **ret, struct sluice_error *err)
 {
+    SL_API_QUIET();
     struct sl_error why = {0};
     struct sluice_convert_options o;
     int r = SL_API_TAKE(&o, options, &why);

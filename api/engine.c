@@ -45,6 +45,7 @@ static int open_parts(struct sluice *s, const struct sluice_options *o, struct s
 
 int sluice_open(const struct sluice_options *options, struct sluice **ret, struct sluice_error *err)
 {
+    SL_API_QUIET();
     struct sl_error why = {0};
     struct sluice_options o;
     int r = SL_API_TAKE(&o, options, &why);
@@ -108,6 +109,7 @@ static int reload(struct sluice *s, const struct sluice_registry_options *regist
 int sluice_reload(struct sluice *s, const struct sluice_registry_options *registry,
                   const struct sluice_key_options *broker, struct sluice_error *err)
 {
+    SL_API_QUIET();
     struct sl_error why = {0};
     return sl_api_result(reload(s, registry, broker, &why), &why, err);
 }

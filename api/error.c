@@ -25,13 +25,18 @@ const char *sluice_code_name(enum sluice_code code)
     return sl_errc_name((enum sl_errc)code);
 }
 
+struct sluice_error sl_error_to_api(const struct sl_error *from)
+{
+    struct sluice_error to = {.code = (enum sluice_code)from->code, .errnum = from->errnum};
+    (void)snprintf(to.stage, sizeof(to.stage), "%s", from->stage ? from->stage : "");
+    (void)snprintf(to.message, sizeof(to.message), "%s", from->msg);
+    return to;
+}
+
 int sl_api_result(int r, const struct sl_error *why, struct sluice_error *err)
 {
-    if (r >= 0 || !err)
-        return r;
-    *err = (struct sluice_error){.code = (enum sluice_code)why->code, .errnum = why->errnum};
-    (void)snprintf(err->stage, sizeof(err->stage), "%s", why->stage ? why->stage : "");
-    (void)snprintf(err->message, sizeof(err->message), "%s", why->msg);
+    if (r < 0 && err)
+        *err = sl_error_to_api(why);
     return r;
 }
 

@@ -42,6 +42,7 @@ static int resolve(struct sluice *s, const char *text, const struct sl_platform 
 int sluice_inspect(struct sluice *s, const char *image, const struct sluice_platform *platform,
                    struct sluice_documents **ret, struct sluice_error *err)
 {
+    SL_API_QUIET();
     struct sl_error why = {0};
     struct sl_platform p = {0};
     if (platform)

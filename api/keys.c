@@ -75,6 +75,7 @@ static int give(int r, struct sl_bytes *from, void **ret, size_t *ret_size)
 int sluice_keys_get_resource(struct sluice_keys *keys, const char *uri, void **ret,
                              size_t *ret_size, struct sluice_error *err)
 {
+    SL_API_QUIET();
     struct sl_error why = {0};
     struct sl_bytes resource = {0};
     int r = sl_api_need_text(uri, "resource", &why);
@@ -87,6 +88,7 @@ int sluice_keys_get_resource(struct sluice_keys *keys, const char *uri, void **r
 int sluice_keys_unwrap(struct sluice_keys *keys, const void *packet, size_t packet_size, void **ret,
                        size_t *ret_size, struct sluice_error *err)
 {
+    SL_API_QUIET();
     struct sl_error why = {0};
     struct sl_bytes document = {0};
     const struct sl_span span = {packet, packet_size};
@@ -113,6 +115,7 @@ static int wrap(struct sluice_keys *keys, const char *params, struct sl_span doc
 int sluice_keys_wrap(struct sluice_keys *keys, const char *params, const void *document,
                      size_t document_size, void **ret, size_t *ret_size, struct sluice_error *err)
 {
+    SL_API_QUIET();
     struct sl_error why = {0};
     struct sl_bytes packet = {0};
     int r = wrap(keys, params, (struct sl_span){document, document_size}, &packet, &why);

@@ -73,6 +73,7 @@ static int pull(struct sluice *s, const struct sluice_pull_options *options,
 int sluice_pull(struct sluice *s, const struct sluice_pull_options *options,
                 struct sluice_pull_report **ret, struct sluice_error *err)
 {
+    SL_API_QUIET();
     struct sl_error why = {0};
     return sl_api_result(pull(s, options, ret, &why), &why, err);
 }

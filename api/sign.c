@@ -81,6 +81,7 @@ static int sign(struct sluice *s, const struct sluice_sign_options *options,
 int sluice_sign(struct sluice *s, const struct sluice_sign_options *options,
                 struct sluice_sign_report **ret, struct sluice_error *err)
 {
+    SL_API_QUIET();
     struct sl_error why = {0};
     return sl_api_result(sign(s, options, ret, &why), &why, err);
 }

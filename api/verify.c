@@ -49,6 +49,7 @@ static int verify(struct sluice *s, const struct sluice_verify_options *options,
 int sluice_verify(struct sluice *s, const struct sluice_verify_options *options, char **ret,
                   struct sluice_error *err)
 {
+    SL_API_QUIET();
     struct sl_error why = {0};
     return sl_api_result(verify(s, options, ret, &why), &why, err);
 }

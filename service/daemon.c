@@ -449,8 +449,11 @@ static void close_all(struct daemon *d)
     d->endpoint = sl_metrics_endpoint_stop(d->endpoint);
     if (d->server)
         sl_rpc_server_stop(d->server, STOP_MS);
-    d->jobs = sl_jobs_free(d->jobs);
+    if (d->jobs && !atomic_load(&d->is_drained))
+        sl_jobs_drain(d->jobs, /* seconds= */ 0);
+    /* Requests that came at the last moment still ask the jobs. */
     d->pulls = sl_pull_service_free(d->pulls);
+    d->jobs = sl_jobs_free(d->jobs);
     d->keys = sl_hub_keys_free(d->keys);
     /* Answers of all of these go through the server. */
     d->server = sl_rpc_server_free(d->server);

@@ -269,6 +269,10 @@ class Service:
     def threads(self):
         return len(os.listdir(f"/proc/{self.process.pid}/task"))
 
+    def is_sanitized(self):
+        with open(f"/proc/{self.process.pid}/maps", encoding="utf-8", errors="replace") as f:
+            return bool(re.search(r"lib[a-z]+san\.so", f.read()))
+
     def proc_status(self, name):
         """A line of /proc/PID/status: its number."""
         with open(f"/proc/{self.process.pid}/status", encoding="ascii", errors="replace") as f:

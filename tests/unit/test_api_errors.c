@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -152,6 +153,24 @@ static void pull_with_its_end_before_its_start_ends_alone(void **state)
     assert_null(sluice_close(s));
 }
 
+/* Nobody ignores SIGPIPE here: it would end the test. */
+static void connection_that_is_gone_does_not_end_the_process(void **state)
+{
+    (void)state;
+    int ends[2];
+    sigset_t mask;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(close(ends[0]), 0);
+    {
+        SL_API_QUIET();
+        assert_int_equal(write(ends[1], "x", 1), -1);
+        assert_int_equal(errno, EPIPE);
+    }
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &mask), 0);
+    assert_int_equal(sigismember(&mask, SIGPIPE), 0);
+    assert_int_equal(close(ends[1]), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +179,7 @@ int main(void)
         cmocka_unit_test(errors_may_be_null),
         cmocka_unit_test(options_without_a_size_are_refused),
         cmocka_unit_test(parts_are_missed_where_they_are_needed),
+        cmocka_unit_test(connection_that_is_gone_does_not_end_the_process),
         cmocka_unit_test(pull_without_an_image_says_so),
         cmocka_unit_test(pull_in_a_cancelled_library_ends_at_once),
         cmocka_unit_test(pull_with_its_end_before_its_start_ends_alone),

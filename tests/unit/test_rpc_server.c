@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server's threads, lives and ends; what it says on the wire is tested from outside. */
+#include "address.h"
 #include "server.h"
+#include "ttrpc_frame.h"
 
 #include "sluice/core/clock.h"
 
@@ -9,6 +11,7 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
 enum { THREADS = 4, CALLS = 100, SOON_MS = 50, LONG_MS = 20000 };
 
@@ -19,7 +22,8 @@ struct desk {
     char *target;
     struct sl_rpc_server *server;
     struct sl_rpc_client *client;
-    sem_t has_left; /* once for each time that it was told of */
+    sem_t is_blocked, goes_on; /* the server's thread */
+    sem_t has_left;            /* once for each time that it was told of */
     bool answers_who_left;
 };
 
@@ -50,6 +54,12 @@ static void handle(void *arg, struct sl_rpc_call *call)
 {
     struct desk *desk = arg;
     pthread_t thread;
+    if (strcmp(sl_rpc_call_method(call), "Block") == 0) {
+        sem_post(&desk->is_blocked);
+        sem_wait(&desk->goes_on);
+        sl_rpc_call_answer(call, sl_span_of(""));
+        return;
+    }
     if (strcmp(sl_rpc_call_method(call), "Keep") == 0) {
         sl_rpc_call_watch(call, note_leaving, desk);
         desk->kept = call;
@@ -60,7 +70,7 @@ static void handle(void *arg, struct sl_rpc_call *call)
     pthread_detach(thread);
 }
 
-static const char *const methods[] = {"Echo", "Keep", NULL};
+static const char *const methods[] = {"Echo", "Keep", "Block", NULL};
 
 static int set_up(void **state)
 {
@@ -70,6 +80,8 @@ static int set_up(void **state)
     services[0] = (struct sl_rpc_service){"test.Desk", methods, handle, desk};
     sem_init(&desk->is_kept, 0, 0);
     sem_init(&desk->has_left, 0, 0);
+    sem_init(&desk->is_blocked, 0, 0);
+    sem_init(&desk->goes_on, 0, 0);
     *state = desk;
     assert_ok(sl_rpc_server_new(&(struct sl_rpc_server_options){.services = services},
                                 &desk->server, NULL));
@@ -89,6 +101,8 @@ static int tear_down(void **state)
     free(desk->target);
     sem_destroy(&desk->is_kept);
     sem_destroy(&desk->has_left);
+    sem_destroy(&desk->is_blocked);
+    sem_destroy(&desk->goes_on);
     free(desk);
     return 0;
 }
@@ -257,6 +271,26 @@ static void call_never_answered_goes_with_the_server(void **state)
 
 /* ---- watching ---- */
 
+static int dial(const struct desk *desk)
+{
+    struct sl_address address;
+    int fd;
+    assert_ok(sl_address_tcp(desk->target + strlen("tcp://"), desk->target, &address, NULL));
+    fd = socket(address.name.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_ok(connect(fd, (const struct sockaddr *)&address.name, address.len));
+    return fd;
+}
+
+static void ask_raw(int fd, const char *method)
+{
+    SL_AUTO_DONE(sl_bytes) frame = {0};
+    const struct sl_ttrpc_request request = {.service = sl_span_of("test.Desk"),
+                                             .method = sl_span_of(method)};
+    assert_ok(sl_ttrpc_request_frame(1, &request, &frame, NULL));
+    assert_int_equal(send(fd, frame.data, frame.len, 0), frame.len);
+}
+
 static void watcher_is_told_once_of_a_deadline(void **state)
 {
     struct desk *desk = *state;
@@ -307,6 +341,27 @@ static void watcher_is_not_told_once_the_answer_is_given(void **state)
     answer(desk->kept);
     pthread_join(asks, NULL);
     sl_rpc_server_stop(desk->server, LONG_MS);
+    assert_int_equal(times_told(desk), 0);
+}
+
+/* The client goes while the server's thread is busy with another call, and is answered meanwhile:
+ * when the thread hears of it, its watcher has been promised silence. */
+static void watcher_is_not_told_of_who_goes_after_his_answer(void **state)
+{
+    struct desk *desk = *state;
+    SL_AUTO_FD goes = dial(desk);
+    SL_AUTO_FD blocks = dial(desk), blocks_again = dial(desk);
+    ask_raw(goes, "Keep");
+    sem_wait(&desk->is_kept);
+    ask_raw(blocks, "Block");
+    sem_wait(&desk->is_blocked);
+    ask_raw(blocks_again, "Block"); /* waits in the same round as the end that follows it */
+    shutdown(goes, SHUT_RDWR);
+    sem_post(&desk->goes_on);
+    sem_wait(&desk->is_blocked);
+    sl_rpc_call_answer(desk->kept, sl_span_of("x"));
+    sem_post(&desk->goes_on);
+    assert_ok(call(desk, "Echo", "next", LONG_MS, NULL));
     assert_int_equal(times_told(desk), 0);
 }
 
@@ -446,6 +501,7 @@ int main(void)
         server_test(watcher_that_comes_late_is_told_at_once),
         server_test(watcher_may_answer),
         server_test(watcher_is_not_told_once_the_answer_is_given),
+        server_test(watcher_is_not_told_of_who_goes_after_his_answer),
         cmocka_unit_test(watcher_is_gone_when_the_answer_is_given),
         server_test(unknown_calls_have_a_handler_of_their_own),
         server_test(names_that_nobody_could_read_are_not_passed_on),

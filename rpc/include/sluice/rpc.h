@@ -123,11 +123,11 @@ struct sl_rpc_server_options {
     /* Calls of services and methods that are not in the list; NULL: UNIMPLEMENTED. */
     sl_rpc_handler_fn *handle_unknown;
     void *unknown_arg;
-    bool allow_any_address;   /* else only loopback and unix sockets are listened on */
+    bool allow_any_address; /* else only loopback and unix sockets are listened on */
     /* Of each listener; 0: 256. Connections without a call give way to new ones, those that never
      * had one first; all together take at most half of the process' descriptors. */
     unsigned max_connections;
-    unsigned max_calls;       /* in flight over all connections; 0: 1024 */
+    unsigned max_calls; /* in flight over all connections; 0: 1024 */
 };
 
 /* One thread serves all connections of all listeners. */
