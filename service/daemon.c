@@ -442,6 +442,17 @@ static int open_all(struct daemon *d, struct sl_loaded_config **config, struct s
     return r;
 }
 
+/* What they were told last still looks at the jobs. Nobody tells them anything any more. */
+static void await_housekeepers(struct daemon *d)
+{
+    if (!d->jobs)
+        return; /* they were never told anything */
+    sl_backend_cancel(d->backend);
+    sl_task_wait_idle(&d->reload_task);
+    sl_task_wait_idle(&d->drain_task);
+    sl_task_wait_idle(&d->trim_task);
+}
+
 /* In the reverse order; each accepts that it was never opened. */
 static void close_all(struct daemon *d)
 {
@@ -453,6 +464,7 @@ static void close_all(struct daemon *d)
         sl_jobs_drain(d->jobs, /* seconds= */ 0);
     /* Requests that came at the last moment still ask the jobs. */
     d->pulls = sl_pull_service_free(d->pulls);
+    await_housekeepers(d);
     d->jobs = sl_jobs_free(d->jobs);
     d->keys = sl_hub_keys_free(d->keys);
     /* Answers of all of these go through the server. */
