@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a configuration of the service means: which values apply, and who has said them. */
 #include "cli.h"
-#include "config.h"
+#include "sluice/config.h"
 #include "sluice/core/log.h"
 
 #include <stdio.h>

@@ -2,7 +2,7 @@
 /* The service's configuration. Who controls it: in a guest the host, which hands over init data
  * (measured, but read before that is judged) and the kernel's command line. The first byte says
  * what the rest is: 't' TOML, 'j' JSON, 'k' the command line, 'e' AA_KBC_PARAMS. */
-#include "config_sources.h"
+#include "sources.h"
 
 #include <stdlib.h>
 #include <string.h>

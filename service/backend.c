@@ -6,7 +6,7 @@
  */
 #include "backend.h"
 
-#include "error_exchange.h"
+#include "sluice/api_error.h"
 #include "sluice/core/json.h"
 #include "sluice/core/log.h"
 
@@ -185,9 +185,7 @@ static int open_engine(struct sl_backend *b, const struct generation *g, struct 
         SLUICE_OPTIONS(sluice_options, .root = b->fixed.root, .threads = b->fixed.threads,
                        .memory = b->fixed.memory, .registry = &g->registry, .broker = &g->keys);
     struct sluice_error open_err = {0};
-    if (sluice_open(&options, ret, &open_err) < 0)
-        return sl_error_import(err, &open_err);
-    return 0;
+    return sl_error_from_api(sluice_open(&options, ret, &open_err), &open_err, err);
 }
 
 /* What is open and not of use any more, to be closed; with change held nobody opens another. */
@@ -362,9 +360,8 @@ static void warn_of_fixed(const struct sl_config *before, const struct sl_config
 static int reload_engine(struct sl_backend *b, const struct generation *g, struct sl_error *err)
 {
     struct sluice_error reload_err = {0};
-    if (b->sluice && sluice_reload(b->sluice, &g->registry, &g->keys, &reload_err) < 0)
-        return sl_error_import(err, &reload_err);
-    return 0;
+    int r = b->sluice ? sluice_reload(b->sluice, &g->registry, &g->keys, &reload_err) : 0;
+    return sl_error_from_api(r, &reload_err, err);
 }
 
 /* What stands in the file itself can be looked at without asking anybody; the rest of a policy is

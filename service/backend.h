@@ -7,7 +7,8 @@
  */
 #pragma once
 
-#include "config.h"
+#include "sluice.h"
+#include "sluice/config.h"
 
 struct sl_backend;
 /* Takes the configuration. */

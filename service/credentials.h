@@ -3,9 +3,8 @@
  * ([[credentials]] of the hub's configuration). */
 #pragma once
 
-#include "config.h"
-
-#define SL_CREDENTIALS_ROOT "/run/confidential-containers/cdh/kbs"
+#include "sluice.h"
+#include "sluice/config.h"
 
 /* Asks keys for each resource and writes it: mode 0600, its folders 0700 and made, whole or not at
  * all, never through a symbolic link below the root. Blocks. The first failure ends it and says

@@ -2,13 +2,13 @@
 /* Credential files from the library's key broker. */
 #include "credentials.h"
 
-#include "error_exchange.h"
+#include "sluice/api_error.h"
 
 static int get(void *arg, const char *uri, void **ret, size_t *ret_size, struct sl_error *err)
 {
     struct sluice_error why = {0};
     int r = sluice_keys_get_resource(arg, uri, ret, ret_size, &why);
-    return r < 0 ? sl_error_import(err, &why) : 0;
+    return sl_error_from_api(r, &why, err);
 }
 
 static void release(void *secret, size_t size)

@@ -9,13 +9,13 @@
 #include "control_service.h"
 #include "credentials.h"
 #include "daemon_listen.h"
-#include "error_exchange.h"
 #include "forward.h"
 #include "hub_keys.h"
 #include "metrics_endpoint.h"
 #include "mount_watch.h"
 #include "notify.h"
 #include "pull_service.h"
+#include "sluice/api_error.h"
 #include "sluice/core/clock.h"
 #include "sluice/core/log.h"
 
@@ -347,9 +347,7 @@ static int write_credentials(struct daemon *d, const struct sl_config *c, struct
     if (c->n_credentials == 0)
         return 0;
     struct sl_generation *g = sl_backend_hold_config(d->backend);
-    int r = 0;
-    if (sluice_keys_open(g->pull.keys, &keys, &why) < 0)
-        r = sl_error_import(err, &why);
+    int r = sl_error_from_api(sluice_keys_open(g->pull.keys, &keys, &why), &why, err);
     if (r == 0)
         r = sl_credentials_write(c, keys, err);
     (void)sluice_keys_close(keys);

@@ -2,7 +2,7 @@
 /* The service's life: what is opened in which order, what it waits for, and how it ends. */
 #pragma once
 
-#include "config.h"
+#include "sluice/config.h"
 
 struct sl_daemon_options {
     const char *config_path; /* NULL: none; read again at SIGHUP */

@@ -2,7 +2,7 @@
 /* Where the daemon listens. */
 #pragma once
 
-#include "config.h"
+#include "sluice/config.h"
 #include "sluice/rpc.h"
 
 /* On the hub's socket and all others of the configuration. Folders of sockets are made, as the hub

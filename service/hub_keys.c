@@ -2,8 +2,8 @@
 #include "hub_keys.h"
 
 #include "call_queue.h"
-#include "error_exchange.h"
 #include "key_provider_answers.h"
+#include "sluice/api_error.h"
 #include "sluice/core/log.h"
 
 #include <pthread.h>
@@ -68,12 +68,13 @@ static int askers_open(struct sl_backend *backend, struct askers **ret, struct s
         return sl_error_oom(err);
     a->generation = sl_backend_hold_config(backend);
     a->n_refs = 1;
-    if (sluice_keys_open(a->generation->pull.keys, &a->keys, &why) < 0) {
+    int r =
+        sl_error_from_api(sluice_keys_open(a->generation->pull.keys, &a->keys, &why), &why, err);
+    if (r < 0)
         (void)askers_free(backend, a);
-        return sl_error_import(err, &why);
-    }
-    *ret = a;
-    return 0;
+    else
+        *ret = a;
+    return r;
 }
 
 /* Opening contacts nobody, and so may be done under the lock. */

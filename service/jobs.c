@@ -11,8 +11,8 @@
 #include "jobs.h"
 
 #include "crew.h"
-#include "error_exchange.h"
 #include "job_progress.h"
+#include "sluice/api_error.h"
 #include "sluice/core/clock.h"
 #include "sluice/core/log.h"
 #include "sluice/image_source.h"
@@ -139,7 +139,7 @@ static struct sluice_error cancelled_error(int errnum)
     (void)sl_error_set(&err, SL_E_CANCELLED, errnum,
                        errnum == ESHUTDOWN ? "the service is shutting down"
                                            : "the pull was cancelled");
-    return sl_error_export(&err);
+    return sl_error_to_api(&err);
 }
 
 /* ---- the list; all locked ---- */
@@ -517,7 +517,7 @@ static void run_job(struct job *job)
                                    .interval_s = jobs->options.progress_s,
                                    .told_ms = sl_clock_ms()};
     if (hold(job, &generation, &hold_err) < 0)
-        err = sl_error_export(&hold_err);
+        err = sl_error_to_api(&hold_err);
     else if (pull(job, generation, &report, &err) < 0)
         report = NULL;
     end(job, report, &err);

@@ -10,9 +10,9 @@
 #include "pull_service.h"
 
 #include "crew.h"
-#include "error_exchange.h"
 #include "measurement.h"
 #include "pause_bundle.h"
+#include "sluice/api_error.h"
 #include "sluice/core/clock.h"
 #include "sluice/core/log.h"
 #include "status_text.h"
@@ -47,7 +47,7 @@ struct request {
     /* Of the job. */
     struct sl_job_waiter *waiter;
     sem_t heard;
-    bool has_failed;
+    int job_result; /* 0, or as errors are returned, with job_err */
     struct sluice_error job_err;
     char manifest[256]; /* "sha512:" and 128 digits fit; "": none */
 };
@@ -71,7 +71,7 @@ static void on_done(void *arg, const struct sluice_pull_report *report,
                     const struct sluice_error *err)
 {
     struct request *q = arg;
-    q->has_failed = !report;
+    q->job_result = report ? 0 : -err->errnum;
     if (report)
         (void)snprintf(q->manifest, sizeof(q->manifest), "%s", report->manifest);
     else
@@ -117,7 +117,7 @@ static int run_job(struct request *q, struct sl_error *err)
     sl_rpc_call_watch(q->call, on_abandoned, q);
     q->step = SL_STEP_PULL;
     wait_for_job(q);
-    return q->has_failed ? sl_error_import(err, &q->job_err) : 0;
+    return sl_error_from_api(q->job_result, &q->job_err, err);
 }
 
 /* ---- the bundle ---- */
@@ -130,10 +130,10 @@ static int mount(const struct request *q, struct sluice *sluice, struct sl_bundl
     int r = sl_bundle_path_make(bundle, &fd, err);
     if (r < 0)
         return r;
-    if (sluice_mount_bundle(sluice, q->manifest, bundle->path, &mount_err) >= 0)
-        return 0;
-    sl_bundle_path_undo(bundle);
-    return sl_error_import(err, &mount_err);
+    r = sluice_mount_bundle(sluice, q->manifest, bundle->path, &mount_err);
+    if (r < 0)
+        sl_bundle_path_undo(bundle);
+    return sl_error_from_api(r, &mount_err, err);
 }
 
 static int finish(struct request *q, const struct sl_generation *generation,
@@ -195,7 +195,7 @@ static void refuse(struct request *q, const struct sl_error *failure)
     const struct sl_log_about about = {.image = q->message.image_url,
                                        .stage = failure->stage,
                                        .code = sl_errc_name(failure->code)};
-    struct sluice_error err = sl_error_export(failure);
+    struct sluice_error err = sl_error_to_api(failure);
     struct sl_status status = sl_status_of_failure(q->step, q->message.image_url, &err);
     sl_rpc_call_refuse(sl_steal(&q->call), status.code, status.text);
     sl_metrics_count_request(q->service->metrics, &err,
@@ -265,7 +265,7 @@ void sl_pull_service_handle(void *arg, struct sl_rpc_call *call)
         (void)sl_steal(&q); /* its thread's */
         return;
     }
-    const struct sluice_error failure = sl_error_export(&err);
+    const struct sluice_error failure = sl_error_to_api(&err);
     sl_metrics_count_request(service->metrics, &failure, /* seconds= */ 0);
     sl_log(SL_LOG_ERROR, "%s refused: %s", method, err.msg);
     sl_rpc_call_refuse(call, SL_RPC_RESOURCE_EXHAUSTED, err.msg);

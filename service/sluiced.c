@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The program sluiced: its command line is that of the confidential data hub. */
 #include "daemon.h"
+#include "sluice.h"
 #include "sluice/core/log.h"
 #include "sluice/core/secret.h"
 

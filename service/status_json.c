@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "status_json.h"
 
-#include "error_exchange.h"
+#include "sluice/api_error.h"
 #include "sluice/core/clock.h"
 #include "sluice/core/json_writer.h"
 
@@ -60,8 +60,9 @@ static int put_images(struct sl_json_writer *w, struct sluice *s, struct sl_erro
 {
     struct sluice_image_list *list = NULL;
     struct sluice_error why = {0};
-    if (sluice_list(s, &list, &why) < 0)
-        return sl_error_import(err, &why);
+    int r = sl_error_from_api(sluice_list(s, &list, &why), &why, err);
+    if (r < 0)
+        return r;
     sl_json_open_array(w, "images");
     for (size_t i = 0; i < list->n; i++) {
         const struct sluice_image *image = list->images[i];
@@ -82,8 +83,9 @@ static int put_mounts(struct sl_json_writer *w, struct sluice *s, struct sl_erro
 {
     struct sluice_mount_list *list = NULL;
     struct sluice_error why = {0};
-    if (sluice_list_mounts(s, &list, &why) < 0)
-        return sl_error_import(err, &why);
+    int r = sl_error_from_api(sluice_list_mounts(s, &list, &why), &why, err);
+    if (r < 0)
+        return r;
     sl_json_open_array(w, "mounts");
     for (size_t i = 0; i < list->n; i++) {
         const struct sluice_mount *mount = list->mounts[i];

@@ -2,7 +2,7 @@
 /* The service's configuration, read with too little memory. */
 #include "alloc_fault.h"
 
-#include "config_sources.h"
+#include "sources.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

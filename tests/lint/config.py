@@ -15,7 +15,7 @@ NOT_SHOWN = {"image.default_snapshot", "image.anonymous_fallback_on_unauthorized
 
 
 def table():
-    text = (ROOT / "service/config_keys.def").read_text()
+    text = (ROOT / "config/keys.def").read_text()
     found = re.findall(r'^CONFIG_KEY\(\w+, "([a-z0-9_.]+)", (\w+), \w+, (NULL|"[^"]*")', text, re.M)
     return {name: (kind, None if default == "NULL" else default.strip('"'))
             for name, kind, default in found}

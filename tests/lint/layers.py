@@ -12,7 +12,8 @@ MAY_USE.update({trade: {"core"} for trade in TRADES})
 MAY_USE["pipeline"] = {"core", *TRADES}
 MAY_USE["api"] = {"pipeline", *MAY_USE["pipeline"]}
 # Whoever is above the face sees none of the roof behind it.
-MAY_USE["service"] = {"api", *MAY_USE["pipeline"]}
+MAY_USE["config"] = {"core", "rpc", "security"}  # the forms of addresses and of resources
+MAY_USE["service"] = {"api", "config", *MAY_USE["pipeline"]}
 MAY_USE["cli"] = {"service", *MAY_USE["service"]}
 
 # Calls that only one file may make.

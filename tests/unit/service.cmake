@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 sl_add_unit_test(service forward)
 sl_add_unit_test(service bundle_path)
-sl_add_unit_test(service config)
 sl_add_unit_test(service credentials)
 # Over a library and a configuration that the test is itself.
 sl_add_unit_test(service jobs)

@@ -4,7 +4,8 @@
  * one bytes field with JSON in each direction.
  *
  *   Status {}             what runs, what is stored, since when
- *   Cancel {"job": TEXT}  a pull, by its number or by its image as it was asked for: {"cancelled": N}
+ *   Cancel {"job": TEXT}  a pull, by its number or by its image as it was asked for:
+ *                         {"cancelled": N}
  *   Reload {}             reads the configuration again: {"generation": N}
  */
 #pragma once

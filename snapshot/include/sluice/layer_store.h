@@ -44,8 +44,8 @@ SL_MUST_CHECK int sl_store_has_layer(struct sl_store *store, const struct sl_dig
 
 /* Waiting for a layer that another fetches, without blocking. */
 struct sl_layer_wait {
-    int *watch_fd; /* one for many; made when it is needed and -1. Readable: ask again, after reading
-                    * it empty (it does not block) */
+    int *watch_fd; /* one for many; made when it is needed and -1. Readable: ask again, after
+                    * reading it empty (it does not block) */
     int fd;        /* -1 at first; closed by the caller in the end */
 };
 /* The right to fetch a layer: one process and one thread at a time. -EAGAIN (err not set) when

@@ -6,7 +6,6 @@
  */
 #pragma once
 
-#include "sluice.h"
 #include "sluice/core/bytes.h"
 
 enum sl_config_origin {
@@ -17,6 +16,9 @@ enum sl_config_origin {
 };
 
 enum sl_keep { SL_KEEP_ALL, SL_KEEP_MOUNTED }; /* images that no mount uses any more */
+
+/* What the credential files lie below. */
+#define SL_CREDENTIALS_ROOT "/run/confidential-containers/cdh/kbs"
 
 struct sl_credential_file {
     char *path, *resource_uri; /* where it goes, and what it is */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which resources are put into files at start, and where they may lie. */
-#include "config_check.h"
-#include "config_draft.h"
-#include "credentials.h"
+#include "check.h"
+#include "draft.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config_draft.h"
+#include "draft.h"
 
-#include "config_store.h"
+#include "store.h"
 
 #include <stdarg.h>
 #include <stdio.h>

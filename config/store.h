@@ -2,7 +2,7 @@
 /* One value into its place in struct sl_config: its type, its limits, its form. */
 #pragma once
 
-#include "config_keys.h"
+#include "keys.h"
 #include "sluice/core/json.h"
 
 /* As if the text stood in a file, for what is no file; of a list the one element. Errors do not

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config_check.h"
+#include "check.h"
 
 #include "sluice/core/resource_uri.h"
 #include "sluice/resource.h"

@@ -4,8 +4,8 @@
  * name ends in .json. Unknown keys are ignored, as the hub does, but told: a misspelt policy is no
  * policy.
  */
-#include "config_sources.h"
 #include "sluice/core/toml.h"
+#include "sources.h"
 
 #include <stdlib.h>
 #include <string.h>

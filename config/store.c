@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config_store.h"
+#include "store.h"
 
-#include "config_check.h"
+#include "check.h"
 #include "sluice/core/json_writer.h"
 
 #include <stdlib.h>

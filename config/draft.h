@@ -2,7 +2,7 @@
 /* A configuration while it is put together: values, and who has said them. One thread. */
 #pragma once
 
-#include "config_keys.h"
+#include "keys.h"
 #include "sluice/core/json.h"
 
 /* Whoever says something. where is text for people, borrowed: "cdh.toml: line 12". */
@@ -44,7 +44,7 @@ bool sl_config_is_said(const struct sl_config_draft *draft, enum sl_config_id id
 /* "cdh.toml: line 3", or "default". Borrowed. */
 const char *sl_config_where(const struct sl_config_draft *draft, enum sl_config_id id);
 
-/* config_credentials.c: one more file that is to be written. */
+/* One more file that is to be written. */
 SL_MUST_CHECK int sl_config_add_credential(struct sl_config_draft *draft, const char *path,
                                            const char *resource_uri,
                                            const struct sl_config_source *source,

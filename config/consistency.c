@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Values that do not go together: what would fail every pull or open a door is an error, the rest a
  * warning. */
-#include "config_check.h"
-#include "config_sources.h"
+#include "check.h"
+#include "sources.h"
 
 #include <stdlib.h>
 #include <string.h>

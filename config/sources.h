@@ -2,7 +2,7 @@
 /* Who can say something of the configuration, and what is looked at when all have. */
 #pragma once
 
-#include "config_draft.h"
+#include "draft.h"
 
 enum {
     SL_CONFIG_FILE_MAX = 1024 * 1024,  /* bytes */

@@ -2,7 +2,7 @@
 /* The form of values. Nothing is opened and nobody is asked. */
 #pragma once
 
-#include "config_keys.h"
+#include "keys.h"
 
 /* An address of a server as rpc.h has it, or as the hub writes them: "unix:///PATH" is ttrpc's,
  * "HOST:PORT" gRPC's; "vsock://CID:PORT". */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config_sources.h"
-#include "config_store.h"
 #include "sluice/core/environment.h"
+#include "sources.h"
+#include "store.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

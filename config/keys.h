@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of keys. Inside service/ only, as all of config_*.h. */
+/* The table of keys. */
 #pragma once
 
-#include "config.h"
+#include "sluice/config.h"
 
 enum sl_config_id {
 #define CONFIG_KEY(id, name, kind, member, fallback, check, min, max, flags) CONFIG_##id,
-#include "config_keys.def"
+#include "keys.def"
 #undef CONFIG_KEY
     CONFIG_KEYS,
 };

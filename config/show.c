@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Values for people: one line each, and no password. */
-#include "config_check.h"
-#include "config_store.h"
+#include "check.h"
 #include "sluice/core/digest.h"
+#include "store.h"
 
 #include <stdlib.h>
 #include <string.h>

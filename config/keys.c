@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config_keys.h"
+#include "keys.h"
 
-#include "config_check.h"
+#include "check.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static const struct sl_config_key keys[CONFIG_KEYS] = {
                      min,                                                                          \
                      max,                                                                          \
                      flags},
-#include "config_keys.def"
+#include "keys.def"
 #undef CONFIG_KEY
 };
 

@@ -4,7 +4,7 @@
  * confidential-data-hub/hub/src/config): tokens between ASCII blanks, split at their first '='; of
  * several the last counts. Nothing is quoted. The host writes it, so a file's [image] keeps it out.
  */
-#include "config_sources.h"
+#include "sources.h"
 
 #include <stdlib.h>
 #include <string.h>

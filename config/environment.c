@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config_sources.h"
+#include "sources.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config_sources.h"
-#include "config_store.h"
+#include "sources.h"
+#include "store.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "assert_result.h"
 
-#include "config_sources.h"
 #include "scratch_dir.h"
+#include "sources.h"
 #include "text_edit.h"
 
 /* A certificate that signed itself; EC P-256, CN=t. */
