@@ -18,7 +18,7 @@
 
 struct offline {
     struct sl_offline_table *keys, *resources;
-    bool has_resources_file;
+    bool has_keys_file, has_resources_file;
 };
 
 static void offline_close(void *broker)
@@ -58,21 +58,14 @@ static int load_optional(const char *path, struct sl_offline_table *keys,
     return *ret_exists ? load(path, keys, resources, err) : 0;
 }
 
-static int load_keys(struct offline *o, const char *path, bool is_optional, struct sl_error *err)
+/* path NULL: the default, which is missed only when something is asked for. */
+static int load_table(const char *path, const char *default_path, struct sl_offline_table *table,
+                      bool *ret_has_file, struct sl_error *err)
 {
-    bool exists;
-    if (path || !is_optional)
-        return load(path ? path : SL_OFFLINE_KEYS_PATH, o->keys, NULL, err);
-    return load_optional(SL_OFFLINE_KEYS_PATH, o->keys, NULL, &exists, err);
-}
-
-static int load_resources(struct offline *o, const char *path, struct sl_error *err)
-{
-    o->has_resources_file = true;
+    *ret_has_file = true;
     if (path)
-        return load(path, NULL, o->resources, err);
-    return load_optional(SL_OFFLINE_RESOURCES_PATH, NULL, o->resources, &o->has_resources_file,
-                         err);
+        return load(path, table, NULL, err);
+    return load_optional(default_path, table, NULL, ret_has_file, err);
 }
 
 /* An extra file does not say whether it holds keys or resources. What has the size of a KEK is
@@ -101,14 +94,15 @@ static int load_extras(struct offline *o, const char *list, struct sl_error *err
     return r;
 }
 
-/* Keys must be somewhere, unless the caller named other files; resources are missed when asked for.
- */
+/* A guest without encrypted images has none of them; what somebody named must be there. */
 static int load_files(struct offline *o, const struct sl_kbc_options *options, struct sl_error *err)
 {
     const char *extras = sl_environment_get(EXTRA_FILES_VARIABLE);
-    int r = load_keys(o, options->offline_keys, extras || options->offline_resources, err);
+    int r = load_table(options->offline_keys, SL_OFFLINE_KEYS_PATH, o->keys, &o->has_keys_file,
+                       err);
     if (r == 0)
-        r = load_resources(o, options->offline_resources, err);
+        r = load_table(options->offline_resources, SL_OFFLINE_RESOURCES_PATH, o->resources,
+                       &o->has_resources_file, err);
     if (r == 0 && extras)
         r = load_extras(o, extras, err);
     return r;
@@ -141,7 +135,9 @@ static int offline_get_kek(void *broker, const struct sl_resource_uri *uri, stru
     if (r != -ENOENT)
         return r;
     return sl_error_set(err, SL_E_AUTH, ENOKEY,
-                        "Received unknown key ID: %.200s; add it to the keys file", uri->path);
+                        "Received unknown key ID: %.200s; %s", uri->path,
+                        o->has_keys_file ? "add it to the keys file"
+                                         : "there is no " SL_OFFLINE_KEYS_PATH);
 }
 
 static int offline_get_resource(void *broker, const struct sl_resource_uri *uri,

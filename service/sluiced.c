@@ -16,7 +16,7 @@
 enum {
     EXIT_OK,
     EXIT_FAILED,
-    EXIT_USAGE,
+    EXIT_USAGE, /* the command line or the configuration: nothing to be tried again */
     ARENAS = 2, /* heaps of malloc(): each keeps what its threads have freed */
 };
 
@@ -50,19 +50,24 @@ static void harden(void)
     (void)umask(S_IWGRP | S_IWOTH);
 }
 
+static int failed(const struct sl_error *err, int status)
+{
+    sl_log_of(SL_LOG_ERROR, &(struct sl_log_about){.code = sl_errc_name(err->code)}, "%s",
+              err->msg);
+    return status;
+}
+
 static int run(const char *config_path)
 {
     SL_AUTO(sl_loaded_config) config = NULL;
     const struct sl_daemon_options options = {.config_path = config_path};
     struct sl_error err = {0};
     sl_log_setup(SL_LOG_INFO, /* as_json= */ 0);
-    int r = sl_config_load(config_path, /* sources= */ NULL, &config, &err);
-    if (r == 0)
-        r = sl_daemon_run(&options, &config, &err);
-    if (r < 0)
-        sl_log_of(SL_LOG_ERROR, &(struct sl_log_about){.code = sl_errc_name(err.code)}, "%s",
-                  err.msg);
-    return r < 0 ? EXIT_FAILED : EXIT_OK;
+    if (sl_config_load(config_path, /* sources= */ NULL, &config, &err) < 0)
+        return failed(&err, EXIT_USAGE);
+    if (sl_daemon_run(&options, &config, &err) < 0)
+        return failed(&err, EXIT_FAILED);
+    return EXIT_OK;
 }
 
 int main(int argc, char **argv)

@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Tries what an administrator does: builds the Debian packages, installs them on a fresh Debian that
-# has systemd, starts the service and asks it something.
+# has systemd, starts the service, pulls, upgrades, removes.
 #
 #   tests/support/package_machine.sh [SUITE]      as root; needs mmdebstrap and git
 #
-# The packages are built from the committed tree in a clone of its own; lintian must find no error.
-# The machine is a folder of TMPDIR (/var/tmp) whose systemd runs in namespaces of its own. With
-# PACKAGES=DIR the packages are kept there. The mirror is that of this machine's apt, or MIRROR.
+# The packages are built from the committed tree, twice, and must be the same; lintian must be content.
+# The machines are folders of TMPDIR (/var/tmp); what is done on the one that boots is told by
+# package_machine.py. PACKAGES=DIR keeps the packages there, MACHINES=DIR the fresh machines for the
+# next time. The mirror is that of this machine's apt, or MIRROR.
 set -euo pipefail
-repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+repository=$(cd "$here/../.." && pwd)
 
 say() { printf '\n== %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -20,7 +22,14 @@ mirror_of_this_machine() {
 
 # A Debian with nothing but what is named; apt in it reaches what apt reaches here.
 make_machine() { # ROOT SUITE PACKAGES
-    mmdebstrap --quiet --variant=minbase --include="$3" "$2" "$1" ${MIRROR:+"$MIRROR"}
+    local kept=${MACHINES:+$MACHINES/$2-${1##*/}.tar}
+    mkdir "$1"
+    if [ -n "$kept" ] && [ -s "$kept" ]; then
+        tar -x -C "$1" -f "$kept" --xattrs --xattrs-include='*'
+    else
+        mmdebstrap --quiet --variant=minbase --include="$3" "$2" "${kept:-$1}" ${MIRROR:+"$MIRROR"}
+        [ -z "$kept" ] || tar -x -C "$1" -f "$kept" --xattrs --xattrs-include='*'
+    fi
     cp /etc/resolv.conf "$1/etc/resolv.conf"
     apt-config dump | grep -E '^Acquire::(https?::|Check-)' >"$1/etc/apt/apt.conf.d/99host" || true
 }
@@ -35,37 +44,51 @@ in_machine() { # ROOT COMMAND...
             chroot "$root" "$@"' sh "$root" "$@"
 }
 
-build_packages() { # ROOT: into its /root
-    git clone --quiet --no-hardlinks "$repository" "$1/root/sluice"
-    in_machine "$1" sh -ec 'cd /root/sluice && apt-get -y -qq build-dep . && dpkg-buildpackage -b -uc -us' \
+# Into the machine's /root/NAME, from a tree of that name: where it lies must not matter.
+build_packages() { # ROOT NAME
+    mkdir "$1/root/$2"
+    git clone --quiet --no-hardlinks "$repository" "$1/root/$2/tree"
+    in_machine "$1" sh -ec 'cd "/root/$1/tree" && apt-get -y -qq build-dep . && dpkg-buildpackage -b -uc -us' sh "$2" \
         >"$1.log" 2>&1 || { tail -n 40 "$1.log"; die "dpkg-buildpackage failed"; }
-    in_machine "$1" sh -ec 'cd /root && lintian --fail-on error --info *.changes' || die "lintian found errors"
+    # What building leaves is known to git.
+    [ -z "$(git -C "$1/root/$2/tree" status --porcelain)" ] || die "the build leaves files that git does not ignore"
 }
 
-# systemd as the first process of its own namespaces, with only what it needs of a machine.
+check_packages() { # ROOT
+    in_machine "$1" sh -ec 'cd /root/sluice && lintian --fail-on error,warning --info *.changes' ||
+        die "lintian is not content"
+    local package
+    for package in "$1"/root/sluice/*.deb; do
+        cmp "$package" "$1/root/again/${package##*/}" || die "two builds of ${package##*/} differ"
+    done
+}
+
+# systemd as the first process of its own namespaces, with only what it needs of a machine. What is
+# written to the machine is written to its memory.
 boot() { # ROOT
-    local root=$1 node name major minor
-    mount --bind "$root" "$root"
-    mount -t proc proc "$root/proc"
-    mount -t sysfs sysfs "$root/sys"
-    mount -t tmpfs tmpfs "$root/run"
-    if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
-        mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
-    else
-        mount -t tmpfs tmpfs "$root/sys/fs/cgroup"
-        mkdir -p "$root/sys/fs/cgroup/systemd"
-        mount -t cgroup -o none,name=systemd cgroup "$root/sys/fs/cgroup/systemd"
-    fi
-    mount -t tmpfs tmpfs "$root/dev"
+    local root=/run node name major minor
+    mount -t tmpfs tmpfs "$root"
+    mkdir "$root/upper" "$root/work" "$root/machine"
+    mount -t overlay overlay -o "lowerdir=$1,upperdir=$root/upper,workdir=$root/work" "$root/machine"
+    cd "$root/machine"
+    mount -t proc proc proc
+    mount -t sysfs -o ro sysfs sys
+    mount -t cgroup2 cgroup2 sys/fs/cgroup
+    mount --bind proc/sys proc/sys && mount -o remount,bind,ro proc/sys # those of the net are the host's
+    mount -t tmpfs tmpfs run
+    mount -t tmpfs tmpfs dev
     for node in null:1:3 zero:1:5 full:1:7 random:1:8 urandom:1:9 tty:5:0; do
         IFS=: read -r name major minor <<<"$node"
-        mknod -m 666 "$root/dev/$name" c "$major" "$minor"
+        mknod -m 666 "dev/$name" c "$major" "$minor"
     done
-    mkdir "$root/dev/pts" "$root/dev/shm"
-    mount -t devpts devpts "$root/dev/pts"
-    mount -t tmpfs tmpfs "$root/dev/shm"
-    exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" /lib/systemd/systemd \
-        --unit=multi-user.target --log-target=console --show-status=no
+    mkdir dev/pts dev/shm
+    mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
+    ln -s pts/ptmx dev/ptmx
+    mount -t tmpfs tmpfs dev/shm
+    pivot_root . .
+    umount -l .
+    exec env -i container=other ${NOTIFY_SOCKET:+NOTIFY_SOCKET="$NOTIFY_SOCKET"} PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+        /lib/systemd/systemd --unit=multi-user.target --log-target=console --show-status=no
 }
 
 # The second half of the script, in its own namespaces.
@@ -73,54 +96,29 @@ if [ "${1:-}" = --boot ]; then
     boot "$2"
 fi
 
-[ "$(id -u)" -eq 0 ] || die "a fresh machine needs root"
+[ "$(id -u)" -eq 0 ] || { echo "skipped: a fresh machine needs root"; exit 77; }
+for program in mmdebstrap git docker-registry skopeo openssl; do
+    command -v "$program" >/dev/null || { echo "skipped: needs $program"; exit 77; }
+done
 suite=${1:-bookworm}
 MIRROR=${MIRROR:-$(mirror_of_this_machine)}
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/sluice-package.XXXXXX")
-systemd=
-trap '[ -z "$systemd" ] || { kill -KILL "$systemd" && wait "$systemd"; } 2>/dev/null; rm -rf --one-file-system "$work"' EXIT
+trap 'rm -rf --one-file-system "$work"' EXIT
 trap 'exit 130' INT TERM
 
 say "building the packages on a fresh $suite"
 make_machine "$work/build" "$suite" build-essential,devscripts,lintian,git,ca-certificates
-build_packages "$work/build"
-cp "$work"/build/root/*.deb "$work"
-[ -z "${PACKAGES:-}" ] || cp "$work"/*.deb "$PACKAGES"
+build_packages "$work/build" sluice
+build_packages "$work/build" again
+check_packages "$work/build"
+mkdir "$work/packages"
+cp "$work"/build/root/sluice/*.deb "$work/packages"
+[ -z "${PACKAGES:-}" ] || { mkdir -p "$PACKAGES" && cp "$work"/packages/*.deb "$PACKAGES"; }
+rm -rf --one-file-system "$work/build"
 
-say "installing them on another"
+say "installing them on another, which boots"
 make_machine "$work/machine" "$suite" systemd,systemd-sysv,dbus,man-db,ca-certificates
 rm -f "$work/machine/etc/dpkg/dpkg.cfg.d/docker" # where manual pages are left out
-cp "$work"/sluice_*.deb "$work/machine/root"
-in_machine "$work/machine" sh -ec 'apt-get update -qq; apt-get install -y -qq --no-install-recommends ./root/sluice_*.deb' \
-    >"$work/install.log" 2>&1 || { tail -n 30 "$work/install.log"; die "apt install failed"; }
-for page in "1 sluice" "8 sluiced" "5 sluice.conf"; do
-    # shellcheck disable=SC2086 # two words
-    in_machine "$work/machine" man $page | grep -q NAME || die "no manual page: $page"
-done
-
-say "starting the service"
-mkfifo "$work/ready"
-unshare --mount --propagation private --pid --uts --ipc --cgroup --fork --kill-child "$0" --boot "$work/machine" \
-    </dev/null >"$work/boot.log" 2>&1 &
-systemd=$!
-# Of the first process of the namespaces: the child of unshare, once it is systemd.
-first() { pgrep -P "$systemd" -x systemd || true; }
-in_system() { # COMMAND...: on the machine that runs
-    nsenter --target "$(first)" --all --root --wd env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
-}
-for _ in $(seq 300); do
-    [ -z "$(first)" ] || in_system systemctl is-system-running --wait >"$work/state" 2>/dev/null || true
-    grep -qxE 'running|degraded' "$work/state" 2>/dev/null && break
-    kill -0 "$systemd" 2>/dev/null || { tail -n 20 "$work/boot.log"; die "systemd did not start"; }
-    sleep 0.2 # only until its socket is there; then --wait waits
-done
-in_system systemctl is-enabled sluiced | grep -qx disabled || die "sluiced must not be enabled by itself"
-in_system systemctl start sluiced || { in_system journalctl -u sluiced --no-pager | tail; die "systemctl start failed"; }
-[ "$(in_system systemctl is-active sluiced)" = active ] || die "sluiced is not active"
-in_system systemctl show -p StatusText,MainPID,NotifyAccess sluiced
-in_system sluice status || die "sluice status failed"
-in_system systemctl reload sluiced || die "systemctl reload failed"
-[ "$(in_system systemctl is-active sluiced)" = active ] || die "sluiced did not survive a reload"
-in_system systemctl stop sluiced || die "systemctl stop failed"
-[ "$(in_system systemctl show -P Result sluiced)" = success ] || die "sluiced did not end well"
+in_machine "$work/machine" sh -ec 'apt-get update -qq'
+/usr/bin/python3 "$here/package_machine.py" "$work/machine" "$work/packages"
 say "passed"

@@ -286,6 +286,22 @@ static void open_missing_file_that_was_named_is_an_error(void **state)
                  "/nonexistent/resources.json");
 }
 
+static void files_by_default_are_missed_when_they_are_needed(void **state)
+{
+    (void)state;
+    if (access(SL_OFFLINE_KEYS_PATH, F_OK) == 0 || access(SL_OFFLINE_RESOURCES_PATH, F_OK) == 0)
+        skip(); /* this machine has some */
+    SL_AUTO(sl_kbc) kbc = open_files(NULL, NULL);
+    struct sl_error err = {0};
+    uint8_t kek[32];
+    assert_error(sl_kbc_lookup_kek(kbc, "kbs:///a/key/1", kek, &err), ENOKEY, SL_E_AUTH,
+                 "offline-fs-kbc: Received unknown key ID: a/key/1; there is no "
+                 "/etc/aa-offline_fs_kbc-keys.json");
+    assert_no_resource(kbc, "kbs:///a/b/c",
+                       "offline-fs-kbc: Received unknown resource name: a/b/c; there is no "
+                       "/etc/aa-offline_fs_kbc-resources.json");
+}
+
 /* ---- resources ---- */
 
 static void keys_and_resources_are_kept_apart(void **state)
@@ -427,6 +443,7 @@ int main(void)
         cmocka_unit_test(lookup_key_of_wrong_size_is_refused),
         cmocka_unit_test(open_malformed_files_are_refused_without_quoting_them),
         cmocka_unit_test(open_missing_file_that_was_named_is_an_error),
+        cmocka_unit_test(files_by_default_are_missed_when_they_are_needed),
         cmocka_unit_test(keys_and_resources_are_kept_apart),
         cmocka_unit_test(resource_of_malformed_uri_is_a_format_error),
         cmocka_unit_test(extra_files_add_to_both_and_the_later_wins),

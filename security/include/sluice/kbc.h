@@ -29,8 +29,8 @@ struct sl_kbc_options {
 
 /* Secret: keys live in locked memory. Any thread may ask. */
 struct sl_kbc;
-/* Reads what the broker needs. A default resources file that does not exist is no error until
- * somebody asks for a resource; one that was named must exist. */
+/* Reads what the broker needs. A default file of keys or resources that does not exist is no error
+ * until somebody asks for one; a file that was named must exist. */
 SL_MUST_CHECK int sl_kbc_open(const struct sl_kbc_options *options, struct sl_kbc **ret,
                               struct sl_error *err);
 /* Wipes. */
