@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Whoever goes joins the one who went before, and the last one is joined with the crew: so at its
+ * end also what libraries keep for each thread is freed, which happens after fn. */
 #include "crew.h"
 
 #include <pthread.h>
@@ -7,9 +9,11 @@
 #include <stdlib.h>
 
 struct sl_crew {
-    pthread_mutex_t lock; /* guards n */
+    pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t gone;  /* n has become 0 */
     unsigned n, max;
+    bool has_last;
+    pthread_t last; /* the one that went last, to be joined */
 };
 
 struct errand {
@@ -18,13 +22,25 @@ struct errand {
     void *arg;
 };
 
+/* Locked. */
+static void count_out(struct sl_crew *crew)
+{
+    if (--crew->n == 0)
+        pthread_cond_broadcast(&crew->gone);
+}
+
 static void leave(struct sl_crew *crew)
 {
     pthread_mutex_lock(&crew->lock);
-    if (--crew->n == 0)
-        pthread_cond_broadcast(&crew->gone);
+    bool has_before = crew->has_last;
+    pthread_t before = crew->last;
+    crew->last = pthread_self();
+    crew->has_last = true;
+    count_out(crew);
     /* The last that this thread does with the crew: whoever frees it takes the lock first. */
     pthread_mutex_unlock(&crew->lock);
+    if (has_before)
+        (void)pthread_join(before, NULL);
 }
 
 static void *run(void *arg)
@@ -39,17 +55,11 @@ static void *run(void *arg)
 static int start(struct errand *errand)
 {
     pthread_t thread;
-    pthread_attr_t attr;
     sigset_t all, before;
-    int errnum = pthread_attr_init(&attr);
-    if (errnum)
-        return errnum;
-    (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    errnum = pthread_create(&thread, &attr, run, errand);
+    int errnum = pthread_create(&thread, /* attr= */ NULL, run, errand);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_attr_destroy(&attr);
     return errnum;
 }
 
@@ -76,7 +86,9 @@ int sl_crew_run(struct sl_crew *crew, void (*fn)(void *arg), void *arg, struct s
         return r;
     int errnum = start(errand);
     if (errnum) {
-        leave(crew);
+        pthread_mutex_lock(&crew->lock);
+        count_out(crew);
+        pthread_mutex_unlock(&crew->lock);
         return sl_error_system(err, errnum, "starting a thread");
     }
     (void)sl_steal(&errand); /* the thread's */
@@ -103,6 +115,8 @@ struct sl_crew *sl_crew_free(struct sl_crew *crew)
     while (crew->n > 0)
         pthread_cond_wait(&crew->gone, &crew->lock);
     pthread_mutex_unlock(&crew->lock);
+    if (crew->has_last)
+        (void)pthread_join(crew->last, NULL);
     pthread_mutex_destroy(&crew->lock);
     pthread_cond_destroy(&crew->gone);
     free(crew);

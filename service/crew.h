@@ -8,7 +8,7 @@
 
 struct sl_crew;
 SL_MUST_CHECK int sl_crew_new(unsigned max_threads, struct sl_crew **ret, struct sl_error *err);
-/* Waits until all work is done. */
+/* Waits until all work is done and its threads are no more. Not a thread of the crew. */
 struct sl_crew *sl_crew_free(struct sl_crew *crew);
 SL_DEFINE_AUTO(sl_crew, sl_crew_free)
 /* fn(arg) runs on a thread of its own, with signals blocked. SL_E_LIMIT when max_threads run. Any
