@@ -34,7 +34,7 @@ static void pack_report(struct sl_pack *p, const void *report)
 {
     const struct sl_convert_report *from = report;
     struct sluice_convert_report *to = sl_pack_room(p, sizeof(*to));
-    const struct sluice_convert_layer **layers = sl_pack_room(p, from->n_layers * sizeof(*layers));
+    const struct sluice_convert_layer **layers = sl_pack_room(p, from->n_layers * sizeof(void *));
     for (size_t i = 0; i < from->n_layers; i++) {
         const struct sluice_convert_layer *layer = pack_layer(p, &from->layers[i]);
         if (layers)

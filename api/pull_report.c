@@ -56,7 +56,7 @@ static void pack_report(struct sl_pack *p, const void *report)
 {
     const struct sl_pull_report *from = report;
     struct sluice_pull_report *to = sl_pack_room(p, sizeof(*to));
-    const struct sluice_layer **layers = sl_pack_room(p, from->n_layers * sizeof(*layers));
+    const struct sluice_layer **layers = sl_pack_room(p, from->n_layers * sizeof(void *));
     for (size_t i = 0; i < from->n_layers; i++) {
         const struct sluice_layer *layer = pack_layer(p, &from->layers[i]);
         if (layers)

@@ -15,7 +15,7 @@ static void pack_report(struct sl_pack *p, const void *report)
 {
     const struct sl_sign_report *from = report;
     struct sluice_sign_report *to = sl_pack_room(p, sizeof(*to));
-    const struct sluice_signature **signatures = sl_pack_room(p, from->n * sizeof(*signatures));
+    const struct sluice_signature **signatures = sl_pack_room(p, from->n * sizeof(void *));
     for (size_t i = 0; i < from->n; i++) {
         const struct sluice_signature value = {
             .form = (enum sluice_sign_form)from->signatures[i].form,

@@ -137,5 +137,5 @@ int keys_show(const struct cli_options *o, const char *image_text, struct sl_err
     int r = cli_inspect(o, image_text, &image, err);
     if (r == 0)
         r = cli_parse_manifest(image, &manifest, err);
-    return r < 0 ? r : show_image(o, image, manifest, err);
+    return r == 0 ? show_image(o, image, manifest, err) : r;
 }

@@ -94,14 +94,14 @@ static int parse_and_print(const struct sluice_documents *image, struct sl_error
     int r = cli_parse_manifest(image, &manifest, err);
     if (r == 0)
         r = sl_image_config_parse(json, &config, err);
-    return r < 0 ? r : print_summary(image, manifest, config, err);
+    return r == 0 ? print_summary(image, manifest, config, err) : r;
 }
 
 int verb_inspect(const struct cli_options *o, struct sl_error *err)
 {
     SL_AUTO(sluice_documents) image = NULL;
     int r = cli_inspect(o, o->args[0], &image, err);
-    if (r < 0)
+    if (r != 0)
         return r;
     if (o->raw)
         return print_raw(image->manifest, image->manifest_size, err);

@@ -22,6 +22,44 @@ int sl_config_draft_init(struct sl_config_draft *draft, struct sl_error *err)
     return draft->loaded->warnings ? 0 : sl_error_oom(err);
 }
 
+static void values_done(struct sl_config *values)
+{
+    for (int i = 0; i < CONFIG_KEYS; i++) {
+        const struct sl_config_key *key = sl_config_key_at((enum sl_config_id)i);
+        void *slot = (char *)values + key->offset;
+        if (key->kind == CONFIG_KIND_TEXT && key->flags & CONFIG_SECRET)
+            sl_secret_free(*(char **)slot);
+        else if (key->kind == CONFIG_KIND_TEXT || key->kind == CONFIG_KIND_JOINED ||
+                 key->kind == CONFIG_KIND_TABLE)
+            free(*(char **)slot);
+        else if (key->kind == CONFIG_KIND_LIST)
+            sl_config_list_free(*(char ***)slot);
+    }
+    for (size_t i = 0; i < values->n_credentials; i++) {
+        free(values->credentials[i].path);
+        free(values->credentials[i].resource_uri);
+    }
+    free(values->credentials);
+}
+
+struct sl_loaded_config *sl_config_free(struct sl_loaded_config *config)
+{
+    if (!config)
+        return NULL;
+    values_done(&config->values);
+    for (size_t i = 0; i < config->n_lines; i++) {
+        free(config->lines[i].key);
+        free(config->lines[i].value);
+        free(config->lines[i].origin);
+    }
+    free(config->lines);
+    for (size_t i = 0; config->warnings && config->warnings[i]; i++)
+        free(config->warnings[i]);
+    free(config->warnings);
+    free(config);
+    return NULL;
+}
+
 void sl_config_draft_done(struct sl_config_draft *draft)
 {
     for (size_t i = 0; i < draft->n_credentials; i++)

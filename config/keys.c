@@ -97,7 +97,7 @@ static unsigned badness(const char *wanted, const char *candidate)
     if (strcmp(leaf_of(wanted), leaf_of(candidate)) == 0)
         return 1;
     unsigned d = distance(wanted, candidate);
-    return d <= DISTANCE_MAX && 2 * d < strlen(leaf_of(wanted)) ? d : DISTANCE_MAX + 1;
+    return d <= DISTANCE_MAX && (size_t)2 * d < strlen(leaf_of(wanted)) ? d : DISTANCE_MAX + 1;
 }
 
 /* Calls consider() for a key's name and for those of the tables it lies in. */

@@ -107,6 +107,11 @@ static void publish_some(struct schedule *s)
     }
 }
 
+bool sl_pull_keeps_layers(enum sl_errc why)
+{
+    return why == SL_E_NETWORK || why == SL_E_CANCELLED;
+}
+
 /* After a failure: of those that have passed nothing stays either, unless it stays for the next
  * try; then those that were on their last step stay too. */
 static void abandon_some(struct schedule *s)

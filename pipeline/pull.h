@@ -108,13 +108,12 @@ void sl_layer_stop(struct layer *layer);
 
 /* layer_schedule.c: brings every layer into the store, or none that is not verified. */
 SL_MUST_CHECK int sl_pull_layers(struct pull *pull, struct sl_error *err);
-
-/* disk_space.c: an image whose missing layers cannot fit, even as they are sent, is not begun. */
-SL_MUST_CHECK int sl_pull_check_space(struct pull *pull, struct sl_error *err);
-
 /* Whether layers that passed stay although the pull failed: those of the next try, which is not
  * the image's fault. */
 bool sl_pull_keeps_layers(enum sl_errc why);
+
+/* disk_space.c: an image whose missing layers cannot fit, even as they are sent, is not begun. */
+SL_MUST_CHECK int sl_pull_check_space(struct pull *pull, struct sl_error *err);
 
 /* progress.c: calls the caller's progress function when it is time, or now. */
 void sl_pull_progress(struct pull *pull, bool now);

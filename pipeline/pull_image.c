@@ -170,11 +170,6 @@ static void layer_done(struct layer *l)
     sl_cleanup_fdp(&l->hold_fd);
 }
 
-bool sl_pull_keeps_layers(enum sl_errc why)
-{
-    return why == SL_E_NETWORK || why == SL_E_CANCELLED;
-}
-
 /* A pull that failed leaves no layers behind, also not those that had passed; except where the
  * network failed, or time, or patience: the next try can go on from them. */
 static void drop_committed(struct pull *pull)

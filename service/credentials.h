@@ -3,14 +3,13 @@
  * ([[credentials]] of the hub's configuration). */
 #pragma once
 
-#include "sluice.h"
-#include "sluice/config.h"
+#include "backend.h"
 
-/* Asks keys for each resource and writes it: mode 0600, its folders 0700 and made, whole or not at
- * all, never through a symbolic link below the root. Blocks. The first failure ends it and says
- * which file; those before it stay. Nothing is asked for when there are none. */
-SL_MUST_CHECK int sl_credentials_write(const struct sl_config *config, struct sluice_keys *keys,
-                                       struct sl_error *err);
+/* Asks the key broker for each resource of the configuration and writes it: mode 0600, its folders
+ * 0700 and made, whole or not at all, never through a symbolic link below the root. Blocks. The
+ * first failure ends it and says which file; those before it stay. Nobody is asked when there are
+ * none. */
+SL_MUST_CHECK int sl_credentials_write(struct sl_backend *backend, struct sl_error *err);
 
 /* The same by other means: for tests. path is made relative to root by cutting
  * SL_CREDENTIALS_ROOT. */

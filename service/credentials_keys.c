@@ -16,10 +16,21 @@ static void release(void *secret, size_t size)
     (void)sluice_secret_free(secret, size);
 }
 
-int sl_credentials_write(const struct sl_config *config, struct sluice_keys *keys,
-                         struct sl_error *err)
+int sl_credentials_write(struct sl_backend *backend, struct sl_error *err)
 {
-    const struct sl_credential_source source = {.get = get, .release = release, .arg = keys};
-    return sl_credentials_write_below(SL_CREDENTIALS_ROOT, config->credentials,
-                                      config->n_credentials, &source, err);
+    struct sl_credential_source source = {.get = get, .release = release};
+    struct sluice_keys *keys = NULL;
+    struct sluice_error why = {0};
+    struct sl_generation *g = sl_backend_hold_config(backend);
+    const struct sl_config *c = g->config;
+    int r = c->n_credentials == 0
+                ? 0
+                : sl_error_from_api(sluice_keys_open(g->pull.keys, &keys, &why), &why, err);
+    source.arg = keys;
+    if (r == 0)
+        r = sl_credentials_write_below(SL_CREDENTIALS_ROOT, c->credentials, c->n_credentials,
+                                       &source, err);
+    (void)sluice_keys_close(keys);
+    sl_backend_release_config(backend, g);
+    return r < 0 ? sl_error_wrap(err, r, "credentials") : 0;
 }

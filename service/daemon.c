@@ -15,7 +15,6 @@
 #include "mount_watch.h"
 #include "notify.h"
 #include "pull_service.h"
-#include "sluice/api_error.h"
 #include "sluice/core/clock.h"
 #include "sluice/core/log.h"
 
@@ -339,22 +338,6 @@ static int open_services(struct daemon *d, const struct sl_config *c, struct sl_
     return 0;
 }
 
-/* Programs of the guest read them as soon as they see the hub's socket: they come before calls. */
-static int write_credentials(struct daemon *d, const struct sl_config *c, struct sl_error *err)
-{
-    struct sluice_keys *keys = NULL;
-    struct sluice_error why = {0};
-    if (c->n_credentials == 0)
-        return 0;
-    struct sl_generation *g = sl_backend_hold_config(d->backend);
-    int r = sl_error_from_api(sluice_keys_open(g->pull.keys, &keys, &why), &why, err);
-    if (r == 0)
-        r = sl_credentials_write(c, keys, err);
-    (void)sluice_keys_close(keys);
-    sl_backend_release_config(d->backend, g);
-    return r < 0 ? sl_error_wrap(err, r, "credentials") : 0;
-}
-
 static int open_server(struct daemon *d, const struct sl_config *c, struct sl_error *err)
 {
     const struct sl_rpc_server_options options = {.services = d->services,
@@ -433,8 +416,9 @@ static int open_all(struct daemon *d, struct sl_loaded_config **config, struct s
         r = open_control(d, c, err);
     if (r == 0)
         r = open_endpoint(d, c, err);
+    /* Programs of the guest read them as soon as they see the hub's socket. */
     if (r == 0)
-        r = write_credentials(d, c, err);
+        r = sl_credentials_write(d->backend, err);
     if (r == 0)
         r = open_server(d, c, err);
     return r;

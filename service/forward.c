@@ -3,31 +3,27 @@
  * thread takes the next call that waits and ends when none does. */
 #include "forward.h"
 
+#include "crew.h"
 #include "sluice/core/clock.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 enum {
-    THREADS_MAX = 32,           /* calls under way at once */
-    WAITING_MAX = 1024,         /* calls behind them */
-    DEADLINE_DEFAULT_MS = 60000 /* of calls that say none */
-};
-
-struct courier {
-    enum { COURIER_NONE, COURIER_RUNS, COURIER_ENDS } state; /* ENDS: to be joined */
-    pthread_t thread;
-    struct sl_forward *forward;
+    COURIERS_MAX = 32,           /* calls under way at once */
+    CREW_MAX = 2 * COURIERS_MAX, /* also those that are on their way out */
+    WAITING_MAX = 1024,          /* calls behind them */
+    DEADLINE_DEFAULT_MS = 60000, /* of calls that say none */
 };
 
 struct sl_forward {
     struct sl_rpc_client *client;
     struct sl_metrics *metrics;
+    struct sl_crew *crew;
     pthread_mutex_t lock; /* guards what follows */
     struct sl_rpc_call *waiting[WAITING_MAX];
     size_t first, n;
-    struct courier couriers[THREADS_MAX];
+    unsigned n_couriers; /* that will look again whether something waits */
 };
 
 /* ---- one call ---- */
@@ -69,9 +65,8 @@ static void pass_on(struct sl_forward *f, struct sl_rpc_call *call)
 
 /* The next call, or the end of this courier: both are decided at once, so that no call is left to
  * a courier who has looked already. */
-static struct sl_rpc_call *take(struct courier *courier)
+static struct sl_rpc_call *take(struct sl_forward *f)
 {
-    struct sl_forward *f = courier->forward;
     struct sl_rpc_call *call = NULL;
     pthread_mutex_lock(&f->lock);
     if (f->n > 0) {
@@ -79,54 +74,17 @@ static struct sl_rpc_call *take(struct courier *courier)
         f->first = (f->first + 1) % WAITING_MAX;
         f->n--;
     } else {
-        courier->state = COURIER_ENDS;
+        f->n_couriers--;
     }
     pthread_mutex_unlock(&f->lock);
     return call;
 }
 
-static void *run(void *arg)
+static void run(void *arg)
 {
-    struct courier *courier = arg;
-    for (struct sl_rpc_call *call; (call = take(courier));)
-        pass_on(courier->forward, call);
-    return NULL;
-}
-
-/* One that is free; whoever ends is through, and joined without waiting. The lock is held. */
-static struct courier *find_free(struct sl_forward *f)
-{
-    struct courier *found = NULL;
-    for (size_t i = 0; i < THREADS_MAX; i++) {
-        struct courier *courier = &f->couriers[i];
-        if (courier->state == COURIER_ENDS) {
-            pthread_join(courier->thread, NULL);
-            courier->state = COURIER_NONE;
-        }
-        if (courier->state == COURIER_NONE && !found)
-            found = courier;
-    }
-    return found;
-}
-
-static bool start(struct courier *courier)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int r = pthread_create(&courier->thread, NULL, run, courier);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (r == 0)
-        courier->state = COURIER_RUNS;
-    return r == 0;
-}
-
-static bool has_courier(const struct sl_forward *f)
-{
-    for (size_t i = 0; i < THREADS_MAX; i++)
-        if (f->couriers[i].state == COURIER_RUNS)
-            return true;
-    return false;
+    struct sl_forward *f = arg;
+    for (struct sl_rpc_call *call; (call = take(f));)
+        pass_on(f, call);
 }
 
 /* False when nobody will ever take the call. */
@@ -136,8 +94,9 @@ static bool put(struct sl_forward *f, struct sl_rpc_call *call)
     bool is_taken = f->n < WAITING_MAX;
     if (is_taken) {
         f->waiting[(f->first + f->n++) % WAITING_MAX] = call;
-        struct courier *courier = find_free(f);
-        if (!(courier && start(courier)) && !has_courier(f)) {
+        if (f->n_couriers < COURIERS_MAX && sl_crew_run(f->crew, run, f, /* err= */ NULL) == 0)
+            f->n_couriers++;
+        if (f->n_couriers == 0) {
             f->n--;
             is_taken = false;
         }
@@ -164,9 +123,9 @@ int sl_forward_new(const char *target, struct sl_metrics *metrics, struct sl_for
     pthread_mutex_init(&alloc->lock, NULL);
     SL_AUTO(sl_forward) f = alloc;
     f->metrics = metrics;
-    for (size_t i = 0; i < THREADS_MAX; i++)
-        f->couriers[i].forward = f;
-    int r = sl_rpc_client_new(SL_RPC_TTRPC, target, /* tls= */ NULL, &f->client, err);
+    int r = sl_crew_new(CREW_MAX, &f->crew, err);
+    if (r == 0)
+        r = sl_rpc_client_new(SL_RPC_TTRPC, target, /* tls= */ NULL, &f->client, err);
     if (r == 0)
         *ret = sl_steal(&f);
     return r;
@@ -177,14 +136,7 @@ struct sl_forward *sl_forward_free(struct sl_forward *f)
     if (!f)
         return NULL;
     int saved = errno;
-    for (size_t i = 0; i < THREADS_MAX; i++) {
-        struct courier *courier = &f->couriers[i];
-        pthread_mutex_lock(&f->lock);
-        bool has_thread = courier->state != COURIER_NONE;
-        pthread_mutex_unlock(&f->lock);
-        if (has_thread)
-            pthread_join(courier->thread, NULL);
-    }
+    (void)sl_crew_free(f->crew);
     (void)sl_rpc_client_free(f->client);
     pthread_mutex_destroy(&f->lock);
     free(f);

@@ -10,286 +10,22 @@
  */
 #include "jobs.h"
 
-#include "crew.h"
-#include "job_progress.h"
+#include "job_list.h"
 #include "sluice/api_error.h"
 #include "sluice/core/clock.h"
 #include "sluice/core/log.h"
 #include "sluice/image_source.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
     PULLS_DEFAULT = 4,
-    JOBS_MAX = 1024,            /* that run or wait; the server has no more calls in flight */
     THREADS_MAX = 64,           /* pulls at once, whatever was configured */
     CREW_MAX = 2 * THREADS_MAX, /* also those that are on their way out */
 };
-
-enum job_state {
-    JOB_WAITING,   /* for its turn; has no thread */
-    JOB_RESOLVING, /* asks what its name means; also opens the engine */
-    JOB_PULLING,   /* known by (name, manifest, generation) */
-};
-static const char *const state_names[] = {"waiting", "resolving", "pulling"};
-
-struct sl_job_waiter {
-    struct sl_job_waiter *next;
-    struct job *job; /* NULL: it hears, or has heard */
-    sl_job_done_fn *done;
-    void *arg;
-    char *image;         /* as written */
-    char *asked;         /* its canonical name */
-    uint64_t generation; /* the configuration it wants, or a later one */
-    bool is_late;        /* joined a pull that had begun before it asked */
-    bool was_retried;
-};
-
-struct job {
-    struct job *next;
-    struct sl_jobs *jobs;
-    uint64_t id;
-    char *image, *asked;   /* of its first waiter */
-    char *name, *manifest; /* what it resolved to; NULL until then */
-    uint64_t generation;   /* 0: not known yet */
-    enum job_state state;
-    struct sl_job_waiter *waiters; /* in the order they came */
-    int cancel_fd;
-    int cancel_errnum; /* 0: not cancelled */
-    bool is_merged;
-    int64_t begun_ms;
-    struct sl_job_progress progress;
-    struct sl_job_log log; /* its thread's */
-};
-
-struct sl_jobs {
-    struct sl_jobs_options options;
-    struct sl_crew *crew;
-    pthread_mutex_t lock;   /* guards all below, and the jobs but for what is their threads' */
-    pthread_cond_t changed; /* a job is over */
-    struct job *list;       /* in the order they came */
-    unsigned n, n_running;
-    uint64_t last_id;
-    bool is_draining;
-};
-
-/* ---- waiters ---- */
-
-struct sl_job_waiter *sl_job_waiter_free(struct sl_job_waiter *w)
-{
-    if (!w)
-        return NULL;
-    free(w->image);
-    free(w->asked);
-    free(w);
-    return NULL;
-}
-SL_DEFINE_AUTO(sl_job_waiter, sl_job_waiter_free)
-
-static void append(struct sl_job_waiter **list, struct sl_job_waiter *w)
-{
-    while (*list)
-        list = &(*list)->next;
-    w->next = NULL;
-    *list = w;
-}
-
-static void remove_waiter(struct sl_job_waiter **list, const struct sl_job_waiter *w)
-{
-    while (*list != w)
-        list = &(*list)->next;
-    *list = w->next;
-}
-
-static void join(struct job *job, struct sl_job_waiter *w)
-{
-    w->job = job;
-    append(&job->waiters, w);
-}
-
-/* From now on they hear of it elsewhere. Locked. */
-static struct sl_job_waiter *take_waiters(struct job *job)
-{
-    struct sl_job_waiter *all = job->waiters;
-    job->waiters = NULL;
-    for (struct sl_job_waiter *w = all; w; w = w->next)
-        w->job = NULL;
-    return all;
-}
-
-/* Not locked. A waiter may be gone once it has heard. */
-static void tell(struct sl_job_waiter *all, const struct sluice_pull_report *report,
-                 const struct sluice_error *err)
-{
-    for (struct sl_job_waiter *w = all, *next; w; w = next) {
-        next = w->next;
-        w->done(w->arg, report, err);
-    }
-}
-
-static struct sluice_error cancelled_error(int errnum)
-{
-    struct sl_error err = {0};
-    (void)sl_error_set(&err, SL_E_CANCELLED, errnum,
-                       errnum == ESHUTDOWN ? "the service is shutting down"
-                                           : "the pull was cancelled");
-    return sl_error_to_api(&err);
-}
-
-/* ---- the list; all locked ---- */
-
-static struct job *job_free(struct job *job)
-{
-    if (!job)
-        return NULL;
-    sl_cleanup_fdp(&job->cancel_fd);
-    free(job->image);
-    free(job->asked);
-    free(job->name);
-    free(job->manifest);
-    free(job);
-    return NULL;
-}
-SL_DEFINE_AUTO(job, job_free)
-
-static int job_new(struct sl_jobs *jobs, const struct sl_job_waiter *w, struct job **ret,
-                   struct sl_error *err)
-{
-    struct job *alloc = calloc(1, sizeof(*alloc));
-    if (!alloc)
-        return sl_error_oom(err);
-    alloc->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    SL_AUTO(job) job = alloc;
-    if (job->cancel_fd < 0)
-        return sl_error_system(err, errno, "eventfd");
-    job->image = strdup(w->image);
-    job->asked = strdup(w->asked);
-    if (!job->image || !job->asked)
-        return sl_error_oom(err);
-    job->jobs = jobs;
-    job->begun_ms = sl_clock_ms();
-    *ret = sl_steal(&job);
-    return 0;
-}
-
-static void unlist(struct sl_jobs *jobs, const struct job *job)
-{
-    struct job **at = &jobs->list;
-    while (*at != job)
-        at = &(*at)->next;
-    *at = job->next;
-    jobs->n--;
-    pthread_cond_broadcast(&jobs->changed);
-}
-
-static void run(void *arg);
-
-/* Gives the job a thread. */
-static int start(struct sl_jobs *jobs, struct job *job, struct sl_error *err)
-{
-    int r = sl_crew_run(jobs->crew, run, job, err);
-    if (r < 0)
-        return r;
-    job->state = JOB_RESOLVING;
-    jobs->n_running++;
-    return 0;
-}
-
-static int add_job(struct sl_jobs *jobs, struct sl_job_waiter *w, struct sl_error *err)
-{
-    SL_AUTO(job) job = NULL;
-    if (jobs->n >= JOBS_MAX)
-        return sl_error_set(err, SL_E_LIMIT, EAGAIN, "%d pulls wait already; try again later",
-                            JOBS_MAX);
-    int r = job_new(jobs, w, &job, err);
-    if (r < 0)
-        return r;
-    job->id = ++jobs->last_id;
-    if (jobs->n_running < jobs->options.pulls)
-        r = start(jobs, job, err);
-    if (r < 0)
-        return r;
-    struct job **end = &jobs->list;
-    while (*end)
-        end = &(*end)->next;
-    *end = job;
-    jobs->n++;
-    join(sl_steal(&job), w);
-    return 0;
-}
-
-/* A job whose name has yet to be resolved answers whoever asks for the name now. */
-static struct job *find_unresolved(const struct sl_jobs *jobs, const struct sl_job_waiter *w)
-{
-    for (struct job *job = jobs->list; job; job = job->next)
-        if (job->state != JOB_PULLING && !job->is_merged && !job->cancel_errnum &&
-            (!job->generation || job->generation >= w->generation) &&
-            strcmp(job->asked, w->asked) == 0)
-            return job;
-    return NULL;
-}
-
-/* 1 when it joined. */
-static int attach(struct sl_jobs *jobs, struct sl_job_waiter *w, struct sl_error *err)
-{
-    struct job *job = find_unresolved(jobs, w);
-    if (!job)
-        return add_job(jobs, w, err);
-    join(job, w);
-    return 1;
-}
-
-static void cancel(struct job *job, int errnum)
-{
-    const uint64_t one = 1;
-    if (job->cancel_errnum)
-        return;
-    job->cancel_errnum = errnum;
-    ssize_t n = write(job->cancel_fd, &one, sizeof(one)); /* cannot block: it happens once */
-    (void)n;
-}
-
-/* One that has no thread is over at once: its waiters, to be told, are *ret's. */
-static void cancel_or_drop(struct sl_jobs *jobs, struct job *job, int errnum,
-                           struct sl_job_waiter **ret)
-{
-    cancel(job, errnum);
-    if (job->state != JOB_WAITING)
-        return;
-    while (*ret)
-        ret = &(*ret)->next;
-    *ret = take_waiters(job);
-    unlist(jobs, job);
-    (void)job_free(job);
-}
-
-/* A pull that nobody waits for any more may yet be what a job resolves to that is on its way. */
-static bool is_expected(const struct sl_jobs *jobs, const struct job *job)
-{
-    for (const struct job *o = jobs->list; o && job->state == JOB_PULLING; o = o->next)
-        if (o->state != JOB_PULLING && o->waiters && !o->cancel_errnum &&
-            (!o->generation || o->generation == job->generation) &&
-            strcmp(o->asked, job->asked) == 0)
-            return true;
-    return false;
-}
-
-/* Jobs that nobody waits for, or may come to wait for. */
-static void cancel_orphans(struct sl_jobs *jobs)
-{
-    struct sl_job_waiter *nobody = NULL;
-    for (struct job *job = jobs->list, *next; job; job = next) {
-        next = job->next;
-        if (!job->waiters && !job->is_merged && !job->cancel_errnum && !is_expected(jobs, job))
-            cancel_or_drop(jobs, job, ECANCELED, &nobody);
-    }
-}
 
 /* ---- asking ---- */
 
@@ -335,7 +71,7 @@ int sl_jobs_pull(struct sl_jobs *jobs, const char *image, sl_job_done_fn *done, 
     pthread_mutex_lock(&jobs->lock);
     r = jobs->is_draining
             ? sl_error_set(err, SL_E_CANCELLED, ESHUTDOWN, "the service is shutting down")
-            : attach(jobs, w, err);
+            : sl_jobs_attach(jobs, w, err);
     uint64_t joined = r > 0 ? w->job->id : 0;
     if (r >= 0)
         *ret = sl_steal(&w);
@@ -352,15 +88,13 @@ void sl_jobs_leave(struct sl_jobs *jobs, struct sl_job_waiter *w)
     pthread_mutex_lock(&jobs->lock);
     struct job *job = w->job;
     if (job) {
-        remove_waiter(&job->waiters, w);
-        w->job = NULL;
-        w->next = NULL;
-        cancel_orphans(jobs);
+        sl_job_leave(w);
+        sl_jobs_cancel_orphans(jobs);
     }
     pthread_mutex_unlock(&jobs->lock);
     if (!job)
         return;
-    struct sluice_error err = cancelled_error(ECANCELED);
+    struct sluice_error err = sl_job_cancelled_error(ECANCELED);
     w->done(w->arg, /* report= */ NULL, &err);
 }
 
@@ -390,11 +124,11 @@ static struct job *find_twin(const struct job *job)
 static unsigned merge(struct job *job, struct job *twin)
 {
     unsigned n = 0;
-    struct sl_job_waiter *all = take_waiters(job);
+    struct sl_job_waiter *all = sl_job_take_waiters(job);
     for (struct sl_job_waiter *w = all, *next; w; w = next, n++) {
         next = w->next;
         w->is_late = true;
-        join(twin, w);
+        sl_job_join(twin, w);
     }
     job->is_merged = true;
     return n;
@@ -419,7 +153,7 @@ static int on_resolved(void *arg, const char *name, const char *manifest)
     else
         job->state = JOB_PULLING;
     uint64_t twin_id = twin ? twin->id : 0;
-    cancel_orphans(jobs);
+    sl_jobs_cancel_orphans(jobs);
     pthread_mutex_unlock(&jobs->lock);
     for (unsigned i = 0; i < n_moved; i++) {
         sl_metrics_count_join(jobs->options.metrics);
@@ -481,8 +215,8 @@ static struct sl_job_waiter *retry_late(struct sl_jobs *jobs, struct sl_job_wait
         bool may_retry = w->is_late && !w->was_retried && !jobs->is_draining;
         w->was_retried = true;
         w->is_late = false;
-        if (!may_retry || attach(jobs, w, /* err= */ NULL) < 0)
-            append(&told, w);
+        if (!may_retry || sl_jobs_attach(jobs, w, /* err= */ NULL) < 0)
+            sl_waiters_append(&told, w);
     }
     return told;
 }
@@ -493,16 +227,16 @@ static void end(struct job *job, const struct sluice_pull_report *report, struct
     const struct sluice_error *told_err = report ? NULL : err;
     pthread_mutex_lock(&jobs->lock);
     if (!report && job->cancel_errnum && err->code == SLUICE_E_CANCELLED)
-        *err = cancelled_error(job->cancel_errnum);
-    struct sl_job_waiter *told = take_waiters(job);
-    unlist(jobs, job);
+        *err = sl_job_cancelled_error(job->cancel_errnum);
+    struct sl_job_waiter *told = sl_job_take_waiters(job);
+    sl_job_unlist(jobs, job);
     if (!report && !job->cancel_errnum && err->code == SLUICE_E_NETWORK)
         told = retry_late(jobs, told);
-    cancel_orphans(jobs);
+    sl_jobs_cancel_orphans(jobs);
     pthread_mutex_unlock(&jobs->lock);
     if (!job->is_merged)
         sl_metrics_count_job(jobs->options.metrics, report, told_err);
-    tell(told, report, told_err);
+    sl_waiters_tell(told, report, told_err);
 }
 
 static void run_job(struct job *job)
@@ -545,12 +279,14 @@ static void run(void *arg)
     for (struct job *job = arg; job;) {
         struct sl_jobs *jobs = job->jobs;
         run_job(job);
-        (void)job_free(job);
+        (void)sl_job_free(job);
         job = take_next(jobs);
     }
 }
 
 /* ---- looking at them and ending them ---- */
+
+static const char *const state_names[] = {"waiting", "resolving", "pulling"};
 
 static int describe(const struct job *job, struct sl_job_info *ret)
 {
@@ -615,12 +351,12 @@ static unsigned cancel_all(struct sl_jobs *jobs, const char *text, const char *c
         next = job->next;
         if (job->cancel_errnum || (text && !is_meant(job, text, canonical)))
             continue;
-        cancel_or_drop(jobs, job, errnum, &told);
+        sl_job_cancel_or_drop(jobs, job, errnum, &told);
         n++;
     }
     pthread_mutex_unlock(&jobs->lock);
-    struct sluice_error err = cancelled_error(errnum);
-    tell(told, /* report= */ NULL, &err);
+    struct sluice_error err = sl_job_cancelled_error(errnum);
+    sl_waiters_tell(told, /* report= */ NULL, &err);
     return n;
 }
 
@@ -664,6 +400,7 @@ int sl_jobs_new(const struct sl_jobs_options *options, struct sl_jobs **ret, str
     if (!jobs)
         return sl_error_oom(err);
     jobs->options = *options;
+    jobs->run = run;
     if (!jobs->options.pulls)
         jobs->options.pulls = PULLS_DEFAULT;
     if (jobs->options.pulls > THREADS_MAX)

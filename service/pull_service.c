@@ -131,8 +131,9 @@ static int mount(const struct request *q, struct sluice *sluice, struct sl_bundl
     if (r < 0)
         return r;
     r = sluice_mount_bundle(sluice, q->manifest, bundle->path, &mount_err);
-    if (r < 0)
-        sl_bundle_path_undo(bundle);
+    if (r >= 0)
+        return 0; /* also when it was mounted already */
+    sl_bundle_path_undo(bundle);
     return sl_error_from_api(r, &mount_err, err);
 }
 

@@ -286,6 +286,9 @@ static void couriers_are_few_and_go_when_idle(void **state)
     }
     while (count_threads() > before)
         sched_yield();
+    /* And come again. */
+    struct sl_error err = {0};
+    assert_done(ask(f, "Echo", sl_span_of("x"), LONG_MS, NULL, &err));
 }
 
 static void front_that_stops_waits_for_no_hub(void **state)
