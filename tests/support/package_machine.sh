@@ -48,8 +48,8 @@ in_machine() { # ROOT COMMAND...
 build_packages() { # ROOT NAME
     mkdir "$1/root/$2"
     git clone --quiet --no-hardlinks "$repository" "$1/root/$2/tree"
-    in_machine "$1" sh -ec 'cd "/root/$1/tree" && apt-get -y -qq build-dep . && dpkg-buildpackage -b -uc -us' sh "$2" \
-        >"$1.log" 2>&1 || { tail -n 40 "$1.log"; die "dpkg-buildpackage failed"; }
+    in_machine "$1" sh -ec 'cd "/root/$1/tree" && apt-get update -qq && apt-get -y -qq build-dep . && dpkg-buildpackage -b -uc -us' sh "$2" \
+        >"$1.log" 2>&1 || { tail -n 60 "$1.log"; die "dpkg-buildpackage failed"; }
     # What building leaves is known to git.
     [ -z "$(git -C "$1/root/$2/tree" status --porcelain)" ] || die "the build leaves files that git does not ignore"
 }
