@@ -40,7 +40,8 @@ struct layer {
     struct sl_flow *flow;
     _Atomic(struct sl_blob_stream *) stream;
     uint64_t started_ns;
-    int result; /* of the flow; valid once through is set */
+    uint64_t ended_ns; /* of the flow, as the next two; valid once through is set */
+    int result;
     struct sl_error error;
     bool through; /* set by the flow's last participant, under the pull's lock */
     bool passed;  /* every check, and waits in staging for the gate; only lock_fd and staged are

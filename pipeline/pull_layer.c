@@ -91,8 +91,9 @@ static void on_through(void *arg, int r, const struct sl_error *err)
     const uint64_t one = 1;
     l->result = r;
     l->error = *err;
-    l->report->seconds = (double)(sl_clock_ns() - l->started_ns) / 1e9;
-    /* Once the lock is free again the layer belongs to the pulling thread. */
+    l->ended_ns = sl_clock_ns();
+    /* Once the lock is free again the layer belongs to the pulling thread; the report always does,
+     * and somebody may be looking at it right now. */
     pthread_mutex_lock(&pull->lock);
     l->through = true;
     ssize_t n = write(pull->event_fd, &one, sizeof(one));
@@ -225,6 +226,7 @@ static void take_statistics(struct layer *l)
     struct sl_layer_report *report = l->report;
     const char *name;
     struct sl_stage_stats stats;
+    report->seconds = (double)(l->ended_ns - l->started_ns) / 1e9;
     for (size_t i = 0; (name = sl_flow_stats(l->flow, i, &stats)); i++) {
         if (report->n_stages == SL_LAYER_STAGES_MAX)
             break;

@@ -81,3 +81,31 @@ def wakeups(pid):
         with open(f"/proc/{pid}/task/{task}/status", encoding="ascii", errors="replace") as f:
             total += sum(int(line.split()[1]) for line in f if "voluntary_ctxt_switches" in line)
     return total
+
+
+class Kept:
+    """What the service holds at rest, to be compared with later on. Threads of its pools start when
+    there is work for them, and stay: there are never more than those."""
+    POOLS = 2 + 2 + 4  # housekeepers, of the control socket, of key requests
+    OTHERS = 5         # main, two servers, HTTP, cancel watch
+    SOCKETS = 8        # connections that libcurl keeps for the next pull
+
+    def __init__(self, service):
+        self.service = service
+        self.before = self._files()
+
+    def _files(self):
+        names = self.service.descriptors()
+        return [n for n in names if n != "socket"], names.count("socket")
+
+    def threads_max(self):
+        return self.POOLS + self.OTHERS + len(os.sched_getaffinity(0)) + self.service.is_tsan()
+
+    def is_as_before(self):
+        files, sockets = self._files()
+        return (files == self.before[0] and sockets <= self.before[1] + self.SOCKETS and
+                self.service.threads() <= self.threads_max())
+
+    def difference(self):
+        return (f"as before: {self.before}; now {self._files()}, {self.service.threads()} of "
+                f"{self.threads_max()} threads;")

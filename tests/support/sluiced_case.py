@@ -269,9 +269,13 @@ class Service:
     def threads(self):
         return len(os.listdir(f"/proc/{self.process.pid}/task"))
 
-    def is_sanitized(self):
+    def is_sanitized(self, kind="[a-z]+"):
         with open(f"/proc/{self.process.pid}/maps", encoding="utf-8", errors="replace") as f:
-            return bool(re.search(r"lib[a-z]+san\.so", f.read()))
+            return bool(re.search(rf"lib{kind}san\.so", f.read()))
+
+    def is_tsan(self):
+        """It has a thread of its own then."""
+        return self.is_sanitized("t")
 
     def proc_status(self, name):
         """A line of /proc/PID/status: its number."""
@@ -429,10 +433,11 @@ class SluicedCase(SluiceCase):
             subprocess.run(["umount", "-l", place], check=False)
 
     def until(self, condition, what):
-        """For what the kernel sends no event of."""
+        """For what the kernel sends no event of. what: a text or a function that gives one."""
         ends = time.monotonic() + DEADLINE
         while not condition():
-            self.assertLess(time.monotonic(), ends, what + " did not come to pass")
+            if time.monotonic() > ends:
+                self.fail((what() if callable(what) else what) + " did not come to pass")
             time.sleep(0.005)
 
     # ---- images ----
