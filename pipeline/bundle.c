@@ -13,54 +13,69 @@
 #include <unistd.h>
 
 #define CONFIG_NAME "config.json"
-#define CONFIG_ASIDE ".config.json.new"
 
-/* 1 when target already shows this image, 0 when nothing of ours is there. */
-static int is_mounted(struct sl_store *store, const struct sl_image_record *image,
-                      const char *target, struct sl_error *err)
+/* A bundle by what was opened, not by what a name may mean by now: others may have a hand in the
+ * folders above. */
+struct bundle {
+    int fd, rootfs_fd;
+    char *path; /* absolute, for people */
+    char *rootfs;
+    bool has_made_rootfs;
+};
+
+static void bundle_done(struct bundle *b)
 {
-    SL_AUTO_FREE char *real = realpath(target, NULL);
-    struct sl_mount_record **mounts;
-    if (!real)
+    sl_cleanup_fdp(&b->rootfs_fd);
+    sl_cleanup_fdp(&b->fd);
+    free(b->path);
+    free(b->rootfs);
+}
+SL_DEFINE_AUTO_DONE(bundle, bundle_done)
+
+/* ---- what is mounted ---- */
+
+/* Whoever lives in that image could change the bundle while it is made and used. */
+static bool is_inside(const struct bundle *b, const struct sl_mount_record *mount)
+{
+    size_t len = strlen(mount->target);
+    return mount->in_place && strncmp(b->path, mount->target, len) == 0 &&
+           (b->path[len] == '/' || !b->path[len]);
+}
+
+/* 1 when the mount is this bundle's, of this image. */
+static int judge_mount(const struct bundle *b, const struct sl_image_record *image,
+                       const struct sl_mount_record *mount, struct sl_error *err)
+{
+    if (is_inside(b, mount))
+        return sl_error_set(err, SL_E_POLICY, EPERM, "it is inside the image that is mounted at %s",
+                            mount->target);
+    if (!mount->in_place || strcmp(mount->target, b->rootfs) != 0)
         return 0;
+    if (!sl_digest_is_equal(&mount->manifest, &image->manifest))
+        return sl_error_set(err, SL_E_SYSTEM, EBUSY,
+                            "%s: another image is mounted there; unmount it first", b->rootfs);
+    return 1;
+}
+
+/* 1 when the bundle already shows this image, 0 when nothing of ours is there. */
+static int is_mounted(struct sl_store *store, const struct sl_image_record *image,
+                      const struct bundle *b, struct sl_error *err)
+{
+    struct sl_mount_record **mounts;
     int r = sl_store_list_mounts(store, &mounts, err);
     if (r < 0)
         return r;
     for (size_t i = 0; mounts[i]; i++) {
         struct sl_mount_record *m = mounts[i];
-        if (r == 0 && m->alive && strcmp(m->target, real) == 0)
-            r = sl_digest_is_equal(&m->manifest, &image->manifest)
-                    ? 1
-                    : sl_error_set(err, SL_E_SYSTEM, EBUSY,
-                                   "%s: another image is mounted there; unmount it first", target);
+        if (r == 0)
+            r = judge_mount(b, image, m, err);
         (void)sl_mount_record_free(m);
     }
     free(mounts);
     return r;
 }
 
-static int write_config(int bundle_fd, struct sl_span json, struct sl_error *err)
-{
-    SL_AUTO_FD fd = openat(bundle_fd, CONFIG_ASIDE,
-                           O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (fd < 0)
-        return sl_error_system(err, errno, CONFIG_NAME);
-    while (json.len) {
-        ssize_t n = write(fd, json.data, json.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            break;
-        json.data += n;
-        json.len -= (size_t)n;
-    }
-    if (json.len || renameat(bundle_fd, CONFIG_ASIDE, bundle_fd, CONFIG_NAME) < 0) {
-        int errnum = errno;
-        (void)unlinkat(bundle_fd, CONFIG_ASIDE, 0);
-        return sl_error_system(err, errnum, CONFIG_NAME);
-    }
-    return 0;
-}
+/* ---- config.json ---- */
 
 static int make_config(int bundle_fd, const struct sl_image_record *image, struct sl_error *err)
 {
@@ -77,43 +92,68 @@ static int make_config(int bundle_fd, const struct sl_image_record *image, struc
     if (r == 0)
         r = sl_runtime_config_format(config, &user, &json, err);
     sl_process_user_done(&user);
-    return r < 0 ? r : write_config(bundle_fd, sl_bytes_span(&json), err);
+    return r < 0 ? r : sl_replace_file(bundle_fd, CONFIG_NAME, sl_bytes_span(&json), 0644, err);
 }
+
+/* ---- the whole ---- */
 
 /* One pull at a time fills a bundle: the next one then sees what is mounted. Released with the
  * descriptor; nobody holds it for longer than a mount takes. */
-static int lock_bundle(int bundle_fd, const char *bundle, struct sl_error *err)
+static int lock_bundle(const struct bundle *b, struct sl_error *err)
 {
     int r;
     do
-        r = flock(bundle_fd, LOCK_EX);
+        r = flock(b->fd, LOCK_EX);
     while (r < 0 && errno == EINTR);
-    return r < 0 ? sl_error_system(err, errno, "locking bundle %s", bundle) : 0;
+    return r < 0 ? sl_error_system(err, errno, "locking it") : 0;
+}
+
+static int open_rootfs(struct bundle *b, struct sl_error *err)
+{
+    b->has_made_rootfs = mkdirat(b->fd, "rootfs", 0755) == 0;
+    if (!b->has_made_rootfs && errno != EEXIST)
+        return sl_error_system(err, errno, "making rootfs");
+    b->rootfs_fd = openat(b->fd, "rootfs", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (b->rootfs_fd < 0)
+        return sl_error_system(err, errno, "rootfs");
+    b->rootfs = sl_path_of_fd(b->rootfs_fd);
+    return b->rootfs ? 0 : sl_error_system(err, errno, "rootfs");
+}
+
+static int mount_and_describe(struct sl_store *store, const struct sl_image_record *image,
+                              const struct bundle *b, struct sl_error *err)
+{
+    char target[64];
+    int mounted = is_mounted(store, image, b, err);
+    if (mounted < 0)
+        return mounted;
+    (void)snprintf(target, sizeof(target), "/proc/self/fd/%d", b->rootfs_fd);
+    int r = mounted ? 0 : sl_store_mount(store, image, target, /* options= */ NULL, err);
+    if (r < 0)
+        return r;
+    r = make_config(b->fd, image, err);
+    /* The first failure is the one to tell. */
+    if (r < 0 && !mounted && sl_store_unmount(store, b->rootfs, /* err= */ NULL) < 0)
+        sl_log(SL_LOG_DEBUG, "%s: cannot unmount", b->rootfs);
+    return r < 0 ? r : mounted;
 }
 
 static int fill_bundle(struct sl_store *store, const struct sl_image_record *image,
                        const char *bundle, struct sl_error *err)
 {
-    SL_AUTO_FREE char *target = sl_strf("%s/rootfs", bundle);
-    if (!target)
-        return sl_error_oom(err);
-    SL_AUTO_FD bundle_fd = open(bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (bundle_fd < 0)
+    SL_AUTO_DONE(bundle) b = {.fd = -1, .rootfs_fd = -1};
+    b.fd = open(bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    b.path = b.fd < 0 ? NULL : sl_path_of_fd(b.fd);
+    if (!b.path)
         return sl_error_system(err, errno, "bundle %s", bundle);
-    int r = lock_bundle(bundle_fd, bundle, err);
-    if (r < 0)
-        return r;
-    int mounted = is_mounted(store, image, target, err);
-    if (mounted < 0)
-        return mounted;
-    r = mounted ? 0 : sl_store_mount(store, image, target, /* options= */ NULL, err);
-    if (r < 0)
-        return r;
-    r = make_config(bundle_fd, image, err);
-    /* The first failure is the one to tell. */
-    if (r < 0 && !mounted && sl_store_unmount(store, target, /* err= */ NULL) < 0)
-        sl_log(SL_LOG_DEBUG, "%s: cannot unmount", target);
-    return r < 0 ? sl_error_wrap(err, r, "bundle %s", bundle) : mounted;
+    int r = lock_bundle(&b, err);
+    if (r == 0)
+        r = open_rootfs(&b, err);
+    if (r == 0)
+        r = mount_and_describe(store, image, &b, err);
+    if (r < 0 && b.has_made_rootfs)
+        (void)unlinkat(b.fd, "rootfs", AT_REMOVEDIR);
+    return r < 0 ? sl_error_wrap(err, r, "bundle %s", b.path) : r;
 }
 
 int sl_bundle_mount(struct sl_store *store, const struct sl_image_record *image, const char *bundle,

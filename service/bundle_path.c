@@ -43,11 +43,29 @@ static int check_rootfs(int bundle_fd, struct sl_error *err)
     return S_ISDIR(st.st_mode) ? 0 : sl_error_system(err, ENOTDIR, "rootfs");
 }
 
-static int check_way(int root_fd, const char *rest, struct sl_error *err)
+/* Also when the store is mounted on the way. */
+static int check_store(const struct sl_bundle_path *b, int bundle_fd, struct sl_error *err)
+{
+    SL_AUTO_FREE char *path = sl_path_of_fd(bundle_fd);
+    if (!path)
+        return sl_error_system(err, errno, "finding it");
+    size_t len = b->store ? strlen(b->store) : 0;
+    if (len == 0 || strncmp(path, b->store, len) != 0 || (path[len] && path[len] != '/'))
+        return 0;
+    return sl_error_set(err, SL_E_POLICY, EPERM, "it is in the store of images");
+}
+
+static int check_bundle(const struct sl_bundle_path *b, int bundle_fd, struct sl_error *err)
+{
+    int r = check_store(b, bundle_fd, err);
+    return r == 0 ? check_rootfs(bundle_fd, err) : r;
+}
+
+static int check_way(const struct sl_bundle_path *b, struct sl_error *err)
 {
     SL_AUTO_FD fd = -1;
-    int r = sl_beneath_open_dir(root_fd, rest, /* mode= */ 0, /* made= */ NULL, &fd, err);
-    return r == 0 ? check_rootfs(fd, err) : r;
+    int r = sl_beneath_open_dir(b->root_fd, b->rest, /* mode= */ 0, /* made= */ NULL, &fd, err);
+    return r == 0 ? check_bundle(b, fd, err) : r;
 }
 
 static bool is_printable(const char *text)
@@ -75,18 +93,19 @@ static int bundle_open(char *const *roots, struct sl_bundle_path *b, struct sl_e
     if (b->root_fd < 0)
         return sl_error_system(err, errno, "opening %.300s", root);
     struct sl_error way_err = {0};
-    r = check_way(b->root_fd, b->rest, &way_err);
+    r = check_way(b, &way_err);
     if (r == -ENOENT)
         return 0;
     return r < 0 ? sl_error_set(err, way_err.code, way_err.errnum, "%s", way_err.msg) : 0;
 }
 
-int sl_bundle_path_open(char *const *roots, const char *path, struct sl_bundle_path *ret,
-                        struct sl_error *err)
+int sl_bundle_path_open(char *const *roots, const char *store, const char *path,
+                        struct sl_bundle_path *ret, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_bundle_path) b = {.root_fd = -1, .path = strdup(path)};
     if (!b.path)
         return sl_error_oom(err);
+    b.store = store ? realpath(store, NULL) : NULL;
     int r = bundle_open(roots, &b, err);
     if (r < 0)
         return sl_error_wrap(err, r, "bundle_path '%.300s'", path);
@@ -100,7 +119,7 @@ int sl_bundle_path_make(struct sl_bundle_path *b, int *ret_fd, struct sl_error *
     SL_AUTO_FD fd = -1;
     int r = sl_beneath_open_dir(b->root_fd, b->rest, FOLDER_MODE, &b->made, &fd, err);
     if (r == 0)
-        r = check_rootfs(fd, err);
+        r = check_bundle(b, fd, err);
     if (r < 0) {
         sl_bundle_path_undo(b);
         return sl_error_wrap(err, r, "bundle_path '%.300s'", b->path);
@@ -119,5 +138,6 @@ void sl_bundle_path_done(struct sl_bundle_path *b)
 {
     sl_cleanup_fdp(&b->root_fd);
     free(b->path);
+    free(b->store);
     *b = (struct sl_bundle_path){.root_fd = -1};
 }

@@ -7,13 +7,14 @@
 struct sl_bundle_path {
     char *path;       /* absolute */
     const char *rest; /* of it, below the root; borrowed from path */
+    char *store;      /* absolute, without links; NULL: it is not there yet */
     int root_fd;
     struct sl_beneath_made made;
 };
 /* path: absolute, no "." or ".." and no control characters in it, below one of the roots (absolute,
- * NULL-terminated), and no symbolic link on the way, also not in place of its rootfs. Makes
- * nothing; missing folders are no error. */
-SL_MUST_CHECK int sl_bundle_path_open(char *const *roots, const char *path,
+ * NULL-terminated), and no symbolic link on the way, also not in place of its rootfs. Not in the
+ * store (NULL: none), whose layers belong to all. Makes nothing; missing folders are no error. */
+SL_MUST_CHECK int sl_bundle_path_open(char *const *roots, const char *store, const char *path,
                                       struct sl_bundle_path *ret, struct sl_error *err);
 /* Makes the folders that are missing, 0750, and gives the bundle's own (O_PATH). When it fails
  * nothing stays. */

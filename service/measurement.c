@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 enum { DEADLINE_MS = 10 * 1000 };
 enum { RESULT_OK, RESULT_NOT_SUPPORTED, RESULT_NOT_ENABLED }; /* of the agent's protocol */
@@ -57,14 +57,16 @@ char *sl_measurement_text(const char *image, const char *digest)
     return sl_strf("{\"image\":\"%s\", \"digest\":\"%s\"}", safe_image, safe_digest);
 }
 
-/* Abstract sockets and other machines have no file. */
+/* Abstract sockets and other machines have no file. A link that leads nowhere is not nothing:
+ * whoever has put it there must not decide that nothing is measured. */
 static bool is_missing(const char *target)
 {
     static const char scheme[] = "unix://";
     const char *path = target;
+    struct stat st;
     if (strncmp(target, scheme, strlen(scheme)) == 0)
         path += strlen(scheme);
-    return path[0] == '/' && access(path, F_OK) < 0 && errno == ENOENT;
+    return path[0] == '/' && lstat(path, &st) < 0 && errno == ENOENT;
 }
 
 static int ask(const char *aa_socket, struct sl_span request, int *ret_result, struct sl_error *err)

@@ -136,40 +136,6 @@ static int program_of_config(struct sl_span text, char **ret, struct sl_error *e
     return *ret ? 0 : sl_error_oom(err);
 }
 
-static int write_all(int fd, struct sl_span data)
-{
-    while (data.len) {
-        ssize_t n = write(fd, data.data, data.len);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        if (n > 0) {
-            data.data += n;
-            data.len -= (size_t)n;
-        }
-    }
-    return 0;
-}
-
-/* Under another name first: whoever sees the file sees all of it. */
-static int write_file(int dir_fd, const char *name, struct sl_span data, mode_t mode,
-                      struct sl_error *err)
-{
-    SL_AUTO_FREE char *aside = sl_strf(".%.200s.new", name);
-    if (!aside)
-        return sl_error_oom(err);
-    SL_AUTO_FD fd =
-        openat(dir_fd, aside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return sl_error_system(err, errno, "writing %s", name);
-    int r = write_all(fd, data);
-    if (r == 0 && (fchmod(fd, mode) < 0 || renameat(dir_fd, aside, dir_fd, name) < 0))
-        r = -errno;
-    if (r == 0)
-        return 0;
-    (void)unlinkat(dir_fd, aside, 0);
-    return sl_error_system(err, -r, "writing %s", name);
-}
-
 static int read_program(int source_fd, const char *path, struct sl_bytes *ret, mode_t *ret_mode,
                         struct sl_error *err)
 {
@@ -208,7 +174,7 @@ static int copy_program(int source_fd, const char *path, int bundle_fd,
     if (!folder)
         return sl_error_oom(err);
     r = sl_beneath_open_dir(bundle_fd, folder, FOLDER_MODE, made, &dir_fd, err);
-    return r < 0 ? r : write_file(dir_fd, base, sl_bytes_span(&program), mode, err);
+    return r < 0 ? r : sl_replace_file(dir_fd, base, sl_bytes_span(&program), mode, err);
 }
 
 static int copy(int source_fd, int bundle_fd, struct sl_error *err)
@@ -222,7 +188,7 @@ static int copy(int source_fd, int bundle_fd, struct sl_error *err)
     if (r == 0)
         r = copy_program(source_fd, program, bundle_fd, &made, err);
     if (r == 0) /* the last, so that a bundle with it is whole */
-        r = write_file(bundle_fd, CONFIG, sl_bytes_span(&config), 0644, err);
+        r = sl_replace_file(bundle_fd, CONFIG, sl_bytes_span(&config), 0644, err);
     if (r < 0 && program)
         undo_program(bundle_fd, program, &made);
     return r;

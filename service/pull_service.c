@@ -21,8 +21,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-enum { REQUESTS_MAX = 512 }; /* at once */
+enum {
+    REQUESTS_MAX = 512, /* at once */
+    FOLDER_TRIES = 16,  /* to make a bundle's folder that others take away */
+};
 
 const char sl_pull_service_name[] = "api.ImagePullService";
 static const char method[] = "PullImage";
@@ -122,19 +126,44 @@ static int run_job(struct request *q, struct sl_error *err)
 
 /* ---- the bundle ---- */
 
+static bool is_removed(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && st.st_nlink == 0;
+}
+
+/* By what was checked and opened, whatever the path means by now. *ret_again: the folder has gone.
+ */
+static int mount_once(const struct request *q, struct sluice *sluice, struct sl_bundle_path *bundle,
+                      bool *ret_again, struct sl_error *err)
+{
+    struct sluice_error mount_err = {0};
+    char path[32];
+    SL_AUTO_FD fd = -1;
+    int r = sl_bundle_path_make(bundle, &fd, err);
+    *ret_again = r == -ENOENT;
+    if (r < 0)
+        return r;
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    r = sluice_mount_bundle(sluice, q->manifest, path, &mount_err);
+    if (r >= 0)
+        return 0; /* also when it was mounted already */
+    *ret_again = is_removed(fd);
+    sl_bundle_path_undo(bundle);
+    return sl_error_from_api(r, &mount_err, err);
+}
+
+/* Another request for the same folder, whose it was, may have failed and taken it away. */
 static int mount(const struct request *q, struct sluice *sluice, struct sl_bundle_path *bundle,
                  struct sl_error *err)
 {
-    struct sluice_error mount_err = {0};
-    SL_AUTO_FD fd = -1;
-    int r = sl_bundle_path_make(bundle, &fd, err);
-    if (r < 0)
-        return r;
-    r = sluice_mount_bundle(sluice, q->manifest, bundle->path, &mount_err);
-    if (r >= 0)
-        return 0; /* also when it was mounted already */
-    sl_bundle_path_undo(bundle);
-    return sl_error_from_api(r, &mount_err, err);
+    bool again = true;
+    int r = 0;
+    for (int i = 0; again && i < FOLDER_TRIES; i++) {
+        *err = (struct sl_error){0};
+        r = mount_once(q, sluice, bundle, &again, err);
+    }
+    return r;
 }
 
 static int finish(struct request *q, const struct sl_generation *generation,
@@ -169,7 +198,8 @@ static int serve(struct request *q, const struct sl_config *config, struct sl_er
 {
     SL_AUTO_DONE(sl_bundle_path) bundle = {.root_fd = -1};
     q->step = SL_STEP_BUNDLE;
-    int r = sl_bundle_path_open(config->bundle_roots, q->message.bundle_path, &bundle, err);
+    int r = sl_bundle_path_open(config->bundle_roots, config->work_dir, q->message.bundle_path,
+                                &bundle, err);
     if (r < 0)
         return r;
     if (strcmp(q->message.image_url, pause_image) != 0)

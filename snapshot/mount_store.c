@@ -20,12 +20,20 @@ struct mount_walk {
     void *arg;
 };
 
+/* What was moved, or has something over it, is elsewhere. */
+static bool is_in_place(const struct mount_walk *walk, const struct sl_mount_record *record)
+{
+    char source[SL_MOUNT_SOURCE_MAX];
+    sl_mount_source(record->id, source);
+    const struct sl_mounted *there = sl_mount_table_find_point(&walk->here, record->target);
+    return there && there->overlay && strcmp(there->overlay, source) == 0;
+}
+
 /* 0 when it vanished. */
 static int load(const struct mount_walk *walk, const char *id, struct sl_stored_mount *mount,
                 struct sl_error *err)
 {
     SL_AUTO_DONE(sl_bytes) text = {0};
-    struct sl_mount_origin origin;
     char path[SL_STORE_PATH_MAX];
     int n = snprintf(path, sizeof(path), "mounts/%s", id);
     if (n < 0 || (size_t)n >= sizeof(path))
@@ -39,14 +47,16 @@ static int load(const struct mount_walk *walk, const char *id, struct sl_stored_
     if (r == -ENOENT)
         return 0;
     if (r == 0)
-        r = sl_mount_record_parse(sl_bytes_span(&text), id, &mount->record, &origin, err);
+        r = sl_mount_record_parse(sl_bytes_span(&text), id, &mount->record, &mount->origin, err);
     if (r < 0)
         return sl_error_wrap(err, r,
                              "%s/%s/mount.json is damaged (unmount what it was, then remove its "
                              "directory)",
                              walk->store->root, path);
-    r = sl_mount_state_find(id, &origin, &walk->here, &walk->origin_here, &mount->state, err);
+    r = sl_mount_state_find(id, &mount->origin, &walk->here, &walk->origin_here, &mount->state,
+                            err);
     mount->record->alive = mount->state == SL_MOUNT_ALIVE;
+    mount->record->in_place = is_in_place(walk, mount->record);
     return r < 0 ? r : 1;
 }
 
@@ -69,10 +79,28 @@ int sl_mount_each(const struct sl_store *store, sl_stored_mount_fn fn, void *arg
     int r = sl_mount_origin_here(&walk.origin_here, err);
     if (r == 0)
         r = sl_mount_table_load("thread-self", &walk.here, err);
-    if (r == 0)
+    if (r == 0) {
+        sl_store_step(store, "mounts-read");
         r = sl_store_each_name(store, "mounts", visit, &walk, err);
+    }
     sl_mount_table_done(&walk.here);
     return r;
+}
+
+/* The state is older than the lock: it may have come to life in between. */
+int sl_mount_lock_dead(struct sl_stored_mount *mount, struct sl_error *err)
+{
+    SL_AUTO_DONE(sl_mount_table) here = {0};
+    struct sl_mount_origin origin_here;
+    if (mount->state != SL_MOUNT_DEAD || sl_flock(mount->fd, LOCK_EX | LOCK_NB) < 0)
+        return 0;
+    int r = sl_mount_origin_here(&origin_here, err);
+    if (r == 0)
+        r = sl_mount_table_load("thread-self", &here, err);
+    if (r == 0)
+        r = sl_mount_state_find(mount->record->id, &mount->origin, &here, &origin_here,
+                                &mount->state, err);
+    return r < 0 ? r : mount->state == SL_MOUNT_DEAD;
 }
 
 int sl_mount_discard(const struct sl_store *store, const char *id, struct sl_error *err)
@@ -202,15 +230,8 @@ struct forget {
 static int forget_if_dead(void *arg, struct sl_stored_mount *mount, struct sl_error *err)
 {
     struct forget *forget = arg;
-    /* Locked by somebody else: about to live, or about to go. */
-    if (mount->state != SL_MOUNT_DEAD || sl_flock(mount->fd, LOCK_EX | LOCK_NB) < 0)
-        return 0;
-    SL_AUTO_DONE(sl_mount_table) table = {0};
-    char source[SL_MOUNT_SOURCE_MAX];
-    sl_mount_source(mount->record->id, source);
-    /* Once more: it may have come to life since the table was read. */
-    int r = sl_mount_table_load("thread-self", &table, err);
-    if (r < 0 || sl_mount_table_find_overlay(&table, source))
+    int r = sl_mount_lock_dead(mount, err);
+    if (r <= 0)
         return r;
     r = sl_mount_discard(forget->store, mount->record->id, err);
     forget->n += r == 0;

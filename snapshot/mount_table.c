@@ -156,43 +156,70 @@ static bool sees_all_processes(void)
     return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == first_pid_namespace;
 }
 
-/* 1 with a process that lives in the namespace, 0 without. */
-static int find_inhabitant(int64_t namespace_id, char ret_pid[32], struct sl_error *err)
+/* A look at all mount namespaces but our own, each through the first process that can be asked. */
+struct elsewhere {
+    ino_t *seen;
+    size_t n;
+    bool has_source;
+};
+
+static void elsewhere_done(struct elsewhere *e)
 {
+    free(e->seen);
+}
+SL_DEFINE_AUTO_DONE(elsewhere, elsewhere_done)
+
+static bool has_seen(const struct elsewhere *e, ino_t namespace_id)
+{
+    for (size_t i = 0; i < e->n; i++)
+        if (e->seen[i] == namespace_id)
+            return true;
+    return false;
+}
+
+static int note_seen(struct elsewhere *e, ino_t namespace_id)
+{
+    if ((e->n & (e->n - 1)) == 0) {
+        ino_t *more = realloc(e->seen, (e->n ? 2 * e->n : 1) * sizeof(*more));
+        if (!more)
+            return -ENOMEM;
+        e->seen = more;
+    }
+    e->seen[e->n++] = namespace_id;
+    return 0;
+}
+
+/* A process that has ended, or that may not be asked, has told nothing. */
+static int look_through(struct elsewhere *e, const char *pid, const char *source)
+{
+    char path[64];
+    struct stat st;
+    SL_AUTO_DONE(sl_mount_table) table = {0};
+    int n = snprintf(path, sizeof(path), "/proc/%s/ns/mnt", pid);
+    if (n >= (int)sizeof(path) || stat(path, &st) < 0 || has_seen(e, st.st_ino))
+        return 0;
+    int r = load(pid, &table);
+    if (r < 0)
+        return r == -ENOMEM ? r : 0;
+    e->has_source = sl_mount_table_find_overlay(&table, source);
+    return note_seen(e, st.st_ino);
+}
+
+static int look_elsewhere(const char *source, int64_t here, struct elsewhere *e,
+                          struct sl_error *err)
+{
+    const struct dirent *entry = NULL;
+    if (note_seen(e, (ino_t)here) < 0)
+        return sl_error_oom(err);
     DIR *dir = sl_dir_open(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!dir)
         return sl_error_system(err, errno, "opening /proc");
-    int found = 0;
-    for (const struct dirent *entry = NULL; !found && sl_dir_next(dir, &entry) > 0;) {
-        char path[64];
-        struct stat st;
-        int n = snprintf(path, sizeof(path), "/proc/%s/ns/mnt", entry->d_name);
-        if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || n >= (int)sizeof(path))
-            continue;
-        if (stat(path, &st) < 0 || (int64_t)st.st_ino != namespace_id)
-            continue;
-        (void)snprintf(ret_pid, 32, "%s", entry->d_name);
-        found = 1;
-    }
+    int r = 0;
+    while (r == 0 && !e->has_source && sl_dir_next(dir, &entry) > 0)
+        if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
+            r = look_through(e, entry->d_name, source);
     (void)closedir(dir);
-    return found;
-}
-
-static int find_elsewhere(const char *source, int64_t namespace_id, enum sl_mount_state *ret,
-                          struct sl_error *err)
-{
-    char pid[32];
-    int r = find_inhabitant(namespace_id, pid, err);
-    if (r < 0)
-        return r;
-    SL_AUTO_DONE(sl_mount_table) table = {0};
-    if (r == 0)
-        *ret = sees_all_processes() ? SL_MOUNT_DEAD : SL_MOUNT_UNKNOWN;
-    else if (sl_mount_table_load(pid, &table, /* err= */ NULL) < 0)
-        *ret = SL_MOUNT_UNKNOWN; /* it just ended */
-    else
-        *ret = sl_mount_table_find_overlay(&table, source) ? SL_MOUNT_ALIVE : SL_MOUNT_DEAD;
-    return 0;
+    return r < 0 ? sl_error_oom(err) : 0;
 }
 
 int sl_mount_state_find(const char *id, const struct sl_mount_origin *origin,
@@ -202,12 +229,17 @@ int sl_mount_state_find(const char *id, const struct sl_mount_origin *origin,
 {
     char source[SL_MOUNT_SOURCE_MAX];
     sl_mount_source(id, source);
+    SL_AUTO_DONE(elsewhere) e = {0};
+    *ret = SL_MOUNT_ALIVE;
     if (sl_mount_table_find_overlay(here, source))
+        return 0;
+    *ret = SL_MOUNT_DEAD;
+    if (strcmp(origin->boot_id, origin_here->boot_id) != 0)
+        return 0;
+    int r = look_elsewhere(source, origin_here->namespace_id, &e, err);
+    if (e.has_source)
         *ret = SL_MOUNT_ALIVE;
-    else if (strcmp(origin->boot_id, origin_here->boot_id) != 0 ||
-             origin->namespace_id == origin_here->namespace_id)
-        *ret = SL_MOUNT_DEAD;
-    else
-        return find_elsewhere(source, origin->namespace_id, ret, err);
-    return 0;
+    else if (!has_seen(&e, (ino_t)origin->namespace_id) && !sees_all_processes())
+        *ret = SL_MOUNT_UNKNOWN;
+    return r;
 }

@@ -31,10 +31,11 @@ void sl_mount_source(const char *id, char out[SL_MOUNT_SOURCE_MAX]);
 SL_MUST_CHECK int sl_mount_origin_here(struct sl_mount_origin *ret, struct sl_error *err);
 
 /*
- * Mounts of another mount namespace are looked up through a process that lives there. When none
- * does, and this process sees all of them (it is in the first pid namespace), the mount is dead: a
- * namespace kept by a file descriptor or a bind mount alone is not looked for. When it does not
- * see all, nobody knows, and the mount is left alone until the next boot.
+ * A mount lives as long as any mount namespace shows it, also one that was copied from the one it
+ * was made in, as that of a container is: they are looked up through the processes that live there.
+ * A namespace kept by a file descriptor or a bind mount alone is not looked for. When no process
+ * lives in the one it was made in, and this process does not see all processes (it is not in the
+ * first pid namespace), nobody knows, and the mount is left alone until the next boot.
  */
 enum sl_mount_state { SL_MOUNT_DEAD, SL_MOUNT_ALIVE, SL_MOUNT_UNKNOWN };
 /* here: the table of "self" and the origin of this thread. */

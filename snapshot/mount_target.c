@@ -63,11 +63,13 @@ static int open_target(struct sl_mount_target *target, struct sl_error *err)
     int r = make_dirs(target);
     if (r < 0)
         return sl_error_system(err, -r, "creating %s", target->given);
-    target->path = realpath(target->given, NULL);
-    if (target->path)
-        target->fd = open(target->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    target->fd = open(target->given, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (target->fd < 0)
         return sl_error_system(err, errno, "opening %s", target->given);
+    /* Of what is open: a name may mean something else by now. */
+    target->path = sl_path_of_fd(target->fd);
+    if (!target->path)
+        return sl_error_system(err, errno, "finding %s", target->given);
     /* Of two that mount here at once, the second looks when the first has finished. */
     r = sl_flock(target->fd, LOCK_EX);
     if (r < 0)

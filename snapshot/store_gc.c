@@ -89,18 +89,13 @@ static int mark_layers(struct gc *gc, const struct sl_digest *diff_ids, size_t n
     return r;
 }
 
-/* A dead mount that somebody has locked is about to live. */
-static bool is_mount_rubbish(const struct sl_stored_mount *mount)
-{
-    return mount->state == SL_MOUNT_DEAD && sl_flock(mount->fd, LOCK_EX | LOCK_NB) == 0;
-}
-
 static int mark_mount(void *arg, struct sl_stored_mount *mount, struct sl_error *err)
 {
     struct gc *gc = arg;
-    if (is_mount_rubbish(mount))
-        return 0;
-    int r = set_add(&gc->images, &mount->record->manifest, err);
+    int r = sl_mount_lock_dead(mount, err);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = set_add(&gc->images, &mount->record->manifest, err);
     return r < 0 ? r : mark_layers(gc, mount->record->diff_ids, mount->record->n_layers, err);
 }
 
@@ -147,8 +142,9 @@ static int unlink_object(const struct gc *gc, const char *path, struct sl_error 
 static int sweep_mount(void *arg, struct sl_stored_mount *mount, struct sl_error *err)
 {
     struct gc *gc = arg;
-    if (!is_mount_rubbish(mount))
-        return 0;
+    int r = sl_mount_lock_dead(mount, err);
+    if (r <= 0)
+        return r;
     gc->n_dead_mounts++;
     char path[SL_STORE_PATH_MAX];
     (void)snprintf(path, sizeof(path), "mounts/%s", mount->record->id);

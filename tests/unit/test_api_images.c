@@ -114,6 +114,82 @@ static void bundle_that_is_there_is_told(void **state)
     assert_null(sluice_mount_list_free(mounts));
 }
 
+/* Another name of a file of others, a pipe that nobody reads, a folder of the name it is written
+ * under first: nothing of it is written to, and nobody waits. */
+static void bundle_writes_to_nothing_that_is_there(void **state)
+{
+    const struct world *w = *state;
+    SL_AUTO_DONE(sl_bytes) text = {0};
+    struct sluice_error err = {0};
+    assert_int_equal(mkdir(w->bundle, 0755), 0);
+    SL_AUTO_FD fd = open(w->bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    put_file(fd, "precious", "precious");
+    assert_int_equal(linkat(fd, "precious", fd, "config.json", 0), 0);
+    assert_int_equal(linkat(fd, "precious", fd, ".config.json.new", 0), 0);
+    assert_int_equal(sluice_mount_bundle(w->sluice, "busybox", w->bundle, &err), 0);
+    assert_text(fd, "precious", "precious");
+    assert_ok(sl_read_file(fd, "config.json", 1 << 20, &text, ok_err));
+    assert_non_null(strstr((const char *)text.data, "ociVersion"));
+    assert_int_equal(sluice_unmount(w->sluice, w->bundle, &err), 0);
+    assert_int_equal(unlinkat(fd, ".config.json.new", 0), 0);
+    assert_int_equal(mkfifoat(fd, ".config.json.new", 0600), 0);
+    assert_int_equal(mkfifoat(fd, "config.json", 0600), 0);
+    assert_int_equal(sluice_mount_bundle(w->sluice, "busybox", w->bundle, &err), 0);
+    assert_int_equal(unlinkat(fd, ".config.json.new", 0), 0);
+}
+
+static int mount_bundle(const struct world *w, const char *bundle)
+{
+    struct sluice_error err = {0};
+    return sluice_mount_bundle(w->sluice, "busybox", bundle, &err);
+}
+
+/* Its mount lives on elsewhere, or has something over it: what is said to be there must be there.
+ */
+static void bundle_whose_mount_was_moved_is_mounted_again(void **state)
+{
+    const struct world *w = *state;
+    char rootfs[600], other[600];
+    (void)snprintf(rootfs, sizeof(rootfs), "%s/rootfs", w->bundle);
+    (void)snprintf(other, sizeof(other), "%s-other", w->bundle);
+    assert_int_equal(mkdir(other, 0755), 0);
+    assert_int_equal(mount_bundle(w, w->bundle), 0);
+    assert_int_equal(mount(rootfs, other, NULL, MS_BIND, NULL), 0);
+    assert_int_equal(umount(rootfs), 0);
+    assert_int_equal(mount_bundle(w, w->bundle), 0);
+    assert_int_equal(mount_bundle(w, w->bundle), 1);
+    assert_int_equal(mount("tmpfs", rootfs, "tmpfs", 0, NULL), 0);
+    assert_int_equal(mount_bundle(w, w->bundle), -EBUSY);
+    assert_int_equal(umount(rootfs), 0);
+    assert_int_equal(umount(other), 0);
+}
+
+/* Whoever lives in the image could change it. */
+static void bundle_in_a_mounted_image_is_refused(void **state)
+{
+    const struct world *w = *state;
+    char inner[600];
+    assert_int_equal(mount_bundle(w, w->bundle), 0);
+    (void)snprintf(inner, sizeof(inner), "%s/rootfs", w->bundle);
+    assert_int_equal(mount_bundle(w, inner), -EPERM);
+    (void)snprintf(inner, sizeof(inner), "%s/rootfs/inner", w->bundle);
+    assert_int_equal(mount_bundle(w, inner), -EPERM);
+    assert_int_equal(access(inner, F_OK), -1);
+}
+
+static void bundle_whose_rootfs_is_a_link_is_refused(void **state)
+{
+    const struct world *w = *state;
+    char rootfs[600], other[600];
+    (void)snprintf(rootfs, sizeof(rootfs), "%s/rootfs", w->bundle);
+    (void)snprintf(other, sizeof(other), "%s-other", w->bundle);
+    assert_int_equal(mkdir(other, 0755), 0);
+    assert_int_equal(mkdir(w->bundle, 0755), 0);
+    assert_int_equal(symlink(other, rootfs), 0);
+    assert_true(mount_bundle(w, w->bundle) < 0);
+    assert_int_equal(rmdir(other), 0);
+}
+
 static void image_in_use_is_removed_only_by_force(void **state)
 {
     const struct world *w = *state;
@@ -148,6 +224,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(list_tells_what_is_known_of_each_image, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bundle_that_is_there_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bundle_writes_to_nothing_that_is_there, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bundle_whose_mount_was_moved_is_mounted_again, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(bundle_in_a_mounted_image_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bundle_whose_rootfs_is_a_link_is_refused, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(image_in_use_is_removed_only_by_force, set_up, tear_down),
         cmocka_unit_test_setup_teardown(image_without_a_name_is_removed_by_its_digest, set_up,
                                         tear_down),

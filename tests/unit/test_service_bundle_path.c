@@ -16,7 +16,7 @@ static int open_below(const struct scratch_dir *d, const char *name, struct sl_b
 {
     char *root = scratch_path(d, "root"), *path = scratch_path(d, name);
     char *roots[] = {root, NULL};
-    int r = sl_bundle_path_open(roots, path, ret, err);
+    int r = sl_bundle_path_open(roots, /* store= */ NULL, path, ret, err);
     free(root);
     free(path);
     return r;
@@ -110,18 +110,53 @@ static void bundle_path_that_is_none_is_refused(void **state)
     char *roots[] = {(char *)"/tmp", NULL};
     SL_AUTO_DONE(sl_bundle_path) bundle = {.root_fd = -1};
     struct sl_error err = {0};
-    assert_int_equal(sl_bundle_path_open(roots, "", &bundle, &err), -EINVAL);
-    assert_int_equal(sl_bundle_path_open(roots, "tmp/a", &bundle, &err), -EINVAL);
-    assert_int_equal(sl_bundle_path_open(roots, "/", &bundle, &err), -EINVAL);
-    assert_int_equal(sl_bundle_path_open(roots, "/tmp/a\n", &bundle, &err), -EINVAL);
-    assert_int_equal(sl_bundle_path_open(NULL, "/tmp/a", &bundle, &err), -EPERM);
+    assert_int_equal(sl_bundle_path_open(roots, /* store= */ NULL, "", &bundle, &err), -EINVAL);
+    assert_int_equal(sl_bundle_path_open(roots, /* store= */ NULL, "tmp/a", &bundle, &err),
+                     -EINVAL);
+    assert_int_equal(sl_bundle_path_open(roots, /* store= */ NULL, "/", &bundle, &err), -EINVAL);
+    assert_int_equal(sl_bundle_path_open(roots, /* store= */ NULL, "/tmp/a\n", &bundle, &err),
+                     -EINVAL);
+    assert_int_equal(sl_bundle_path_open(NULL, /* store= */ NULL, "/tmp/a", &bundle, &err), -EPERM);
     char deep[300] = "/tmp";
     for (size_t i = 0; i < SL_BENEATH_DEPTH_MAX; i++)
         strcat(deep, "/a");
-    assert_int_equal(sl_bundle_path_open(roots, deep, &bundle, &err), -ENAMETOOLONG);
+    assert_int_equal(sl_bundle_path_open(roots, /* store= */ NULL, deep, &bundle, &err),
+                     -ENAMETOOLONG);
     char name[300] = "/tmp/";
     memset(name + 5, 'x', 256);
-    assert_int_equal(sl_bundle_path_open(roots, name, &bundle, &err), -ENAMETOOLONG);
+    assert_int_equal(sl_bundle_path_open(roots, /* store= */ NULL, name, &bundle, &err),
+                     -ENAMETOOLONG);
+}
+
+static void bundle_path_in_the_store_is_refused(void **state)
+{
+    (void)state;
+    SCRATCH_DIR d = scratch_make();
+    char *root = scratch_path(&d, "root"), *store = scratch_path(&d, "root/link/");
+    char *roots[] = {root, NULL};
+    const char *const bad[] = {"root/image", "root/image/layers", "root/image/a/new"};
+    make_root(&d);
+    scratch_write(&d, "root/image/layers/file", "", 0644);
+    link_to(&d, "root/link", "image");
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        SL_AUTO_DONE(sl_bundle_path) bundle = {.root_fd = -1};
+        SL_AUTO_FD fd = -1;
+        struct sl_error err = {0};
+        char *path = scratch_path(&d, bad[i]);
+        int r = sl_bundle_path_open(roots, store, path, &bundle, &err);
+        if (r == 0)
+            r = sl_bundle_path_make(&bundle, &fd, &err);
+        assert_int_equal(r, -EPERM);
+        assert_int_equal(err.code, SL_E_POLICY);
+        free(path);
+    }
+    assert_false(exists(&d, "root/image/a"));
+    SL_AUTO_DONE(sl_bundle_path) bundle = {.root_fd = -1};
+    char *beside = scratch_path(&d, "root/images");
+    assert_int_equal(sl_bundle_path_open(roots, store, beside, &bundle, NULL), 0);
+    free(beside);
+    free(root);
+    free(store);
 }
 
 static void bundle_path_through_a_symlink_is_refused(void **state)
@@ -181,6 +216,7 @@ int main(void)
         cmocka_unit_test(bundle_path_in_use_is_not_undone),
         cmocka_unit_test(bundle_path_outside_is_refused),
         cmocka_unit_test(bundle_path_that_is_none_is_refused),
+        cmocka_unit_test(bundle_path_in_the_store_is_refused),
         cmocka_unit_test(bundle_path_through_a_symlink_is_refused),
         cmocka_unit_test(bundle_path_that_became_a_symlink_is_refused_when_made),
         cmocka_unit_test(bundle_path_half_made_is_undone),

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "measurement.h"
+#include "scratch_dir.h"
 #include "sluice/core/json.h"
 
 #include <stdlib.h>
@@ -43,12 +44,31 @@ static void measurement_without_an_agent_is_no_error(void **state)
     assert_int_equal(sl_measure_pull(NULL, "a", "d", NULL), 0);
 }
 
+/* Whoever can put a link there must not decide that nothing is measured. */
+static void measurement_by_a_link_to_nothing_fails(void **state)
+{
+    (void)state;
+    SCRATCH_DIR d = scratch_make();
+    struct sl_error err = {0};
+    char *path = scratch_path(&d, "aa.sock"), *target = sl_strf("unix://%s", path);
+    assert_int_equal(symlink("nothing", path), 0);
+    assert_true(sl_measure_pull(target, "a", "d", &err) < 0);
+    assert_int_equal(unlink(path), 0);
+    scratch_write(&d, "aa.sock", "", 0600);
+    assert_true(sl_measure_pull(target, "a", "d", &err) < 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(sl_measure_pull(target, "a", "d", &err), 0);
+    free(path);
+    free(target);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(measurement_of_an_ordinary_name_is_byte_exact),
         cmocka_unit_test(measurement_of_an_odd_name_is_json),
         cmocka_unit_test(measurement_without_an_agent_is_no_error),
+        cmocka_unit_test(measurement_by_a_link_to_nothing_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,7 +47,7 @@ static int copy(const struct place *p, struct sl_error *err)
     const struct sl_pause_options options = {.bundle = p->bundle, .extension = p->extension};
     char *path = scratch_path(&p->d, "root/cid");
     char *roots[] = {p->root, NULL};
-    int r = sl_bundle_path_open(roots, path, &to, err);
+    int r = sl_bundle_path_open(roots, /* store= */ NULL, path, &to, err);
     free(path);
     return r < 0 ? r : sl_pause_bundle_copy(&options, &to, err);
 }

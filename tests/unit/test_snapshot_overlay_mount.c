@@ -538,6 +538,107 @@ static void mount_of_another_namespace_is_spared(void **state)
     assert_int_equal(gc(f->store).staging, sees_all ? 1 : 0);
 }
 
+/* A mount on its way, which comes to life when the tables have been read for the n-th time. */
+static struct {
+    char source[64];
+    const char *base;
+    int lock; /* of whoever mounts */
+    unsigned reads_left;
+} late;
+
+static void mount_late(const char *step)
+{
+    char options[1024], at[512];
+    if (strcmp(step, "mounts-read") != 0 || late.reads_left == 0 || --late.reads_left > 0)
+        return;
+    (void)snprintf(at, sizeof(at), "%s/late", late.base);
+    (void)snprintf(options, sizeof(options), "lowerdir=%s/store/layers:%s/store/images", late.base,
+                   late.base);
+    assert_int_equal(mkdir(at, 0700), 0);
+    assert_int_equal(mount(late.source, at, "overlay", 0, options), 0);
+    close(late.lock);
+}
+
+static void assert_late_mount_is_spared(struct store_fixture *f, unsigned n_reads)
+{
+    struct mounted m;
+    char path[SL_STORE_PATH_MAX], at[512];
+    struct sl_mount_record **mounts = NULL;
+    MOUNT(&m, f, 1);
+    close(m.root);
+    assert_ok(sl_store_list_mounts(f->store, &mounts, ok_err));
+    (void)snprintf(late.source, sizeof(late.source), "sluice-%s", mounts[0]->id);
+    (void)snprintf(path, sizeof(path), "mounts/%s", mounts[0]->id);
+    late.lock = openat(f->store->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(sl_flock(late.lock, LOCK_EX), 0);
+    (void)sl_mount_record_free(mounts[0]);
+    free(mounts);
+    assert_int_equal(umount(m.target), 0);
+    late.base = f->dir;
+    late.reads_left = n_reads;
+    f->store->step_hook = mount_late;
+    (void)gc(f->store);
+    f->store->step_hook = NULL;
+    assert_int_equal(late.reads_left, 0);
+    struct sl_digest layer = layer_id(1);
+    sl_store_path(path, "layers", &layer, "/fs/a");
+    unsigned n_left = count_names(f->store, "mounts");
+    bool has_layer = is_there(f->store->fd, path);
+    (void)snprintf(at, sizeof(at), "%s/late", f->dir);
+    assert_int_equal(umount(at), 0);
+    assert_int_equal(rmdir(at), 0);
+    assert_int_equal(n_left, 1);
+    assert_true(has_layer);
+}
+
+/* Between the look at the tables and the lock: what is written to a live mount, and its layers, are
+ * nobody's to collect. */
+static void mount_that_comes_to_life_meanwhile_is_spared(void **state)
+{
+    struct store_fixture *f = *state;
+    for (unsigned n_reads = 1; n_reads <= 2; n_reads++) { /* marking, sweeping */
+        PUT_LAYER(f->store, 1, {'f', "a", 0});
+        assert_late_mount_is_spared(f, n_reads);
+        assert_int_equal(gc(f->store).staging, 1);
+        assert_int_equal(count_names(f->store, "mounts"), 0);
+    }
+}
+
+/* As the namespace of a container that goes on when its root was unmounted outside. */
+static void mount_that_a_copied_namespace_shows_is_spared(void **state)
+{
+    struct store_fixture *f = *state;
+    struct mounted m;
+    int ready[2], done[2];
+    char c = 0;
+    unsigned n = 0;
+    PUT_LAYER(f->store, 1, {'f', "a", 0});
+    MOUNT(&m, f, 1);
+    close(m.root);
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(done, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(done[1]);
+        _exit(unshare(CLONE_NEWNS) < 0 || write(ready[1], &c, 1) != 1 || read(done[0], &c, 1) != 0);
+    }
+    assert_int_equal(read(ready[0], &c, 1), 1);
+    assert_int_equal(umount(m.target), 0);
+    assert_ok(sl_store_forget_dead_mounts(f->store, &n, ok_err));
+    assert_int_equal(n, 0);
+    assert_int_equal(gc(f->store).staging, 0);
+    assert_int_equal(count_names(f->store, "mounts"), 1);
+    close(done[1]);
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    close(ready[0]);
+    close(ready[1]);
+    close(done[0]);
+    assert_ok(sl_store_forget_dead_mounts(f->store, &n, ok_err));
+    assert_int_equal(n, 1);
+}
+
 static const char *fatal_step;
 
 static void die_at_step(const char *step)
@@ -600,6 +701,8 @@ static const struct CMUnitTest tests[] = {
     TEST(mounted_image_is_kept_until_unmounted),
     TEST(mount_ended_by_others_is_collected),
     TEST(mount_of_another_namespace_is_spared),
+    TEST(mount_that_comes_to_life_meanwhile_is_spared),
+    TEST(mount_that_a_copied_namespace_shows_is_spared),
     TEST(mount_killed_at_each_step_is_collected),
 };
 

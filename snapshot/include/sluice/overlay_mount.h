@@ -10,8 +10,9 @@ struct sl_mount_record {
     struct sl_digest manifest;
     struct sl_digest *diff_ids; /* bottom first, duplicates kept */
     size_t n_layers;
-    bool alive; /* the overlay is mounted right now: in this mount namespace, or
-                   in the one it was mounted in, as far as /proc shows it */
+    bool alive;    /* the overlay is mounted right now: in this mount namespace, or
+                      in another, as far as /proc shows it */
+    bool in_place; /* at target, in this mount namespace, with nothing over it */
 };
 struct sl_mount_record *sl_mount_record_free(struct sl_mount_record *record);
 SL_DEFINE_AUTO(sl_mount_record, sl_mount_record_free)

@@ -70,6 +70,15 @@ bool sl_hex_parse(const char *hex, uint8_t *out, size_t size);
 /* printf into new memory, or NULL. */
 char *sl_strf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The absolute path, without symbolic links, of what is open, to be freed; NULL with errno. Of a
+ * folder that was removed it ends in " (deleted)", as proc(5) has it. */
+char *sl_path_of_fd(int fd);
+
+/* Puts a file of that mode (whatever the umask) in the place of what the name means, which need not
+ * be there: whoever sees it sees all of it. name is that of one file in the folder. Nothing that is
+ * there already, link, pipe or file with another name, is written to or waited for. */
+SL_MUST_CHECK int sl_replace_file(int dirfd, const char *name, struct sl_span data, unsigned mode,
+                                  struct sl_error *err);
 /* Reads a whole file relative to dirfd (AT_FDCWD allowed); more than limit bytes is SL_E_LIMIT.
  * Errors name the path. */
 SL_MUST_CHECK int sl_read_file(int dirfd, const char *path, size_t limit, struct sl_bytes *ret,
