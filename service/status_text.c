@@ -38,8 +38,7 @@ struct sl_status sl_status_of_failure(enum sl_pull_step step, const char *image,
     sl_reword_advice(err->message, why, sizeof(why));
     switch (step) {
     case SL_STEP_REFERENCE:
-        (void)snprintf(s.text, sizeof(s.text), PREFIX "%s: Illegal image reference: %s", ref,
-                       why);
+        (void)snprintf(s.text, sizeof(s.text), PREFIX "%s: Illegal image reference: %s", ref, why);
         break;
     case SL_STEP_PULL:
         (void)snprintf(s.text, sizeof(s.text),

@@ -97,5 +97,40 @@ class Advice(OperatorCase):
         self.assertIn("kbs:///a/b/c", got.message)
 
 
+class StartedAgain(OperatorCase):
+    """Containers outlive the service."""
+
+    def start_over(self, meanwhile=lambda: None):
+        """A container runs while one service ends and the next begins; that one."""
+        first = self.serve_plain(name="first")
+        self.assert_pulled(self.agent(first).pull(self.image, self.bundle()).wait(), self.bundle())
+        self.assertEqual(len(self.in_store("mounts")), 1)
+        first.stop()
+        meanwhile()
+        return self.serve_plain(name="second")
+
+    def assert_cleaned(self, service):
+        service.wait_log("mounts are no more")
+        self.assertEqual(self.in_store("mounts"), [])
+
+    def test_container_that_ends_before_the_next_pull_is_cleaned_up(self):
+        service = self.start_over()
+        self.assertEqual(len(self.in_store("mounts")), 1)
+        self.unmount(self.bundle())
+        self.assert_cleaned(service)
+        self.assert_pulled(self.agent(service).pull(self.image, self.bundle()).wait(), self.bundle())
+
+    def test_container_that_ended_while_nobody_watched_is_cleaned_up(self):
+        self.assert_cleaned(self.start_over(lambda: self.unmount(self.bundle())))
+
+    def test_nothing_is_made_before_the_first_pull(self):
+        service = self.serve_plain()
+        os.mkdir(self.path("other"))
+        sluiced_case.libc_call("mount", b"x", self.path("other").encode(), b"tmpfs", 0, None)
+        sluiced_case.libc_call("umount2", self.path("other").encode(), 0)
+        service.stop()
+        self.assertFalse(os.path.exists(self.root), "its disk may be mounted later")
+
+
 if __name__ == "__main__":
     sluiced_case.main("htpasswd")
