@@ -77,11 +77,19 @@ static int forward_get(void *broker, const struct sl_resource_uri *uri, struct s
     return text ? forwarded->to.get_resource(forwarded->to.arg, text, ret, err) : sl_error_oom(err);
 }
 
+/* Hubs say that there is none, and not of which name; of a key our caller says it. */
+static int forward_get_resource(void *broker, const struct sl_resource_uri *uri,
+                                struct sl_bytes *ret, struct sl_error *err)
+{
+    int r = forward_get(broker, uri, ret, err);
+    return r < 0 ? sl_error_wrap(err, r, "kbs:///%.200s", uri->path) : 0;
+}
+
 const struct sl_kbc_broker sl_kbc_forwarded = {
     .name = "upstream",
     .label = "upstream",
     .open = forward_open,
     .close = forward_close,
     .get_kek = forward_get,
-    .get_resource = forward_get,
+    .get_resource = forward_get_resource,
 };

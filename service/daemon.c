@@ -474,6 +474,8 @@ static void begin(struct daemon *d, const struct sl_daemon_options *options)
         options->ready(options->ready_arg, (const char *const *)d->addresses);
     sl_notify_ready(d->notify);
     tell_status(d, now);
+    /* What was unmounted while nobody watched. */
+    sl_mount_watch_look(d->mounts);
     (void)malloc_trim(/* pad= */ 0);
 }
 

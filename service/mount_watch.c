@@ -87,17 +87,17 @@ static void remove_images(struct sl_mount_watch *w, struct sluice *s,
                gone.layers);
 }
 
-static void clean(struct sl_mount_watch *w, const struct sl_generation *g)
+static void clean(struct sl_mount_watch *w, struct sluice *sluice, const struct sl_config *config)
 {
     struct sluice_mount_list *list = NULL;
     struct sluice_error err = {0};
     unsigned n = 0;
-    if (sluice_list_mounts(g->sluice, &list, &err) < 0) {
+    if (sluice_list_mounts(sluice, &list, &err) < 0) {
         warn("cannot list the mounts of the store", &err);
         return;
     }
-    bool has_dead = note_dead(w, list, g->config->keep == SL_KEEP_ALL);
-    if (has_dead && sluice_forget_dead_mounts(g->sluice, &n, &err) < 0)
+    bool has_dead = note_dead(w, list, config->keep == SL_KEEP_ALL);
+    if (has_dead && sluice_forget_dead_mounts(sluice, &n, &err) < 0)
         warn("cannot remove what was written to mounts that are no more", &err);
     if (n > 0)
         sl_log(SL_LOG_INFO, "%u mounts are no more: what was written to them was removed", n);
@@ -106,19 +106,47 @@ static void clean(struct sl_mount_watch *w, const struct sl_generation *g)
     atomic_store(&w->is_waiting, w->n_unused > 0);
     if (w->n_unused > 0 && sl_metrics_requests_in_flight(w->metrics) == 0) {
         atomic_store(&w->is_waiting, false);
-        remove_images(w, g->sluice, list);
+        remove_images(w, sluice, list);
     }
     (void)sluice_mount_list_free(list);
 }
 
-/* Nothing of ours is mounted before the first pull opens the store. */
+/* Whether there is one already: nobody makes it before the first pull, since its disk may be
+ * mounted until then. */
+static bool has_store(const char *root)
+{
+    SL_AUTO_FREE char *mounts = sl_strf("%s/mounts", root);
+    return mounts && access(mounts, F_OK) == 0;
+}
+
+/* Containers outlive a service that is started again. No registry is needed, and so no broker is
+ * asked: the next pull may open all of it. */
+static void clean_before_the_first_pull(struct sl_mount_watch *w)
+{
+    struct sluice *store = NULL;
+    struct sluice_error err = {0};
+    struct sl_generation *g = sl_backend_hold_config(w->backend);
+    const struct sluice_options options =
+        SLUICE_OPTIONS(sluice_options, .parts = SLUICE_STORE_ONLY, .root = g->config->work_dir);
+    if (has_store(g->config->work_dir)) {
+        if (sluice_open(&options, &store, &err) < 0)
+            warn("cannot look after what an earlier run has mounted", &err);
+        else
+            clean(w, store, g->config);
+    }
+    (void)sluice_close(store);
+    sl_backend_release_config(w->backend, g);
+}
+
 static void run(struct sl_task *task)
 {
     struct sl_mount_watch *w = (struct sl_mount_watch *)task;
     struct sl_generation *g = sl_backend_peek(w->backend);
-    if (!g)
+    if (!g) {
+        clean_before_the_first_pull(w);
         return;
-    clean(w, g);
+    }
+    clean(w, g->sluice, g->config);
     sl_backend_release(w->backend, g);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "status_text.h"
 
+#include "error_words.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,21 +33,21 @@ struct sl_status sl_status_of_failure(enum sl_pull_step step, const char *image,
                                       const struct sluice_error *err)
 {
     struct sl_status s = {.code = code_of(err)};
-    char ref[SL_STATUS_IMAGE_MAX + 8];
+    char ref[SL_STATUS_IMAGE_MAX + 8], why[sizeof(err->message)];
     quote(image, ref);
+    sl_reword_advice(err->message, why, sizeof(why));
     switch (step) {
     case SL_STEP_REFERENCE:
-        (void)snprintf(s.text, sizeof(s.text), PREFIX "%s: Illegal image reference: %s", ref,
-                       err->message);
+        (void)snprintf(s.text, sizeof(s.text), PREFIX "%s: Illegal image reference: %s", ref, why);
         break;
     case SL_STEP_PULL:
         (void)snprintf(s.text, sizeof(s.text),
                        PREFIX "%s from all mirror/mapping locations or original location: "
                               "image: %s, error: %s",
-                       ref, ref, err->message);
+                       ref, ref, why);
         break;
     case SL_STEP_BUNDLE:
-        (void)snprintf(s.text, sizeof(s.text), PREFIX "%s: %s", ref, err->message);
+        (void)snprintf(s.text, sizeof(s.text), PREFIX "%s: %s", ref, why);
         break;
     }
     return s;
