@@ -28,7 +28,9 @@ static const struct sluice_stage *pack_stages(struct sl_pack *p, const struct sl
     for (size_t i = 0; i < l->n_stages; i++)
         stages[i] = (struct sluice_stage){.name = sl_pack_text(p, l->stages[i].name),
                                           .bytes = l->stages[i].stats.bytes_in,
-                                          .nanoseconds = l->stages[i].stats.nanoseconds};
+                                          .nanoseconds = l->stages[i].stats.nanoseconds,
+                                          .stalled_in_ns = l->stages[i].stats.stalled_in_ns,
+                                          .stalled_out_ns = l->stages[i].stats.stalled_out_ns};
     return sl_pack_value(p, stages, l->n_stages * sizeof(stages[0]));
 }
 

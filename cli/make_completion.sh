@@ -23,14 +23,11 @@ for verb in $verbs; do
 done
 cat <<'TXT'
     esac
-    if [ "${COMP_WORDS[1]}" = config ] && [ "$COMP_CWORD" -eq 2 ]; then
-        COMPREPLY=($(compgen -W "check" -- "$cur"))
-        return
-    fi
-    if [ "${COMP_WORDS[1]}" = ctl ] && [ "$COMP_CWORD" -eq 2 ]; then
-        COMPREPLY=($(compgen -W "cancel reload" -- "$cur"))
-        return
-    fi
+    case ${COMP_WORDS[1]}:$COMP_CWORD:$cur in
+    *:-*) ;;
+    config:2:*) COMPREPLY=($(compgen -W "check" -- "$cur")); return ;;
+    ctl:2:*) COMPREPLY=($(compgen -W "cancel reload" -- "$cur")); return ;;
+    esac
     case $cur in
     -*) COMPREPLY=($(compgen -W "$options" -- "$cur")) ;;
     *) COMPREPLY=($(compgen -f -- "$cur")) ;;

@@ -36,9 +36,14 @@ static double rate(uint64_t bytes, double seconds)
 static void print_stages(const struct sluice_layer *l)
 {
     for (size_t i = 0; i < l->n_stages; i++) {
-        double seconds = (double)l->stages[i].nanoseconds / 1e9;
-        fprintf(stderr, "    %-12s %8.1f MB in %7.3f s  %8.0f MB/s\n", l->stages[i].name,
-                (double)l->stages[i].bytes / 1e6, seconds, rate(l->stages[i].bytes, seconds));
+        const struct sluice_stage *stage = &l->stages[i];
+        double seconds = (double)stage->nanoseconds / 1e9;
+        fprintf(stderr, "    %-12s %8.1f MB in %7.3f s  %8.0f MB/s", stage->name,
+                (double)stage->bytes / 1e6, seconds, rate(stage->bytes, seconds));
+        if (stage->stalled_in_ns || stage->stalled_out_ns)
+            fprintf(stderr, "; waited %.3f s for input, %.3f s for room",
+                    (double)stage->stalled_in_ns / 1e9, (double)stage->stalled_out_ns / 1e9);
+        fputc('\n', stderr);
     }
 }
 
@@ -96,6 +101,9 @@ static void put_layer(struct sl_json_writer *w, const struct sluice_layer *l)
         sl_json_put_string(w, "name", l->stages[i].name);
         sl_json_put_int(w, "bytes", (int64_t)l->stages[i].bytes);
         sl_json_put_decimal(w, "seconds", (double)l->stages[i].nanoseconds / 1e9);
+        sl_json_put_decimal(w, "stalledForInputSeconds", (double)l->stages[i].stalled_in_ns / 1e9);
+        sl_json_put_decimal(w, "stalledForOutputSeconds",
+                            (double)l->stages[i].stalled_out_ns / 1e9);
         sl_json_close_object(w);
     }
     sl_json_close_array(w);

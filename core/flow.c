@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sluice/core/flow.h"
 
+#include "sluice/core/clock.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -20,6 +22,8 @@ struct segment {
     size_t n_stages, n_finished;
     struct sl_buf *offered; /* answered with -EAGAIN, to be offered again */
     bool through;           /* finished, or stopped after a failure */
+    uint64_t *stalled;      /* the head's sum that this pause goes to; NULL: it runs */
+    uint64_t stalled_at;    /* sl_clock_ns() */
 
     pthread_mutex_t lock; /* guards the queue */
     struct sl_buf *head, *tail;
@@ -179,10 +183,25 @@ static int segment_step(struct segment *seg, struct sl_error *err)
     return r < 0 ? r : 1;
 }
 
+static void pause_begins(struct segment *seg, uint64_t *sum)
+{
+    seg->stalled = sum;
+    seg->stalled_at = sl_clock_ns();
+}
+
+static void pause_ends(struct segment *seg)
+{
+    if (seg->stalled)
+        *seg->stalled += sl_clock_ns() - seg->stalled_at;
+    seg->stalled = NULL;
+}
+
 static void segment_run(struct sl_task *task)
 {
     struct segment *seg = (struct segment *)task;
     struct sl_flow *flow = seg->flow;
+    struct sl_stage_stats *stats = &seg->stages[0]->stats;
+    pause_ends(seg);
     for (int i = 0; i < BUFFERS_PER_TURN; i++) {
         if (seg->through || atomic_load(&flow->failed)) {
             segment_stop(seg);
@@ -190,8 +209,12 @@ static void segment_run(struct sl_task *task)
         }
         struct sl_error err = {0};
         int r = segment_step(seg, &err);
-        if (r == -EAGAIN || r == 0)
-            return; /* woken by the lane, or by whoever feeds us */
+        if (r == -EAGAIN || r == 0) {
+            /* Woken by the lane, or by whoever feeds us. */
+            if (!seg->through)
+                pause_begins(seg, r == 0 ? &stats->stalled_in_ns : &stats->stalled_out_ns);
+            return;
+        }
         if (r < 0)
             sl_flow_fail(flow, r, &err);
     }
@@ -284,6 +307,8 @@ void sl_flow_bind_lane(struct sl_flow *flow, struct sl_buf_lane *lane)
 
 void sl_flow_start(struct sl_flow *flow)
 {
+    for (size_t i = 0; i < flow->n_segments; i++)
+        pause_begins(&flow->segments[i], &flow->segments[i].stages[0]->stats.stalled_in_ns);
     atomic_store(&flow->source_active, true);
     atomic_store(&flow->active, (unsigned)flow->n_segments + 1);
 }

@@ -38,9 +38,8 @@ int sl_pull_check_space(struct pull *pull, struct sl_error *err)
     r = missing_bytes(pull, /* without_locked= */ true, &needed, err);
     if (r < 0 || needed <= free_bytes)
         return r;
-    return sl_error_set(err, SL_E_SYSTEM, ENOSPC,
-                        "the image needs at least %llu bytes, the store %s has %llu free (try "
-                        "sluice gc, or another --root)",
-                        (unsigned long long)needed, sl_store_root(store),
-                        (unsigned long long)free_bytes);
+    return sl_error_system(
+        err, ENOSPC,
+        "the image needs at least %llu bytes and the store %s has %llu free; " SL_PULL_ROOM_ADVICE,
+        (unsigned long long)needed, sl_store_root(store), (unsigned long long)free_bytes);
 }

@@ -76,6 +76,9 @@ struct pull {
     uint64_t started_ns, reported_ns;
 };
 
+/* What to do about a store that is full, wherever it is said. */
+#define SL_PULL_ROOM_ADVICE "remove images (sluice rm, sluice gc) or give the store more room"
+
 /* "layer 3/7 sha256:0123456789ab: " before the message. */
 int sl_layer_error(const struct layer *layer, int r, struct sl_error *err);
 

@@ -326,7 +326,7 @@ int sl_layer_error(const struct layer *l, int r, struct sl_error *err)
     r = sl_error_wrap(err, r, "layer %zu/%zu %s:%.12s", l->index + 1, l->pull->n_layers,
                       sl_digest_alg_name(l->blob->digest.alg), hex);
     if (r == -ENOSPC || r == -EDQUOT)
-        r = sl_error_wrap(err, r, "the store %s is full (try sluice gc, or another --root)",
+        r = sl_error_wrap(err, r, "the store %s is full: " SL_PULL_ROOM_ADVICE,
                           sl_store_root(l->pull->engine->store));
     return r;
 }

@@ -192,6 +192,9 @@ int sl_docker_endpoint_ask(struct sl_docker_endpoint *ep, struct sl_docker_docum
         .doc = doc,
         .ep = ep,
     };
+    int r = sl_http_loop_start(registry->loop, err);
+    if (r < 0)
+        return r;
     /* A change may take a registry long. */
     if (sl_fetch_is_reading(&dr.req.fetch))
         dr.req.fetch.within_ms = registry->settings.document_timeout_ms;
@@ -255,6 +258,9 @@ static int ping(struct sl_docker_endpoint *ep, unsigned max_attempts, struct sl_
     SL_AUTO_FREE char *url = sl_strf("%s/v2/", ep->peer->origin);
     if (!url)
         return sl_error_oom(err);
+    int r = sl_http_loop_start(ep->registry->loop, err);
+    if (r < 0)
+        return r;
     struct ping ping = {
         .fetch = {.ops = &ping_ops,
                   .loop = ep->registry->loop,

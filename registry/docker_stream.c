@@ -259,6 +259,9 @@ int sl_docker_source_stream(struct sl_source *base, const struct sl_descriptor *
     size_t serving = src->serving;
     if (!src->plan || (serving == src->n_endpoints && !src->has_one_name))
         return sl_error_set(err, SL_E_SYSTEM, EINVAL, "no manifest was fetched before its blobs");
+    int r = sl_http_loop_start(src->registry->loop, err);
+    if (r < 0)
+        return r;
     struct docker_stream *s = calloc(1, sizeof(*s));
     if (!s)
         return sl_error_oom(err);

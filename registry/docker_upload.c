@@ -495,6 +495,9 @@ int sl_docker_upload_new(struct sl_docker_endpoint *ep, uint64_t size,
                          const struct sl_upload_events *events, struct sl_blob_upload **ret,
                          struct sl_error *err)
 {
+    int r = sl_http_loop_start(ep->registry->loop, err);
+    if (r < 0)
+        return r;
     struct docker_upload *u = upload_new(ep);
     if (!u)
         return sl_error_oom(err);

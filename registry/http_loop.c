@@ -20,10 +20,12 @@ enum {
 
 struct sl_http_loop {
     CURLM *multi;
-    pthread_t thread;
-    bool has_thread;
     atomic_bool must_stop;
     atomic_bool is_cancelled;
+
+    pthread_mutex_t thread_lock; /* guards these two; taken before the next */
+    pthread_t thread;
+    bool has_thread;
 
     pthread_mutex_t lock; /* guards the jobs: list and is_queued */
     struct sl_http_job *jobs, **jobs_end;
@@ -32,9 +34,12 @@ struct sl_http_loop {
     struct sl_http_watch *watches; /* loop thread */
 };
 
+/* Whose thread this is. */
+static _Thread_local const struct sl_http_loop *current;
+
 bool sl_http_loop_is_current_thread(const struct sl_http_loop *loop)
 {
-    return pthread_equal(pthread_self(), loop->thread);
+    return current == loop;
 }
 
 /* --- jobs --- */
@@ -102,12 +107,25 @@ static void run_call(struct sl_http_job *job)
     pthread_mutex_unlock(&call->lock);
 }
 
+/* While there is no thread, and nobody can start it, this one stands for it. */
+static bool call_without_thread(struct sl_http_loop *loop, void (*fn)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&loop->thread_lock);
+    bool has_thread = loop->has_thread;
+    if (!has_thread)
+        fn(arg);
+    pthread_mutex_unlock(&loop->thread_lock);
+    return !has_thread;
+}
+
 void sl_http_loop_call(struct sl_http_loop *loop, void (*fn)(void *arg), void *arg)
 {
     if (sl_http_loop_is_current_thread(loop)) {
         fn(arg);
         return;
     }
+    if (call_without_thread(loop, fn, arg))
+        return;
     struct call call = {
         .job.run = run_call,
         .fn = fn,
@@ -288,6 +306,7 @@ static void reap_transfers(struct sl_http_loop *loop)
 static void *run_loop(void *arg)
 {
     struct sl_http_loop *loop = arg;
+    current = loop;
     while (!atomic_load(&loop->must_stop)) {
         for (struct sl_http_job *job; (job = take_job(loop));)
             job->run(job);
@@ -317,6 +336,16 @@ static int start_thread(struct sl_http_loop *loop, struct sl_error *err)
     return 0;
 }
 
+int sl_http_loop_start(struct sl_http_loop *loop, struct sl_error *err)
+{
+    if (sl_http_loop_is_current_thread(loop))
+        return 0;
+    pthread_mutex_lock(&loop->thread_lock);
+    int r = loop->has_thread ? 0 : start_thread(loop, err);
+    pthread_mutex_unlock(&loop->thread_lock);
+    return r;
+}
+
 int sl_http_loop_new(struct sl_http_loop **ret, struct sl_error *err)
 {
     /* Tokens and passwords go through its memory, and requests of key providers: whoever is first
@@ -331,15 +360,13 @@ int sl_http_loop_new(struct sl_http_loop **ret, struct sl_error *err)
         curl_global_cleanup();
         return sl_error_oom(err);
     }
+    pthread_mutex_init(&loop->thread_lock, NULL);
     pthread_mutex_init(&loop->lock, NULL);
     loop->jobs_end = &loop->jobs;
     loop->multi = curl_multi_init();
     if (!loop->multi)
         return sl_error_oom(err);
     (void)curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_MAX);
-    int r = start_thread(loop, err);
-    if (r < 0)
-        return r;
     *ret = sl_steal(&loop);
     return 0;
 }
@@ -356,6 +383,7 @@ struct sl_http_loop *sl_http_loop_free(struct sl_http_loop *loop)
     if (loop->multi)
         (void)curl_multi_cleanup(loop->multi);
     pthread_mutex_destroy(&loop->lock);
+    pthread_mutex_destroy(&loop->thread_lock);
     free(loop);
     curl_global_cleanup();
     return NULL;

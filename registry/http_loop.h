@@ -16,6 +16,9 @@
 struct sl_http_loop;
 
 SL_MUST_CHECK int sl_http_loop_new(struct sl_http_loop **ret, struct sl_error *err);
+/* The thread begins with the first request, not with the loop: many engines never make one. Whoever
+ * makes a request calls this before it posts anything; done again it does nothing. Any thread. */
+SL_MUST_CHECK int sl_http_loop_start(struct sl_http_loop *loop, struct sl_error *err);
 /* Nothing may be in flight any more. Joins the thread. */
 struct sl_http_loop *sl_http_loop_free(struct sl_http_loop *loop);
 SL_DEFINE_AUTO(sl_http_loop, sl_http_loop_free)
@@ -27,10 +30,12 @@ struct sl_http_job {
     struct sl_http_job *next; /* the loop's */
     bool is_queued;           /* the loop's */
 };
-/* run() will be called once on the loop thread; a job that is queued already stays where it is.
+/* run() will be called once on the loop thread, once that has begun; a job that is queued already
+ * stays where it is.
  * Any thread, does not block. */
 void sl_http_loop_post(struct sl_http_loop *loop, struct sl_http_job *job);
-/* Runs fn on the loop thread and waits until it has returned; directly when called there. */
+/* Runs fn on the loop thread and waits until it has returned; directly when called there, or while
+ * there is no such thread: fn may not call this then. */
 void sl_http_loop_call(struct sl_http_loop *loop, void (*fn)(void *arg), void *arg);
 /* Takes back a job that has not run. Loop thread. */
 void sl_http_loop_unpost(struct sl_http_loop *loop, struct sl_http_job *job);

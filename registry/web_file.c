@@ -116,6 +116,8 @@ static int get(struct sl_registry *registry, struct sl_http_group *group, const 
         return sl_error_set(err, SL_E_FORMAT, EINVAL,
                             "not a URL that begins with http:// or https:// and names no user");
     int r = get_peer(registry, clean, &peer, err);
+    if (r == 0)
+        r = sl_http_loop_start(registry->loop, err);
     if (r < 0)
         return r;
     struct web_file file = {

@@ -105,15 +105,20 @@ static struct sl_rpc_call *new_call(struct sl_connection *connection,
 }
 
 /* What the limits say: OK, or the status to refuse with and why. */
-static enum sl_rpc_status admit(const struct sl_rpc_server *server,
+static enum sl_rpc_status admit(const struct sl_connection *connection,
                                 const struct sl_wire_request *request, const char **ret_why)
 {
+    const struct sl_rpc_server *server = connection->server;
     if (server->is_draining) {
         *ret_why = "the server is stopping";
         return SL_RPC_UNAVAILABLE;
     }
     if (atomic_load(&server->n_calls) > server->limits.calls) {
         *ret_why = "too many calls in flight";
+        return SL_RPC_RESOURCE_EXHAUSTED;
+    }
+    if (connection->n_calls > server->limits.connection_calls) {
+        *ret_why = "too many calls in flight on this connection";
         return SL_RPC_RESOURCE_EXHAUSTED;
     }
     if (request->message.len > server->limits.call_bytes - server->call_bytes) {
@@ -209,7 +214,7 @@ static void dispatch(struct sl_rpc_call *call, const struct sl_wire_request *req
     struct sl_error err = {0};
     const char *why = NULL;
     void *arg = NULL;
-    enum sl_rpc_status status = admit(call->server, request, &why);
+    enum sl_rpc_status status = admit(call->connection, request, &why);
     if (status != SL_RPC_OK) {
         sl_rpc_call_refuse(call, status, why);
         return;

@@ -18,6 +18,7 @@ enum {
     CONNECTIONS_DEFAULT = 256, /* of one listener */
     DESCRIPTORS_SHARE = 2,     /* one in two may be a connection */
     CALLS_DEFAULT = 1024,
+    CONNECTION_CALLS_DEFAULT = 256,
     CALL_BYTES_MAX = 64 * 1024 * 1024,  /* of requests in flight, together */
     HELD_BYTES_MAX = 64 * 1024 * 1024,  /* of requests that are not yet whole, together */
     UNREAD_BYTES_MAX = 8 * 1024 * 1024, /* of answers that a peer does not read */
@@ -60,6 +61,8 @@ static void set_limits(struct sl_rpc_server *server, const struct sl_rpc_server_
         .connections = options->max_connections ? options->max_connections : CONNECTIONS_DEFAULT,
         .all_connections = all_connections(),
         .calls = options->max_calls ? options->max_calls : CALLS_DEFAULT,
+        .connection_calls = options->max_connection_calls ? options->max_connection_calls
+                                                          : CONNECTION_CALLS_DEFAULT,
         .call_bytes = CALL_BYTES_MAX,
         .held_bytes = HELD_BYTES_MAX,
         .unread_bytes = UNREAD_BYTES_MAX,

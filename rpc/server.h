@@ -18,15 +18,16 @@ enum {
 
 /* What peers may cost us. */
 struct sl_server_limits {
-    unsigned connections;     /* of one listener: who floods one does not fill the others */
-    unsigned all_connections; /* what our share of the descriptors allows */
-    unsigned calls;           /* in flight over all connections */
-    size_t call_bytes;        /* of requests in flight over all connections */
-    size_t held_bytes;        /* of requests that are not yet whole, over all connections */
-    size_t unread_bytes;      /* of answers that one peer leaves unread */
-    size_t all_unread_bytes;  /* that all leave unread */
-    int request_ms;           /* from the first byte of a request to its last */
-    int stall_ms;             /* without taking any of the bytes that wait for it */
+    unsigned connections;      /* of one listener: who floods one does not fill the others */
+    unsigned all_connections;  /* what our share of the descriptors allows */
+    unsigned calls;            /* in flight over all connections */
+    unsigned connection_calls; /* in flight on one, also such as wait to be sent */
+    size_t call_bytes;         /* of requests in flight over all connections */
+    size_t held_bytes;         /* of requests that are not yet whole, over all connections */
+    size_t unread_bytes;       /* of answers that one peer leaves unread */
+    size_t all_unread_bytes;   /* that all leave unread */
+    int request_ms;            /* from the first byte of a request to its last */
+    int stall_ms;              /* without taking any of the bytes that wait for it */
 };
 
 /* Somebody who watches a call is being told that nobody waits for it. */

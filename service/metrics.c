@@ -37,7 +37,7 @@ struct histogram {
 struct stage {
     char name[STAGE_NAME_MAX];
     uint64_t bytes;
-    double seconds, waiting;
+    double seconds, stalled_in, stalled_out;
 };
 
 struct sl_metrics {
@@ -150,19 +150,17 @@ static struct stage *stage_of(struct sl_metrics *m, const char *name)
     return s;
 }
 
-/* A stage waits while its layer is on the way and it is not at work: for bytes, for room behind it,
- * or for a worker. */
 static void count_stages(struct sl_metrics *m, const struct sluice_layer *layer)
 {
     for (size_t i = 0; i < layer->n_stages; i++) {
         const struct sluice_stage *from = &layer->stages[i];
         struct stage *to = stage_of(m, from->name);
-        double seconds = (double)from->nanoseconds / 1e9;
         if (!to)
             continue;
         to->bytes += from->bytes;
-        to->seconds += seconds;
-        to->waiting += layer->seconds > seconds ? layer->seconds - seconds : 0;
+        to->seconds += (double)from->nanoseconds / 1e9;
+        to->stalled_in += (double)from->stalled_in_ns / 1e9;
+        to->stalled_out += (double)from->stalled_out_ns / 1e9;
     }
 }
 
@@ -310,16 +308,20 @@ static void put_stages(struct text *t, const struct sl_metrics *m)
 {
     static const char bytes[] = "sluice_stage_bytes_total";
     static const char seconds[] = "sluice_stage_seconds_total";
-    static const char waiting[] = "sluice_stage_stalled_seconds_total";
+    static const char stall[] = "sluice_stage_stall_seconds_total";
     put_head(t, bytes, "counter", "Bytes that came into a stage of the data path.");
     for (size_t i = 0; i < m->n_stages; i++)
         put(t, "%s{stage=\"%s\"} %" PRIu64 "\n", bytes, m->stages[i].name, m->stages[i].bytes);
     put_head(t, seconds, "counter", "Time in which a stage was at work.");
     for (size_t i = 0; i < m->n_stages; i++)
         put(t, "%s{stage=\"%s\"} %.9f\n", seconds, m->stages[i].name, m->stages[i].seconds);
-    put_head(t, waiting, "counter", "Time in which a stage waited while its layer was on the way.");
-    for (size_t i = 0; i < m->n_stages; i++)
-        put(t, "%s{stage=\"%s\"} %.9f\n", waiting, m->stages[i].name, m->stages[i].waiting);
+    put_head(t, stall, "counter",
+             "Time in which a stage, and those on its worker, waited for input or output buffers.");
+    for (size_t i = 0; i < m->n_stages; i++) {
+        const struct stage *s = &m->stages[i];
+        put(t, "%s{stage=\"%s\",on=\"input\"} %.9f\n", stall, s->name, s->stalled_in);
+        put(t, "%s{stage=\"%s\",on=\"output\"} %.9f\n", stall, s->name, s->stalled_out);
+    }
 }
 
 static void put_others(struct text *t, const struct sl_metrics *m)

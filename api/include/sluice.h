@@ -168,6 +168,9 @@ struct sluice_stage {
     const char *name;     /* "decrypt" */
     uint64_t bytes;       /* that came in */
     uint64_t nanoseconds; /* own time */
+    /* How long it, and the stages behind it that share its worker, had nothing to do for want of
+     * input or of room for their output. Counted at the first of them; 0 at the others. */
+    uint64_t stalled_in_ns, stalled_out_ns;
 };
 
 struct sluice_layer {

@@ -18,7 +18,7 @@ import registry as registries
 from counting_proxy import CountingProxy, DEADLINE
 
 VERBS = ("pull", "inspect", "encrypt", "decrypt", "keys", "keyprovider", "images", "mount", "unmount", "rm", "gc",
-         "sign", "verify", "config", "version")
+         "sign", "verify", "config", "status", "ctl", "version")
 SCREEN_LINES, SCREEN_COLUMNS = 40, 100
 BUILD_CLI = os.path.join(os.path.dirname(os.path.dirname(SLUICE)), "cli")
 LAYER_BUFFERS = (8 + 12) * 256 * 1024  # bytes that one layer takes
@@ -101,6 +101,8 @@ class Completion(SluiceCase):
     def test_completion_knows_the_verbs(self):
         self.assertEqual(set(self.complete("")), {*VERBS, "--help"})
         self.assertEqual(self.complete("un"), ["unmount"])
+        self.assertEqual(self.complete("config", ""), ["check"])
+        self.assertEqual(self.complete("ctl", "can"), ["cancel"])
 
     def test_completion_knows_the_options_of_each_verb(self):
         for verb in VERBS:

@@ -279,7 +279,7 @@ class FullDisks(RegistryCase):
         os.mkdir(self.store)
         pull_case.mount_tmpfs(self.store, options)
         run = self.pull(self.serve(self.layout), "--jobs", "1")
-        self.expect_one_line(run, FAILED, "the store " + self.store + " is full", "--root",
+        self.expect_one_line(run, FAILED, "the store " + self.store + " is full", "sluice gc",
                              layer, "unpack", "No space left on device")
         self.expect_nothing_left()
 
@@ -292,6 +292,24 @@ class FullDisks(RegistryCase):
     def test_no_space_for_the_third_layer(self):
         """Those before it are given up too: what is full shall not stay full."""
         self.refuse("size=8m,mode=0755", "layer 3/4")
+
+    def test_no_space_for_the_blobs(self):
+        """Is known before anything is fetched of them: in the words of the system, how much, where,
+        and what to do."""
+        layers = [Layer(archive(entry(b"f%d" % i, os.urandom(MIB))), None) for i in range(3)]
+        layout = self.path("large")
+        write_image(layout, layers)
+        self.fresh()
+        os.mkdir(self.store)
+        pull_case.mount_tmpfs(self.store, "size=2m,mode=0755")
+        run = self.pull(self.serve(layout))
+        needed = sum(len(layer.blob) for layer in layers)
+        self.expect_one_line(run, FAILED, "No space left on device", "at least %d bytes" % needed,
+                             "the store " + self.store + " has ", "sluice gc", "more room")
+        self.assertNotIn("--root", run.stderr)
+        self.assertEqual([r for r in self.log.requests("/blobs/")
+                          if r["path"].endswith(layers[0].descriptor["digest"])], [])
+        self.expect_nothing_left()
 
     def test_no_inodes(self):
         """At any inode of the way there is no half of anything."""

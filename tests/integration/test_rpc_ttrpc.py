@@ -122,7 +122,7 @@ class Answering(RpcCase):
             client.stream += 2
 
     def test_a_thousand_calls_interleaved_are_answered_out_of_order(self):
-        client = self.dial(self.serve("calls=2000"))
+        client = self.dial(self.serve("calls=2000", "connection_calls=2000"))
         held = {client.send(SERVICE, "Hold", b"%d" % i): b"%d" % i for i in range(1000)}
         release = client.send(SERVICE, "Release")
         order = []
@@ -263,6 +263,28 @@ class Limits(RpcCase):
             client.send(SERVICE, "Hold", b"%d" % i)
         client.send(SERVICE, "Echo")
         self.assert_refused(client, 7, ttrpc.RESOURCE_EXHAUSTED, "too many calls in flight")
+
+    def test_calls_of_one_connection_over_its_limit_are_refused(self):
+        """Another one has its own, and so has the same one once something was answered."""
+        server = self.serve("connection_calls=3")
+        client, other = self.dial(server), self.dial(server)
+        for i in range(3):
+            client.send(SERVICE, "Hold", b"%d" % i)
+        client.send(SERVICE, "Echo")
+        self.assert_refused(client, 7, ttrpc.RESOURCE_EXHAUSTED,
+                            "too many calls in flight on this connection")
+        other.call(SERVICE, "Release")
+        for _ in range(3):
+            client.receive()
+        self.assertEqual(client.call(SERVICE, "Echo", b"again"), b"again")
+
+    def test_one_connection_has_256_calls(self):
+        client = self.dial(self.serve())
+        for _ in range(256):
+            client.send(SERVICE, "Hold")
+        client.send(SERVICE, "Echo")
+        self.assert_refused(client, 2 * 256 + 1, ttrpc.RESOURCE_EXHAUSTED,
+                            "too many calls in flight on this connection")
 
     def test_bytes_in_flight_over_the_limit_are_refused(self):
         client = self.dial(self.serve("call_bytes=1000"))

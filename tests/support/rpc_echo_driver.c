@@ -159,6 +159,8 @@ static bool set_option(struct sl_rpc_server *server, const char *arg)
         limits->connections = (unsigned)n;
     else if (strncmp(arg, "calls=", 6) == 0)
         limits->calls = (unsigned)n;
+    else if (strncmp(arg, "connection_calls=", 17) == 0)
+        limits->connection_calls = (unsigned)n;
     else if (strncmp(arg, "call_bytes=", 11) == 0)
         limits->call_bytes = n;
     else if (strncmp(arg, "unread_bytes=", 13) == 0)

@@ -44,7 +44,11 @@ static void report_holds_all_texts_after_its_source_is_gone(void **state)
          .seconds = 1.5,
          .n_stages = 2,
          .stages = {{.name = "blob", .stats = {.bytes_in = 20, .nanoseconds = 7}},
-                    {.name = "decrypt", .stats = {.bytes_in = 19, .nanoseconds = 8}}}},
+                    {.name = "decrypt",
+                     .stats = {.bytes_in = 19,
+                               .nanoseconds = 8,
+                               .stalled_in_ns = 11,
+                               .stalled_out_ns = 12}}}},
     };
     const struct sl_digest blob = layers[1].blob, diff_id = layers[1].diff_id;
     const struct sl_pull_report from = {.name = name,
@@ -83,6 +87,8 @@ static void report_holds_all_texts_after_its_source_is_gone(void **state)
     assert_string_equal(encrypted->stages[1].name, "decrypt");
     assert_int_equal(encrypted->stages[1].bytes, 19);
     assert_int_equal(encrypted->stages[1].nanoseconds, 8);
+    assert_int_equal(encrypted->stages[1].stalled_in_ns, 11);
+    assert_int_equal(encrypted->stages[1].stalled_out_ns, 12);
     assert_null(sluice_pull_report_free(report));
     assert_null(sluice_pull_report_free(NULL));
 }

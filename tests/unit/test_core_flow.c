@@ -4,9 +4,11 @@
  * a stage in the middle copies them into another lane, or passes buffers on, and the last stage
  * checks that every byte comes once and in order. Any stage can be told to fail or to stall.
  */
+#include "sluice/core/clock.h"
 #include "sluice/core/flow.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,6 +30,7 @@ enum {
     N_PIECES = 60,
     NEVER = -1,
     AT_FINISH = 100000,
+    SLOW_NS = 2 * 1000 * 1000,
 };
 
 static const char *const names[] = {"first", "copy", "third", "sink"};
@@ -51,7 +54,9 @@ struct rig {
     struct sl_buf_lane *in, *out;
     struct sl_flow *flow;
     struct probe probes[STAGES];
-    sem_t home, done; /* a buffer of the source came home, or it shall stop; done() was called */
+    sem_t home, done;  /* a buffer of the source came home, or it shall stop; done() was called */
+    sem_t stalled;     /* the copy has no buffer */
+    bool sink_is_slow; /* it takes nothing before the copy has stalled */
     atomic_bool stop;
     atomic_uint n_stops, n_done;
     int source_fails_at;
@@ -103,6 +108,7 @@ static int copy_push(struct sl_stage *stage, struct sl_buf **bufp, struct sl_err
         struct sl_buf *out = sl_buf_acquire(p->rig->out);
         if (!out) {
             p->stalls++;
+            sem_post(&p->rig->stalled);
             return -EAGAIN;
         }
         size_t n = 1 + (p->bytes * 7919) % 3000;
@@ -122,6 +128,8 @@ static int sink_push(struct sl_stage *stage, struct sl_buf **bufp, struct sl_err
 {
     struct probe *p = (struct probe *)stage;
     int r = maybe_fail(p, /* at_finish= */ false, err);
+    if (p->rig->sink_is_slow && p->pushes == 0)
+        sem_wait(&p->rig->stalled);
     struct sl_span span = sl_buf_span(*bufp);
     for (size_t i = 0; r == 0 && i < span.len; i++)
         if (span.data[i] != pattern(p->bytes + i))
@@ -219,6 +227,7 @@ static void rig_open(struct rig *rig, unsigned threads, unsigned cuts)
     *rig = (struct rig){.source_fails_at = NEVER, .cancel_at = NEVER, .seed = threads + cuts};
     sem_init(&rig->home, 0, 0);
     sem_init(&rig->done, 0, 0);
+    sem_init(&rig->stalled, 0, 0);
     assert_int_equal(sl_worker_pool_new(threads, &rig->workers, NULL), 0);
     size_t memory = (IN_BUFFERS + OUT_BUFFERS) * SL_BUF_SIZE;
     assert_int_equal(sl_buf_pool_new(memory, &rig->pool, NULL), 0);
@@ -270,6 +279,7 @@ static void rig_close(struct rig *rig)
     rig->pool = sl_buf_pool_free(rig->pool);
     sem_destroy(&rig->home);
     sem_destroy(&rig->done);
+    sem_destroy(&rig->stalled);
 }
 
 /* All ways to cut between the last three stages, with one to three workers. */
@@ -318,6 +328,61 @@ static void flow_statistics_count_every_byte_once(void **state)
         assert_null(sl_flow_stats(rig.flow, STAGES, &stats));
         rig_close(&rig);
     }
+}
+
+static struct sl_stage_stats stats_of(struct rig *rig, size_t i)
+{
+    struct sl_stage_stats stats;
+    assert_non_null(sl_flow_stats(rig->flow, i, &stats));
+    return stats;
+}
+
+/* A source that is slow to begin: nobody has anything to do meanwhile, and all say so. */
+static void flow_counts_the_wait_for_a_slow_source(void **state)
+{
+    (void)state;
+    struct rig rig;
+    pthread_t thread;
+    rig_open(&rig, 3, 1U << SINK);
+    uint64_t before = sl_clock_ns();
+    sl_flow_start(rig.flow);
+    uint64_t started = sl_clock_ns();
+    while (sl_clock_ns() - started < SLOW_NS)
+        sched_yield();
+    uint64_t begins = sl_clock_ns();
+    assert_int_equal(pthread_create(&thread, NULL, source, &rig), 0);
+    sem_wait(&rig.done);
+    pthread_join(thread, NULL);
+    uint64_t end = sl_clock_ns();
+    static const size_t heads[] = {0, COPY, SINK};
+    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+        struct sl_stage_stats stats = stats_of(&rig, heads[i]);
+        assert_true(stats.stalled_in_ns >= begins - started);
+        assert_true(stats.stalled_in_ns + stats.stalled_out_ns <= end - before);
+        if (heads[i] != COPY)
+            assert_int_equal(stats.stalled_out_ns, 0);
+    }
+    assert_int_equal(stats_of(&rig, COPY + 1).stalled_in_ns, 0); /* is no head */
+    rig_close(&rig);
+}
+
+/* A sink that takes nothing until the stage before it has run out of buffers. */
+static void flow_counts_the_wait_for_a_slow_sink(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open(&rig, 3, 1U << SINK);
+    rig.sink_is_slow = true;
+    uint64_t before = sl_clock_ns();
+    rig_run(&rig);
+    uint64_t elapsed = sl_clock_ns() - before;
+    assert_int_equal(rig.result, 0);
+    for (size_t i = 0; i < STAGES; i++) {
+        struct sl_stage_stats stats = stats_of(&rig, i);
+        assert_int_equal(stats.stalled_out_ns > 0, i == COPY);
+        assert_true(stats.stalled_in_ns + stats.stalled_out_ns <= elapsed);
+    }
+    rig_close(&rig);
 }
 
 static void flow_failure_of_any_stage_at_any_moment_ends_it(void **state)
@@ -458,6 +523,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flow_delivers_every_byte_in_order),
         cmocka_unit_test(flow_statistics_count_every_byte_once),
+        cmocka_unit_test(flow_counts_the_wait_for_a_slow_source),
+        cmocka_unit_test(flow_counts_the_wait_for_a_slow_sink),
         cmocka_unit_test(flow_failure_of_any_stage_at_any_moment_ends_it),
         cmocka_unit_test(flow_failure_of_the_source_ends_it),
         cmocka_unit_test(flow_cancelled_at_any_moment_ends_and_stops_the_source),

@@ -73,7 +73,8 @@ static void requests_are_told_apart_by_code(void **state)
 static void pull_counts_layers_and_stages(void **state)
 {
     (void)state;
-    const struct sluice_stage stages[] = {{"decrypt", 100, 250000000}, {"untar", 400, 1500000000}};
+    const struct sluice_stage stages[] = {{"decrypt", 100, 250000000, 500000000, 125000000},
+                                          {"untar", 400, 1500000000, 0, 0}};
     const struct sluice_layer fetched = {.bytes = 100,
                                          .received = 100,
                                          .state = SLUICE_LAYER_DONE,
@@ -97,7 +98,9 @@ static void pull_counts_layers_and_stages(void **state)
     assert_line("sluice_layer_bytes_total{origin=\"cached\"} 50");
     assert_line("sluice_stage_bytes_total{stage=\"decrypt\"} 200");
     assert_line("sluice_stage_seconds_total{stage=\"untar\"} 3.000000000");
-    assert_line("sluice_stage_stalled_seconds_total{stage=\"decrypt\"} 3.500000000");
+    assert_line("sluice_stage_stall_seconds_total{stage=\"decrypt\",on=\"input\"} 1.000000000");
+    assert_line("sluice_stage_stall_seconds_total{stage=\"decrypt\",on=\"output\"} 0.250000000");
+    assert_line("sluice_stage_stall_seconds_total{stage=\"untar\",on=\"input\"} 0.000000000");
     assert_line("sluice_pull_duration_seconds_count 1");
 }
 
@@ -129,7 +132,7 @@ static void stages_are_limited(void **state)
     for (int i = 0; i < 100; i++) {
         char name[16];
         (void)snprintf(name, sizeof(name), "stage%d", i);
-        const struct sluice_stage stage = {name, 1, 1};
+        const struct sluice_stage stage = {name, 1, 1, 0, 0};
         const struct sluice_layer layer = {
             .state = SLUICE_LAYER_DONE, .n_stages = 1, .stages = &stage};
         const struct sluice_layer *const layers[] = {&layer};

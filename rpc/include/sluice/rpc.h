@@ -128,6 +128,8 @@ struct sl_rpc_server_options {
      * had one first; all together take at most half of the process' descriptors. */
     unsigned max_connections;
     unsigned max_calls; /* in flight over all connections; 0: 1024 */
+    /* In flight on one connection, so that one client cannot take all; 0: 256. Of gRPC, 128. */
+    unsigned max_connection_calls;
 };
 
 /* One thread serves all connections of all listeners. */

@@ -42,6 +42,10 @@ struct sl_stage_ops {
 struct sl_stage_stats {
     uint64_t bytes_in;
     uint64_t nanoseconds; /* own time, without the stages behind it */
+    /* Of the head of a segment: how long the segment had nothing to do, from the last thing it did
+     * to the next, for want of input or of buffers for its output. A worker that comes late counts
+     * too. 0 of the stages behind it. */
+    uint64_t stalled_in_ns, stalled_out_ns;
 };
 
 /* Embedded first in the stage's own struct. */
