@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 sl_add_unit_test(service backend)
 target_link_options(test_service_backend PRIVATE -Wl,--wrap=sl_log)
+target_include_directories(test_service_backend PRIVATE ${PROJECT_SOURCE_DIR}/config)
 sl_add_unit_test(service forward)
 sl_add_unit_test(service bundle_path)
 sl_add_unit_test(service credentials)

@@ -3,9 +3,9 @@
 #include "assert_result.h"
 
 #include "backend.h"
-#include "config_sources.h"
 #include "scratch_dir.h"
 #include "sluice/core/log.h"
+#include "sources.h"
 
 static struct {
     unsigned n_opened, n_closed, n_reloaded, n_cancelled, n_trimmed;
