@@ -108,8 +108,8 @@ struct sl_fetch {
     bool must_stay;     /* redirects may only lead to the same scheme, host and port */
 
     /* Set by prepare(): wiped with the fetch. */
-    char *authorization; /* value of the header; not sent to another origin */
     bool has_range;
+    char *authorization; /* value of the header; not sent to another origin */
     uint64_t range_start;
 
     /* body() adds what brought the fetch nearer to its end: enough of it, and the count of
@@ -127,13 +127,13 @@ struct sl_fetch {
     struct sl_http_timer end;   /* for within_ms */
     struct sl_http_timer pace;  /* of a blob that is not paused: the end of this window */
     uint64_t moved;             /* bytes of this window */
-    bool is_paused;             /* by body() */
     uint64_t sent;              /* bytes send() has given */
     struct sl_http_watch watch;
     struct sl_retry retry;
     void *headers; /* struct curl_slist */
     char *hop_url;
     unsigned hops, rounds;
+    bool is_paused; /* by body() */
     bool may_authorize;
     bool has_begun;        /* begin() was called for this answer */
     bool is_cut;           /* we stopped reading an error body */

@@ -147,7 +147,7 @@ static const char *quote(struct sl_span name, char out[NAME_QUOTED_MAX + 1])
 {
     size_t n = name.len > NAME_QUOTED_MAX ? NAME_QUOTED_MAX : name.len;
     for (size_t i = 0; i < n; i++)
-        out[i] = name.data[i] >= ' ' && name.data[i] <= '~' ? (char)name.data[i] : '?';
+        out[i] = (char)(name.data[i] >= ' ' && name.data[i] <= '~' ? name.data[i] : '?');
     out[n] = 0;
     return out;
 }

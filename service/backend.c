@@ -384,7 +384,7 @@ static int replace(struct sl_backend *b, struct sl_loaded_config **config, struc
         r = generation_new(config, b->newest->face.number + 1, &g, err);
     if (r == 0)
         r = reload_engine(b, g, err);
-    if (r < 0)
+    if (r != 0)
         return r;
     warn_of_fixed(b->newest->face.config, g->face.config);
     pthread_mutex_lock(&b->lock);

@@ -223,7 +223,7 @@ static void begin_end(struct daemon *d)
         sl_backend_cancel(d->backend);
         return;
     }
-    sl_notify_stopping(d->notify, (int64_t)d->drain_s * 1000 + 2 * STOP_MS);
+    sl_notify_stopping(d->notify, (int64_t)d->drain_s * 1000 + (int64_t)2 * STOP_MS);
     if (!sl_jobs_are_idle(d->jobs))
         sl_log(SL_LOG_INFO, "told to end: pulls that run have %u s", d->drain_s);
     sl_task_wake(&d->drain_task);

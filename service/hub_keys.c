@@ -112,7 +112,7 @@ static int respond(struct sl_hub_keys *hub, const struct sl_rpc_call *call, size
     struct askers *askers = NULL;
     enum sl_rpc_status ignored;
     int r = take(hub, &askers, err);
-    if (r < 0)
+    if (r != 0)
         return r;
     r = table[line].answer(askers->keys, sl_rpc_call_request(call), ret, &ignored, err);
     give_back(hub, askers);

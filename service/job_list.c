@@ -114,7 +114,7 @@ static int job_new(struct sl_jobs *jobs, const struct sl_job_waiter *w, struct j
 void sl_job_unlist(struct sl_jobs *jobs, const struct job *job)
 {
     struct job **at = &jobs->list;
-    while (*at != job)
+    while (*at && *at != job)
         at = &(*at)->next;
     *at = job->next;
     jobs->n--;

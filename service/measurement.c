@@ -22,6 +22,7 @@ static size_t escape(char out[8], unsigned char c)
     static const char named[] = {['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r',
                                  ['\t'] = 't', ['"'] = '"',  ['\\'] = '\\'};
     static const char hex[] = "0123456789abcdef";
+    static const char unicode[] = {'\\', 'u', '0', '0'};
     if (c < sizeof(named) && named[c]) {
         out[0] = '\\';
         out[1] = named[c];
@@ -31,7 +32,7 @@ static size_t escape(char out[8], unsigned char c)
         out[0] = (char)c;
         return 1;
     }
-    memcpy(out, "\\u00", 4);
+    memcpy(out, unicode, sizeof(unicode));
     out[4] = hex[c >> 4];
     out[5] = hex[c & 15];
     return 6;

@@ -59,9 +59,11 @@ static int64_t watchdog_ms(void)
 
 static void leave_environment(void)
 {
+    /* NOLINTBEGIN(concurrency-mt-unsafe): before the first thread */
     (void)unsetenv("NOTIFY_SOCKET");
     (void)unsetenv("WATCHDOG_USEC");
     (void)unsetenv("WATCHDOG_PID");
+    /* NOLINTEND(concurrency-mt-unsafe) */
 }
 
 int sl_notify_open(struct sl_notify **ret, struct sl_error *err)

@@ -40,6 +40,7 @@ static void harden(void)
     struct rlimit files;
     (void)setrlimit(RLIMIT_CORE, &none); /* for the programs it runs, too */
     (void)prctl(PR_SET_DUMPABLE, 0);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): before the first thread */
     (void)mallopt(M_ARENA_MAX, ARENAS);
     sl_secret_init();
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
@@ -78,6 +79,7 @@ int main(int argc, char **argv)
                                                  {0}};
     const char *config_path = NULL;
     harden();
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): before the first thread */
     for (int c; (c = getopt_long(argc, argv, "c:hV", long_options, NULL)) != -1;) {
         switch (c) {
         case 'c':

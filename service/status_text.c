@@ -25,7 +25,7 @@ static void quote(const char *image, char out[SL_STATUS_IMAGE_MAX + 8])
     size_t len = strlen(image);
     size_t n = len < SL_STATUS_IMAGE_MAX ? len : SL_STATUS_IMAGE_MAX;
     for (size_t i = 0; i < n; i++)
-        out[i] = image[i] >= 0x20 && image[i] < 0x7f ? image[i] : '?';
+        out[i] = (char)(image[i] >= 0x20 && image[i] < 0x7f ? image[i] : '?');
     memcpy(out + n, n < len ? "..." : "", n < len ? sizeof("...") : 1);
 }
 
