@@ -88,7 +88,7 @@ boot() { # ROOT
     pivot_root . .
     umount -l .
     exec env -i container=other ${NOTIFY_SOCKET:+NOTIFY_SOCKET="$NOTIFY_SOCKET"} PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-        /lib/systemd/systemd --unit=multi-user.target --log-target=console --show-status=no
+        /lib/systemd/systemd --unit=multi-user.target --show-status=no
 }
 
 # The second half of the script, in its own namespaces.
@@ -119,6 +119,10 @@ rm -rf --one-file-system "$work/build"
 say "installing them on another, which boots"
 make_machine "$work/machine" "$suite" systemd,systemd-sysv,dbus,man-db,ca-certificates
 rm -f "$work/machine/etc/dpkg/dpkg.cfg.d/docker" # where manual pages are left out
-in_machine "$work/machine" sh -ec 'apt-get update -qq'
+# What they depend on is only fetched: each boot installs anew.
+cp "$work"/packages/{sluice,libsluice0,libsluice-dev}_*.deb "$work/machine/root"
+in_machine "$work/machine" sh -ec 'apt-get update -qq && apt-get install -y -qq --no-install-recommends --download-only /root/*.deb' \
+    >"$work/fetch.log" 2>&1 || { tail -n 30 "$work/fetch.log"; die "apt cannot have what the packages depend on"; }
+rm "$work"/machine/root/*.deb
 /usr/bin/python3 "$here/package_machine.py" "$work/machine" "$work/packages"
 say "passed"
