@@ -122,6 +122,7 @@ class ServiceOperations(SluicedCase):
         for _ in range(3):
             service.manager.said.clear()
             self.assertTrue(service.manager.wait(lambda line: line == "WATCHDOG=1"))
+        self.assertNotIn("does not come round", service.text())
 
     def test_idle_service_does_not_wake_up(self):
         service = self.start()

@@ -47,7 +47,7 @@ in_machine() { # ROOT COMMAND...
 # Into the machine's /root/NAME, from a tree of that name: where it lies must not matter.
 build_packages() { # ROOT NAME
     mkdir "$1/root/$2"
-    git clone --quiet --no-hardlinks "$repository" "$1/root/$2/tree"
+    git clone --quiet --no-hardlinks "$work/committed" "$1/root/$2/tree"
     in_machine "$1" sh -ec 'cd "/root/$1/tree" && apt-get update -qq && apt-get -y -qq build-dep . && dpkg-buildpackage -b -uc -us' sh "$2" \
         >"$1.log" 2>&1 || { tail -n 60 "$1.log"; die "dpkg-buildpackage failed"; }
     # What building leaves is known to git.
@@ -88,7 +88,7 @@ boot() { # ROOT
     pivot_root . .
     umount -l .
     exec env -i container=other ${NOTIFY_SOCKET:+NOTIFY_SOCKET="$NOTIFY_SOCKET"} PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-        /lib/systemd/systemd --unit=multi-user.target --log-target=console --show-status=no
+        /lib/systemd/systemd --unit=multi-user.target --show-status=no
 }
 
 # The second half of the script, in its own namespaces.
@@ -107,18 +107,23 @@ trap 'rm -rf --one-file-system "$work"' EXIT
 trap 'exit 130' INT TERM
 
 say "building the packages on a fresh $suite"
+git clone --quiet --no-hardlinks --bare "$repository" "$work/committed" # somebody may commit meanwhile
 make_machine "$work/build" "$suite" build-essential,devscripts,lintian,git,ca-certificates
 build_packages "$work/build" sluice
 build_packages "$work/build" again
-check_packages "$work/build"
 mkdir "$work/packages"
 cp "$work"/build/root/sluice/*.deb "$work/packages"
 [ -z "${PACKAGES:-}" ] || { mkdir -p "$PACKAGES" && cp "$work"/packages/*.deb "$PACKAGES"; }
+check_packages "$work/build"
 rm -rf --one-file-system "$work/build"
 
 say "installing them on another, which boots"
 make_machine "$work/machine" "$suite" systemd,systemd-sysv,dbus,man-db,ca-certificates
 rm -f "$work/machine/etc/dpkg/dpkg.cfg.d/docker" # where manual pages are left out
-in_machine "$work/machine" sh -ec 'apt-get update -qq'
+# What they depend on is only fetched: each boot installs anew.
+cp "$work"/packages/{sluice,libsluice0,libsluice-dev}_*.deb "$work/machine/root"
+in_machine "$work/machine" sh -ec 'apt-get update -qq && apt-get install -y -qq --no-install-recommends --download-only /root/*.deb' \
+    >"$work/fetch.log" 2>&1 || { tail -n 30 "$work/fetch.log"; die "apt cannot have what the packages depend on"; }
+rm "$work"/machine/root/*.deb
 /usr/bin/python3 "$here/package_machine.py" "$work/machine" "$work/packages"
 say "passed"
