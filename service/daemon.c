@@ -492,6 +492,7 @@ static void begin(struct daemon *d, const struct sl_daemon_options *options)
         options->ready(options->ready_arg, (const char *const *)d->addresses);
     sl_notify_ready(d->notify);
     tell_status(d, now);
+    sl_mount_watch_look(d->mounts); /* at what was there before */
     (void)malloc_trim(/* pad= */ 0);
 }
 

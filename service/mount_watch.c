@@ -3,6 +3,7 @@
 
 #include "sluice/core/log.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -111,11 +112,46 @@ static void clean(struct sl_mount_watch *w, const struct sl_generation *g)
     (void)sluice_mount_list_free(list);
 }
 
-/* Nothing of ours is mounted before the first pull opens the store. */
+static bool has_entries(const char *root, const char *name)
+{
+    SL_AUTO_FREE char *path = sl_strf("%s/%s", root, name);
+    DIR *dir = path ? opendir(path) : NULL;
+    bool found = false;
+    if (!dir)
+        return false;
+    for (const struct dirent *e; !found && (e = readdir(dir));)
+        found = strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+    (void)closedir(dir);
+    return found;
+}
+
+/* A service before this one has left mounts, which have lived on, or what it was unpacking. */
+static bool has_heritage(struct sl_mount_watch *w)
+{
+    struct sl_generation *g = sl_backend_hold_config(w->backend);
+    const char *root = g->config->work_dir;
+    bool found = has_entries(root, "mounts") || has_entries(root, "staging");
+    sl_backend_release_config(w->backend, g);
+    return found;
+}
+
+/* Else nothing is mounted before the first pull opens the store. */
+static struct sl_generation *hold(struct sl_mount_watch *w)
+{
+    struct sl_generation *g = sl_backend_peek(w->backend);
+    struct sl_error err = {0};
+    if (!g && has_heritage(w) && sl_backend_hold(w->backend, &g, &err) < 0) {
+        sl_log(SL_LOG_DEBUG, "what an earlier service has left waits for the first pull: %s",
+               err.msg);
+        return NULL;
+    }
+    return g;
+}
+
 static void run(struct sl_task *task)
 {
     struct sl_mount_watch *w = (struct sl_mount_watch *)task;
-    struct sl_generation *g = sl_backend_peek(w->backend);
+    struct sl_generation *g = hold(w);
     if (!g)
         return;
     clean(w, g);
