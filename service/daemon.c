@@ -449,9 +449,9 @@ static void close_all(struct daemon *d)
     await_housekeepers(d);
     d->jobs = sl_jobs_free(d->jobs);
     d->keys = sl_hub_keys_free(d->keys);
+    d->forward = sl_forward_free(d->forward);
     /* Answers of all of these go through the server. */
     d->server = sl_rpc_server_free(d->server);
-    d->forward = sl_forward_free(d->forward);
     d->mounts = sl_mount_watch_free(d->mounts);
     d->housekeepers = sl_worker_pool_free(d->housekeepers);
     d->backend = sl_backend_free(d->backend);

@@ -2,7 +2,8 @@
 /*
  * What becomes of a container's files when it has gone: nobody tells, but the kernel says that the
  * table of mounts has changed. Upper directories of mounts that are no more go; and where the
- * configuration says so, images that nothing uses any more.
+ * configuration says so, images that nothing uses any more. What a service that was killed has left
+ * is taken over: its store is opened for that.
  */
 #pragma once
 

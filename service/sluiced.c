@@ -48,6 +48,7 @@ static void harden(void)
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGCHLD, SIG_DFL); /* ignored by whoever started us: programs' ends were lost */
     (void)umask(S_IWGRP | S_IWOTH);
 }
 
