@@ -171,7 +171,9 @@ class Folders(AttackCase):
 class Names(AttackCase):
     def test_other_transports(self):
         """Files of the guest are never read as an image."""
-        service = self.serve_here()
+        # What is a name of a registry's image after all is not looked for.
+        service = self.serve({"image": {"registry_config": {"registry": [
+            {"location": "docker.io", "blocked": True}]}}})
         agent = self.agent(service)
         layout = self.path("layout")
         make_image.add_image(layout, [self.base])
@@ -270,7 +272,20 @@ class Names(AttackCase):
 
 class Secrets(AttackCase):
     def test_passwords_of_proxies(self):
-        proxy = f"http://user:{PASSWORD}@127.0.0.1:1"
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def refuse():
+            try:
+                while True:
+                    with listener.accept()[0] as s:
+                        s.recv(1 << 16)
+                        s.sendall(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            except OSError:
+                pass
+
+        threading.Thread(target=refuse, daemon=True).start()
+        proxy = f"http://user:{PASSWORD}@127.0.0.1:{listener.getsockname()[1]}"
         service = self.serve({"image": {"image_pull_proxy": {"https_proxy": proxy, "http_proxy": proxy}}})
         answer = self.agent(service).pull("registry.example/app:1", self.bundle()).wait()
         self.assert_refused(answer, "registry.example")
