@@ -17,13 +17,14 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import sluiced_case  # noqa: E402
 from sluiced_case import DENIED, SluicedCase, libc_call, merged, mounts_below, start_registry
 import guest_peers  # noqa: E402
-from guest_peers import DEADLINE_EXCEEDED, INTERNAL  # noqa: E402
+from guest_peers import DEADLINE_EXCEEDED, INTERNAL, RESOURCE_EXHAUSTED  # noqa: E402
 import make_image  # noqa: E402
 import signing  # noqa: E402
 import ttrpc  # noqa: E402
 from counting_proxy import CountingProxy  # noqa: E402
 from counting_proxy import DEADLINE as PROXY_DEADLINE
 
+MIB = 1 << 20
 PASSWORD = "pa55-of-the-proxy"
 SWAPS, ROUNDS = 300, 12  # pulls against a folder that changes; requests that race for one
 RENAME_EXCHANGE = 2  # of renameat2(2)
@@ -336,6 +337,21 @@ class Clients(AttackCase):
             answer = agent.pull(self.image, self.bundle(f"few-{more}")).wait()
             self.assertIn(answer.code, (0, INTERNAL))
             resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        self.still_serves(service)
+
+    def test_without_memory_it_refuses_and_goes_on(self):
+        service = self.serve_here()
+        if service.is_sanitized():
+            self.skipTest("a sanitizer ends what gets no memory")
+        agent = self.agent(service)
+        pid = service.process.pid
+        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        for more in 64 << 10, MIB, 4 * MIB, 10 * MIB, 16 * MIB, 64 * MIB, 80 * MIB, 96 * MIB:
+            limit = service.proc_status("VmSize") * 1024 + more
+            resource.prlimit(pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+            answer = agent.pull(self.image, self.bundle(f"few-{more}")).wait()
+            self.assertIn(answer.code, (0, INTERNAL, RESOURCE_EXHAUSTED), answer)
+        resource.prlimit(pid, resource.RLIMIT_AS, unlimited)
         self.still_serves(service)
 
     def test_hub_behind_that_is_the_service_itself(self):
