@@ -26,7 +26,7 @@ from counting_proxy import DEADLINE as PROXY_DEADLINE
 
 MIB = 1 << 20
 PASSWORD = "pa55-of-the-proxy"
-SWAPS, ROUNDS = 300, 12  # pulls against a folder that changes; requests that race for one
+SWAPS, AT_ONCE, ROUNDS = 300, 20, 12  # pulls against a folder that changes; requests that race for one
 RENAME_EXCHANGE = 2  # of renameat2(2)
 CONNECTIONS = 1000
 SOON = 2 * 10**9  # nanoseconds
@@ -111,8 +111,10 @@ class Folders(AttackCase):
         thread.start()
         try:
             agent = self.agent(service)
-            calls = [agent.pull(self.image, self.bundle(f"a/one/{i % 3}")) for i in range(SWAPS)]
-            codes = {call.wait().code for call in calls}
+            codes = set()
+            for _ in range(SWAPS // AT_ONCE):
+                calls = [agent.pull(self.image, self.bundle(f"a/one/{i % 3}")) for i in range(AT_ONCE)]
+                codes |= {call.wait().code for call in calls}
         finally:
             over.set()
             thread.join()
