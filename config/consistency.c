@@ -82,6 +82,37 @@ static int check_addresses(const struct sl_config_draft *draft, struct sl_error 
     return 0;
 }
 
+/* A file that only root can open. Everything else, abstract sockets too, belongs to a network, and
+ * containers of a guest may share its. */
+static bool is_private(const char *address)
+{
+    return strstr(address, "unix:///") != NULL;
+}
+
+static int check_reach(struct sl_config_draft *draft, enum sl_config_id id, const char *address,
+                       struct sl_error *err)
+{
+    if (is_private(address))
+        return 0;
+    return sl_config_warn(draft, err,
+                          "%s: %s: %s can be reached by whatever shares this network, also by "
+                          "containers: a unix:///PATH cannot",
+                          sl_config_where(draft, id), name_of(id), address);
+}
+
+static int check_all_reach(struct sl_config_draft *draft, struct sl_error *err)
+{
+    const struct sl_config *v = &draft->loaded->values;
+    if (v->control && *v->control && !is_private(v->control))
+        return bad(draft, CONFIG_CONTROL, err,
+                   "whatever shares this network, also a container, could cancel pulls: say "
+                   "unix:///PATH, or \"\" for none");
+    int r = check_reach(draft, CONFIG_SOCKET, v->socket, err);
+    for (size_t i = 0; r == 0 && v->listen && v->listen[i]; i++)
+        r = check_reach(draft, CONFIG_LISTEN, v->listen[i], err);
+    return r;
+}
+
 /* ---- the key broker ---- */
 
 static bool is_kbs(const char *uri)
@@ -141,6 +172,8 @@ int sl_config_check_all(struct sl_config_draft *draft, struct sl_error *err)
         r = check_policy(draft, err);
     if (r == 0)
         r = check_addresses(draft, err);
+    if (r == 0)
+        r = check_all_reach(draft, err);
     if (r == 0)
         r = check_broker(draft, err);
     return r < 0 ? r : check_proxy(draft, err);

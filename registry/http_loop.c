@@ -366,6 +366,10 @@ int sl_http_loop_new(struct sl_http_loop **ret, struct sl_error *err)
     loop->multi = curl_multi_init();
     if (!loop->multi)
         return sl_error_oom(err);
+    /* Without descriptors libcurl does without the pair that wakes it, and the loop would sleep
+     * over all that it is given. */
+    if (curl_multi_wakeup(loop->multi) != CURLM_OK)
+        return sl_error_system(err, EMFILE, "cannot wake libcurl");
     (void)curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_MAX);
     *ret = sl_steal(&loop);
     return 0;

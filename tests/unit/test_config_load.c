@@ -427,9 +427,14 @@ static void json_is_the_same_as_toml(void **state)
                                "listen = ['ttrpc+vsock://3:1024']\n";
     SL_AUTO(sl_loaded_config) a = load(json, "cdh.json", "");
     SL_AUTO(sl_loaded_config) b = load(toml, "cdh.toml", "");
-    expect_no_warning(a);
-    expect_no_warning(b);
     assert_int_equal(a->n_lines, b->n_lines);
+    for (size_t i = 0; a->warnings[i] || b->warnings[i]; i++) {
+        assert_non_null(a->warnings[i]);
+        assert_non_null(b->warnings[i]);
+        assert_string_equal(
+            strstr(a->warnings[i], "sluice") ? strstr(a->warnings[i], "sluice") : "",
+            strstr(b->warnings[i], "sluice") ? strstr(b->warnings[i], "sluice") : "");
+    }
     for (size_t i = 0; i < a->n_lines; i++) {
         assert_string_equal(a->lines[i].key, b->lines[i].key);
         expect_line(a, b->lines[i].key, b->lines[i].value, a->lines[i].origin);
@@ -438,6 +443,29 @@ static void json_is_the_same_as_toml(void **state)
     expect_line(a, "sluice.keep", "mounted", "cdh.json: line 9");
     expect_text(a->values.socket, "grpc://127.0.0.1:50000");
     assert_int_equal(a->values.keep, SL_KEEP_MOUNTED);
+}
+
+/* Containers may share the network of their guest: loopback and abstract sockets are theirs too. */
+static void addresses_that_containers_reach_are_told(void **state)
+{
+    (void)state;
+    static const char *const shared[] = {"127.0.0.1:50000", "grpc://[::1]:1", "unix://@hub",
+                                         "vsock://3:1024"};
+    for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++) {
+        SL_AUTO_FREE char *text =
+            sl_strf(KBC "[sluice]\nlisten = ['unix:///a', '%s']\n", shared[i]);
+        SL_AUTO(sl_loaded_config) config = load_toml(text);
+        assert_non_null(config->warnings[0]);
+        assert_non_null(strstr(config->warnings[0], "line 4: sluice.listen: "));
+        assert_non_null(strstr(config->warnings[0], "also by containers"));
+        assert_null(config->warnings[1]);
+    }
+    SL_AUTO(sl_loaded_config) private = load_toml(KBC "[sluice]\nlisten = ['grpc+unix:///a']\n");
+    expect_no_warning(private);
+    refuse(KBC "[sluice]\ncontrol = 'unix://@control'\n", "cdh.toml", "",
+           "line 4: sluice.control: whatever shares this network");
+    refuse(KBC "[sluice]\ncontrol = 'ttrpc://127.0.0.1:1'\n", "cdh.toml", "",
+           "line 4: sluice.control: whatever shares this network");
 }
 
 static void inline_policy_is_kept_verbatim(void **state)
@@ -835,6 +863,7 @@ int main(void)
         TEST(defaults_are_the_hubs_and_ours),
         TEST(minimal_file_is_the_defaults),
         TEST(worked_example_line_by_line),
+        TEST(addresses_that_containers_reach_are_told),
         TEST(json_is_the_same_as_toml),
         TEST(inline_policy_is_kept_verbatim),
         TEST(unknown_keys_are_ignored_and_told),
