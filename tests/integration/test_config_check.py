@@ -132,6 +132,7 @@ class ConfigCheck(unittest.TestCase):
     def test_bad_file_ends_with_5_and_one_line(self):
         for name, text, part in (("a.toml", KBC + "[sluice]\npulls = 'x'\n", "a.toml: line 4: sluice.pulls"),
                                  ("a.toml", "", "kbc.name is missing"),
+                                 ("a.toml", "[kbc]\nnmae = 'x'\n", "did you mean kbc.name?"),
                                  ("a.json", '{"kbc": {"name": 1}}', "a.json: line 1: kbc.name"),
                                  ("a.json", "[", "a.json: line 1, column")):
             run = self.run_check(self.write(name, text))

@@ -97,6 +97,16 @@ class Advice(OperatorCase):
         self.assertIn("kbs:///a/b/c", got.message)
 
 
+class Rights(OperatorCase):
+    def test_capabilities_that_are_missing_are_told_at_the_start(self):
+        service = self.serve_plain(argv=["setpriv", "--bounding-set=-sys_admin,-mknod", SLUICED, "-c",
+                                         self.path("guest", "cdh.toml")])
+        line = service.wait_log("warning: images cannot be unpacked")
+        self.assertIn("CAP_SYS_ADMIN, CAP_MKNOD: run sluiced as root", line)
+        service.stop()
+        self.assertNotIn("CAP_", self.serve_plain(name="root").text())
+
+
 class StartedAgain(OperatorCase):
     """Containers outlive the service."""
 
