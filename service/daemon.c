@@ -221,6 +221,7 @@ static void begin_end(struct daemon *d)
 {
     if (atomic_exchange(&d->is_draining, true)) {
         sl_log(SL_LOG_WARN, "told to end a second time: pulls that run are cancelled");
+        sl_jobs_hurry(d->jobs); /* first, since it knows what to tell them */
         sl_backend_cancel(d->backend);
         return;
     }
