@@ -4,6 +4,9 @@
 #include "check.h"
 #include "sources.h"
 
+#include "sluice/core/json.h"
+#include "sluice/lookaside.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +56,32 @@ static int check_policy(struct sl_config_draft *draft, struct sl_error *err)
                               sl_config_where(draft, CONFIG_REQUIRE_POLICY),
                               name_of(CONFIG_REQUIRE_POLICY));
     return 0;
+}
+
+/* ---- documents within the document ---- */
+
+/* What a text says is judged by each pull, which has its keys; that it is none is told at once, so
+ * that a reload cannot replace a good one by it. */
+static int check_policy_text(const struct sl_config_draft *draft, struct sl_error *err)
+{
+    const struct sl_config *v = &draft->loaded->values;
+    SL_AUTO(sl_json_doc) doc = NULL;
+    if (!v->image_security_policy)
+        return 0;
+    int r = sl_json_parse(sl_span_of(v->image_security_policy), name_of(CONFIG_POLICY),
+                          /* limits= */ NULL, &doc, err);
+    return r < 0 ? sl_error_wrap(err, r, "%s", sl_config_where(draft, CONFIG_POLICY)) : 0;
+}
+
+static int check_sigstore_text(const struct sl_config_draft *draft, struct sl_error *err)
+{
+    const struct sl_config *v = &draft->loaded->values;
+    SL_AUTO(sl_registries_d) lookaside = NULL;
+    if (!v->sigstore_config)
+        return 0;
+    int r = sl_registries_d_parse(sl_span_of(v->sigstore_config), name_of(CONFIG_SIGSTORE),
+                                  v->policy_dialect_image_rs, &lookaside, err);
+    return r < 0 ? sl_error_wrap(err, r, "%s", sl_config_where(draft, CONFIG_SIGSTORE)) : 0;
 }
 
 /* ---- addresses ---- */
@@ -170,6 +199,10 @@ int sl_config_check_all(struct sl_config_draft *draft, struct sl_error *err)
         r = settle(draft, CONFIG_REGISTRIES, CONFIG_REGISTRIES_URI, err);
     if (r == 0)
         r = check_policy(draft, err);
+    if (r == 0)
+        r = check_policy_text(draft, err);
+    if (r == 0)
+        r = check_sigstore_text(draft, err);
     if (r == 0)
         r = check_addresses(draft, err);
     if (r == 0)

@@ -149,6 +149,19 @@ static int parse(struct sl_span text, const char *name, struct sl_json_doc **ret
                    : sl_toml_parse(text, name, ret, err);
 }
 
+/* With the warning that may tell why. */
+static int kbc_is_missing(const struct file *file, struct sl_error *err)
+{
+    const char *why = NULL;
+    for (char **w = file->draft->loaded->warnings; *w && !why; w++)
+        if (strstr(*w, ": kbc.")) /* unknown: the others are read */
+            why = *w;
+    return sl_error_set(err, SL_E_FORMAT, EINVAL,
+                        "%s: kbc.name is missing: say which key broker client is meant, as in "
+                        "[kbc] name = \"offline_fs_kbc\"%s%s",
+                        file->name, why ? "; " : "", why ? why : "");
+}
+
 int sl_config_read_file(struct sl_config_draft *draft, struct sl_span text, const char *name,
                         bool *ret_has_image, struct sl_error *err)
 {
@@ -163,10 +176,7 @@ int sl_config_read_file(struct sl_config_draft *draft, struct sl_span text, cons
     if (r < 0)
         return r;
     if (!sl_config_is_said(draft, CONFIG_KBC_NAME))
-        return sl_error_set(err, SL_E_FORMAT, EINVAL,
-                            "%s: kbc.name is missing: say which key broker client is meant, as in "
-                            "[kbc] name = \"offline_fs_kbc\"",
-                            name);
+        return kbc_is_missing(&file, err);
     *ret_has_image = file.has_image;
     return 0;
 }

@@ -66,23 +66,26 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
     return ab < c ? ab : c;
 }
 
-/* Levenshtein's. */
+/* Levenshtein's, and two neighbours that have changed places are one step. */
 static unsigned distance(const char *a, const char *b)
 {
-    unsigned row[NAME_MAX_LEN + 1];
+    unsigned rows[3][NAME_MAX_LEN + 1];
     size_t n = strlen(b);
+    size_t i = 0;
     for (unsigned j = 0; j <= n; j++)
-        row[j] = j;
-    for (unsigned i = 0; a[i]; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i + 1;
+        rows[0][j] = j;
+    for (; a[i]; i++) {
+        const unsigned *before = rows[(i + 2) % 3], *above = rows[i % 3];
+        unsigned *row = rows[(i + 1) % 3];
+        row[0] = (unsigned)i + 1;
         for (size_t j = 0; j < n; j++) {
-            unsigned above = row[j + 1];
-            row[j + 1] = min3(above + 1, row[j] + 1, diagonal + (a[i] != b[j]));
-            diagonal = above;
+            row[j + 1] = min3(above[j + 1] + 1, row[j] + 1, above[j] + (a[i] != b[j]));
+            bool is_swapped = i && j && a[i] == b[j - 1] && a[i - 1] == b[j];
+            if (is_swapped && before[j - 1] + 1 < row[j + 1])
+                row[j + 1] = before[j - 1] + 1;
         }
     }
-    return row[n];
+    return rows[i % 3][n];
 }
 
 static const char *leaf_of(const char *name)

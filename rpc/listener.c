@@ -193,21 +193,30 @@ static int parse_address(const char *address, struct sl_listener *ret, struct sl
     return scheme->parse(address + strlen(scheme->prefix), address, &ret->address, err);
 }
 
+static int refuse_others(const struct sl_listener *listener, const char *what, struct sl_error *err)
+{
+    if (sl_address_is_local(&listener->address))
+        return 0;
+    return sl_error_set(err, SL_E_POLICY, EPERM,
+                        "%s can be reached from other machines, and calls are neither encrypted "
+                        "nor authenticated: listen on 127.0.0.1 or a unix socket",
+                        what);
+}
+
 int sl_rpc_address_check(const char *address, struct sl_error *err)
 {
-    struct sl_listener ignored;
-    return parse_address(address, &ignored, err);
+    struct sl_listener listener;
+    int r = parse_address(address, &listener, err);
+    return r < 0 ? r : refuse_others(&listener, address, err);
 }
 
 int sl_listener_start(struct sl_listener *listener, const char *what, bool allow_any,
                       struct sl_error *err)
 {
-    if (!allow_any && !sl_address_is_local(&listener->address))
-        return sl_error_set(err, SL_E_POLICY, EPERM,
-                            "%s can be reached from other machines, and calls are neither "
-                            "encrypted nor authenticated: listen on 127.0.0.1 or a unix socket",
-                            what);
-    int r = listen_on(listener, err);
+    int r = allow_any ? 0 : refuse_others(listener, what, err);
+    if (r < 0)
+        return r;
+    r = listen_on(listener, err);
     if (r == 0)
         return 0;
     sl_listener_close(listener);

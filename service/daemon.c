@@ -14,6 +14,7 @@
 #include "metrics_endpoint.h"
 #include "mount_watch.h"
 #include "notify.h"
+#include "privileges.h"
 #include "pull_service.h"
 #include "sluice/core/clock.h"
 #include "sluice/core/log.h"
@@ -220,6 +221,7 @@ static void begin_end(struct daemon *d)
 {
     if (atomic_exchange(&d->is_draining, true)) {
         sl_log(SL_LOG_WARN, "told to end a second time: pulls that run are cancelled");
+        sl_jobs_hurry(d->jobs); /* first, since it knows what to tell them */
         sl_backend_cancel(d->backend);
         return;
     }
@@ -466,6 +468,7 @@ static void close_all(struct daemon *d)
 static void begin(struct daemon *d, const struct sl_daemon_options *options)
 {
     int64_t now = sl_clock_ms();
+    sl_warn_of_privileges();
     for (char **a = d->addresses; *a; a++)
         sl_log(SL_LOG_INFO, "serves at %s", *a);
     d->watchdog_ms = sl_notify_watchdog_ms(d->notify);

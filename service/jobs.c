@@ -366,6 +366,11 @@ unsigned sl_jobs_cancel(struct sl_jobs *jobs, const char *id_or_image)
     return cancel_all(jobs, id_or_image, canonical, ECANCELED);
 }
 
+void sl_jobs_hurry(struct sl_jobs *jobs)
+{
+    (void)cancel_all(jobs, /* text= */ NULL, /* canonical= */ NULL, ESHUTDOWN);
+}
+
 void sl_jobs_drain(struct sl_jobs *jobs, unsigned seconds)
 {
     struct timespec until;
@@ -377,7 +382,7 @@ void sl_jobs_drain(struct sl_jobs *jobs, unsigned seconds)
     while (jobs->list && r == 0)
         r = pthread_cond_timedwait(&jobs->changed, &jobs->lock, &until);
     pthread_mutex_unlock(&jobs->lock);
-    (void)cancel_all(jobs, /* text= */ NULL, /* canonical= */ NULL, ESHUTDOWN);
+    sl_jobs_hurry(jobs);
     pthread_mutex_lock(&jobs->lock);
     while (jobs->list)
         pthread_cond_wait(&jobs->changed, &jobs->lock);

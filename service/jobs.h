@@ -58,5 +58,8 @@ unsigned sl_jobs_cancel(struct sl_jobs *jobs, const char *id_or_image);
 /* No more jobs; what runs or waits may go on until the time is up (0: is cancelled now, and whoever
  * waited hears ESHUTDOWN). Blocks until all is over. */
 void sl_jobs_drain(struct sl_jobs *jobs, unsigned seconds);
+/* A drain waits for nobody any more: whoever does is told that the service shuts down. Does not
+ * block. Any thread. */
+void sl_jobs_hurry(struct sl_jobs *jobs);
 /* True while nothing runs or waits. */
 bool sl_jobs_are_idle(struct sl_jobs *jobs);

@@ -27,7 +27,7 @@ static const char text[] =
     "1}},\n"
     " \"credentials\": [{\"path\": \"/run/confidential-containers/cdh/kbs/a\",\n"
     "   \"resource_uri\": \"kbs:///a/b/c\"}],\n"
-    " \"sluice\": {\"listen\": [\"unix:///a\", \"vsock://3:1\"], \"metrics\": \"127.0.0.1:9\"}}";
+    " \"sluice\": {\"listen\": [\"unix:///a\", \"vsock://1:1\"], \"metrics\": \"127.0.0.1:9\"}}";
 
 static int load(void *arg, struct sl_error *err)
 {
@@ -49,7 +49,7 @@ static int load(void *arg, struct sl_error *err)
     assert_int_equal(v->n_credentials, 2);
     assert_string_equal(v->authenticated_registry_credentials_uri, "kbs:///e/n/v");
     assert_string_equal(v->image_security_policy_uri, "/p");
-    assert_string_equal(v->listen[1], "ttrpc+vsock://3:1");
+    assert_string_equal(v->listen[1], "ttrpc+vsock://1:1");
     assert_string_equal(v->work_dir, "/run/kata-containers/image/");
     assert_true(config->n_lines > 40);
     assert_non_null(config->warnings[0]);

@@ -132,12 +132,31 @@ class ConfigCheck(unittest.TestCase):
     def test_bad_file_ends_with_5_and_one_line(self):
         for name, text, part in (("a.toml", KBC + "[sluice]\npulls = 'x'\n", "a.toml: line 4: sluice.pulls"),
                                  ("a.toml", "", "kbc.name is missing"),
+                                 ("a.toml", "[kbc]\nnmae = 'x'\n", "did you mean kbc.name?"),
                                  ("a.json", '{"kbc": {"name": 1}}', "a.json: line 1: kbc.name"),
                                  ("a.json", "[", "a.json: line 1, column")):
             run = self.run_check(self.write(name, text))
             self.assertEqual((run.returncode, run.stdout), (EXIT_FORMAT, ""))
             self.assertIn(part, run.stderr)
             self.assertEqual(run.stderr.count("\n"), 1)
+
+    def test_documents_in_the_file_are_read(self):
+        for key, text in (("image_security_policy", "{"), ("sigstore_config", "a: [b"),
+                          ("sigstore_config", "docker: 1")):
+            run = self.run_check(self.write("a.toml", f"{KBC}[image]\n{key} = '{text}'\n"))
+            self.assertEqual((run.returncode, run.stdout), (EXIT_FORMAT, ""), run.stderr)
+            self.assertIn(f"a.toml: line 4: image.{key}: ", run.stderr)
+            self.assertEqual(run.stderr.count("\n"), 1)
+        for text in ("'{\"default\": [{\"type\": \"reject\"}], \"transports\": {}}'", "''"):
+            run = self.run_check(self.write("a.toml", f"{KBC}[image]\nimage_security_policy = {text}\n"))
+            self.assertEqual(run.returncode, 0 if "reject" in text else EXIT_FORMAT, run.stderr)
+
+    def test_address_that_others_reach_is_told(self):
+        for text in ("0.0.0.0:50000", "ttrpc://[::]:1", "vsock://3:1024"):
+            run = self.run_check(self.write("a.toml", f"socket = '{text}'\n{KBC}"))
+            self.assertNotEqual(run.returncode, 0, text)
+            self.assertIn("a.toml: line 1: socket: ", run.stderr)
+            self.assertIn("can be reached from other machines", run.stderr)
 
     def test_missing_file_and_wrong_usage(self):
         self.assertEqual(self.run_check("/does/not/exist").returncode, EXIT_FAILED)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """sluiced as somebody meets it who has read the manual and nothing else: what the packaged
 configuration does, and whether errors say what to change. Needs SLUICE and SLUICE_IMAGES."""
-import json
 import os
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -12,6 +12,7 @@ from sluiced_case import CANNOT_DECRYPT, FAILED_TO_PULL, SLUICED, SluicedCase, s
 import guest_peers  # noqa: E402
 import make_image  # noqa: E402
 import registry as registries  # noqa: E402
+from counting_proxy import DEADLINE, CountingProxy  # noqa: E402
 
 KEYS_OF_THE_MACHINE = "/etc/aa-offline_fs_kbc-keys.json"
 KEY = "kbs:///default/key/key_id1"
@@ -23,8 +24,8 @@ class OperatorCase(SluicedCase):
         super().setUpClass()
         cls.registry = start_registry(cls)
         cls.layout = os.path.join(cls.shared, "plain")
-        cls.registry.push(make_image.add_image(cls.layout, [make_image.layer({"hello": "hello"})]),
-                          "team/app:1")
+        cls.layer = make_image.layer({"hello": "hello"})
+        cls.registry.push(make_image.add_image(cls.layout, [cls.layer]), "team/app:1")
 
     @property
     def image(self):
@@ -97,6 +98,16 @@ class Advice(OperatorCase):
         self.assertIn("kbs:///a/b/c", got.message)
 
 
+class Rights(OperatorCase):
+    def test_capabilities_that_are_missing_are_told_at_the_start(self):
+        service = self.serve_plain(argv=["setpriv", "--bounding-set=-sys_admin,-mknod", SLUICED, "-c",
+                                         self.path("guest", "cdh.toml")])
+        line = service.wait_log("warning: images cannot be unpacked")
+        self.assertIn("CAP_SYS_ADMIN, CAP_MKNOD: run sluiced as root", line)
+        service.stop()
+        self.assertNotIn("CAP_", self.serve_plain(name="root").text())
+
+
 class StartedAgain(OperatorCase):
     """Containers outlive the service."""
 
@@ -130,6 +141,36 @@ class StartedAgain(OperatorCase):
         sluiced_case.libc_call("umount2", self.path("other").encode(), 0)
         service.stop()
         self.assertFalse(os.path.exists(self.root), "its disk may be mounted later")
+
+
+class ToldToEnd(OperatorCase):
+    def held_pull(self, changes=None):
+        """A service whose only pull gets no more bytes, and the call."""
+        proxy = CountingProxy(self.registry.host)
+        proxy.__enter__()
+        self.addCleanup(proxy.__exit__)
+        service = self.serve(changes, insecure=[proxy.host])
+        hold = proxy.hold(self.layer.digest, after=10)
+        call = self.agent(service).pull(proxy.host + "/team/app:1", self.bundle())
+        self.assertTrue(hold.reached.wait(DEADLINE), "the layer was never asked for")
+        service.send(signal.SIGTERM)
+        return service, call
+
+    def assert_told_why(self, service, call):
+        answer = call.wait()
+        self.assertEqual(answer.code, guest_peers.UNAVAILABLE, answer)
+        self.assertIn("the service is shutting down", answer.message)
+        service.stop()
+        self.assertEqual(self.in_store("staging"), [])
+
+    def test_when_the_time_is_up(self):
+        self.assert_told_why(*self.held_pull({"sluice": {"drain_s": 0}}))
+
+    def test_a_second_time(self):
+        service, call = self.held_pull({"sluice": {"drain_s": 3600}})
+        service.wait_log("told to end: pulls that run")
+        service.send(signal.SIGTERM)
+        self.assert_told_why(service, call)
 
 
 if __name__ == "__main__":

@@ -411,7 +411,7 @@ static void json_is_the_same_as_toml(void **state)
         " \"log\": {\"level\": \"WARN\"},\n"
         " \"sluice\": {\"memory\": 16777216, \"bundle_roots\": [\"/a/\", \"/b\"], \"keep\": "
         "\"mounted\",\n"
-        "  \"require_policy\": true, \"listen\": [\"vsock://3:1024\"]}}";
+        "  \"require_policy\": true, \"listen\": [\"vsock://1:1024\"]}}";
     static const char toml[] = "socket = '127.0.0.1:50000'\n"
                                "log.level = 'warn'\n"
                                "[kbc]\nname = 'offline_fs_kbc'\nkbs_cert = ''\n"
@@ -424,7 +424,7 @@ static void json_is_the_same_as_toml(void **state)
                                "resource_uri = 'kbs:///a/b/c'\n"
                                "[sluice]\nmemory = '16M'\nbundle_roots = ['/a', '/b/']\n"
                                "keep = 'mounted'\nrequire_policy = true\n"
-                               "listen = ['ttrpc+vsock://3:1024']\n";
+                               "listen = ['ttrpc+vsock://1:1024']\n";
     SL_AUTO(sl_loaded_config) a = load(json, "cdh.json", "");
     SL_AUTO(sl_loaded_config) b = load(toml, "cdh.toml", "");
     assert_int_equal(a->n_lines, b->n_lines);

@@ -143,7 +143,8 @@ SL_MUST_CHECK int sl_rpc_server_new(const struct sl_rpc_server_options *options,
  * the address with the real port. Before the start. */
 SL_MUST_CHECK int sl_rpc_server_listen(struct sl_rpc_server *server, const char *address,
                                        char **ret_address, struct sl_error *err);
-/* The form of such an address; nothing is opened. */
+/* The form of such an address, and that others than this machine cannot reach it (SL_E_POLICY);
+ * nothing is opened. */
 SL_MUST_CHECK int sl_rpc_address_check(const char *address, struct sl_error *err);
 SL_MUST_CHECK int sl_rpc_server_start(struct sl_rpc_server *server, struct sl_error *err);
 /* True when the server's thread has come round since the last time it was asked; wakes it for the
