@@ -295,8 +295,8 @@ class Http2(CrowdCase):
         self.assert_serves(client)
 
     def test_continuations_without_end(self):
-        """CVE-2024-28182."""
-        client = self.serve_both()
+        """CVE-2024-28182. Not for being late."""
+        client = self.serve_both("request_ms=100000")
         block = raw_http2.header_block(*self.HEAD)
         flood = raw_http2.frame(raw_http2.HEADERS, 0, 1, block)
         flood += raw_http2.frame(9, 0, 1, raw_http2.header_block(("x", "y"))) * 10000
