@@ -401,12 +401,15 @@ class Listening(RpcCase):
         missing = os.path.join(self.folder, "a", "b", "s")
         self.assertIn("cannot open " + os.path.dirname(missing),
                       self.fails("ttrpc+unix://" + missing))
+        around = "/run/.." + missing
+        self.assertIn("cannot open " + os.path.dirname(around),
+                      self.fails("ttrpc+unix://" + around))
         self.assertEqual(os.listdir(self.folder), [])
         if not os.access("/run", os.W_OK):
             self.skipTest("needs root, who may write to /run")
         top = "/run/sluice-test-" + os.path.basename(self.folder)
         self.addCleanup(shutil.rmtree, top, True)
-        before = os.umask(0o022)
+        before = os.umask(0)
         self.addCleanup(os.umask, before)
         path = top + "/a/b/s"
         server = self.serve(address="ttrpc+unix://" + path)

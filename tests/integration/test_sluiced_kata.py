@@ -15,7 +15,7 @@ import sluiced_case  # noqa: E402
 from sluiced_case import (CANNOT_DECRYPT, DENIED, FAILED_TO_PULL, KEPT, NOT_AUTHORIZED, PREFIX,
                           SluicedCase, blob_gets, mounts_below, start_registry)
 import guest_peers  # noqa: E402
-from guest_peers import DEADLINE_EXCEEDED, FAILED_PRECONDITION, INTERNAL, UNIMPLEMENTED
+from guest_peers import DEADLINE_EXCEEDED, FAILED_PRECONDITION, INTERNAL, NOT_FOUND, UNIMPLEMENTED
 import images  # noqa: E402
 import make_image  # noqa: E402
 import make_tars as mt  # noqa: E402
@@ -433,7 +433,7 @@ class Encrypted(KataCase):
         service, answer = self.encrypted_pull({
             "kbc": {"name": "cc_kbc", "url": "http://127.0.0.1:1"},
             "sluice": {"upstream": "unix://" + hub.socket}})
-        self.assertTrue(hub.requests, "the upstream was never asked for the key")
+        hub.wait(lambda line: "service" in line, what="a question for the key")
         return service, answer
 
     def test_right_key_of_an_upstream(self):
@@ -508,6 +508,13 @@ class Policies(ByParameters, KataCase):
     def test_signed_by_another_key_by_kernel_parameters(self):
         """E23"""
         self.rejected("kernel", "other", self.restricted)
+
+    def test_configuration_of_signatures_in_the_file_is_read(self):
+        """What is none fails the pull, and does not mean that none was given."""
+        service = self.serve_plain({"image": {"image_security_policy": json.dumps(self.restricted),
+                                              "sigstore_config": "docker: ["}})
+        answer = self.agent(service).pull(f"{self.repository}:signed", self.bundle()).wait()
+        self.assert_refused(answer, FAILED_TO_PULL, "lookaside configuration", bundle=self.bundle())
 
     def test_no_policy(self):
         """E19 E24"""
@@ -788,6 +795,36 @@ class Upstream(KataCase):
         bad = agent.call(*guest_peers.UNWRAP, {"KeyProviderKeyWrapProtocolInput": "e30="})
         self.assertNotEqual(bad.code, 0)
         self.assert_pulled(pull.wait(), self.bundle())
+
+    def test_keys_are_unwrapped_here_and_wrapped_nowhere(self):
+        """Wrapping is the business of the hub behind; without one nobody does it, in the hub's words."""
+        wrap = (guest_peers.UNWRAP[0], "WrapKey")
+        hub = self.hub({})
+        service = self.serve_plain({"sluice": {"upstream": "unix://" + hub.socket}})
+        agent = self.agent(service)
+        self.assertEqual(agent.call(*wrap).code, NOT_FOUND)
+        agent.call(*guest_peers.UNWRAP, {"KeyProviderKeyWrapProtocolInput": "e30="})
+        agent.call(*wrap)
+        hub.wait_asked("WrapKey", 2)
+        self.assertEqual([r["method"] for r in hub.requests], ["WrapKey", "WrapKey"])
+        service.stop()
+        refused = self.agent(self.serve_plain(name="alone")).call(*wrap)
+        self.assertEqual((refused.code, refused.message),
+                         (NOT_FOUND, "/keyprovider.KeyProviderService/WrapKey/ is not supported"))
+
+    def test_resources_after_a_reload_are_those_of_the_new_configuration(self):
+        service = agent = None
+        for text in "old", "new":
+            known = self.write(f"{text}.json", json.dumps(
+                {"default/test/file": base64.b64encode(text.encode()).decode()}))
+            if not service:
+                service = self.serve_plain({"sluice": {"offline_resources": known}})
+                agent = self.agent(service)
+            else:
+                service.config["sluice"]["offline_resources"] = known
+                service.reload(service.config)
+            got = agent.call(*guest_peers.RESOURCE, {"ResourcePath": "kbs:///default/test/file"})
+            self.assertEqual(base64.b64decode(got.fields["Resource"]), text.encode())
 
     def test_resources_of_other_brokers_come_from_the_upstream(self):
         hub = self.hub({"default/test/file": b"\0of the hub"})

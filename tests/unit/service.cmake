@@ -8,6 +8,9 @@ sl_add_unit_test(service credentials)
 sl_add_unit_test(service crew)
 # Over a library and a configuration that the test is itself.
 sl_add_unit_test(service jobs)
+sl_add_unit_test(service job_progress)
+target_link_options(test_service_job_progress PRIVATE
+  -Wl,--wrap=sl_clock_ms,--wrap=sl_log_of)
 sl_add_unit_test(service measurement)
 sl_add_unit_test(service metrics)
 sl_add_unit_test(service metrics_endpoint)

@@ -699,6 +699,19 @@ static void of_two_ways_one_wins(void **state)
     }
 }
 
+static void sizes_are_shown_as_short_as_they_are_exact(void **state)
+{
+    (void)state;
+    static const char *const sizes[][2] = {
+        {"'16M'", "16M"}, {"8389632", "8193k"}, {"8388609", "8388609"}, {"'2048M'", "2G"}};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        char file[128];
+        (void)snprintf(file, sizeof(file), KBC "[sluice]\nmemory = %s\n", sizes[i][0]);
+        SL_AUTO(sl_loaded_config) config = load_toml(file);
+        expect_line(config, "sluice.memory", sizes[i][1], "cdh.toml: line 4");
+    }
+}
+
 static void what_cannot_work_is_told(void **state)
 {
     (void)state;
@@ -711,6 +724,9 @@ static void what_cannot_work_is_told(void **state)
         {"[kbc]\nname = 'cc_kbc'\n[image]\nsigstore_config_uri = 'kbs:///a/b/c'\n"
          "[sluice]\nupstream = '/a'\n",
          NULL},
+        {"[kbc]\nname = 'cc_kbc'\n[[credentials]]\n"
+         "path = '/run/confidential-containers/cdh/kbs/a'\nresource_uri = 'kbs:///a/b/c'\n",
+         "cdh.toml: line 2: kbc.name: cc_kbc is not spoken here"},
         {"[kbc]\nname = 'sample_kbc'\n", "without sluice.unsafe_sample_key"},
         {"[kbc]\nname = 'sample_kbc'\n[sluice]\nunsafe_sample_key = true\n", NULL},
         {"[kbc]\nname = 'cc_kbc'\n[sluice]\noffline_keys = '/k'\n", "does not read sluice.offline"},
@@ -872,6 +888,7 @@ int main(void)
         TEST(secrets_are_in_no_message),
         TEST(certificates_are_read_strictly),
         TEST(of_two_ways_one_wins),
+        TEST(sizes_are_shown_as_short_as_they_are_exact),
         TEST(what_cannot_work_is_told),
         TEST(credentials_are_those_of_file_and_kernel),
         TEST(credentials_of_bad_form_are_refused),

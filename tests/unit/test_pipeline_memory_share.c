@@ -119,6 +119,32 @@ static void among_equals_the_longest_waiting_is_next(void **state)
     close_fixture(&f);
 }
 
+static void turn_goes_round_while_there_is_room(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct guest holder, first, second;
+    open_fixture(&f);
+    join(&f, &holder);
+    join(&f, &first);
+    join(&f, &second);
+    assert_int_equal(take(&holder, 0), 0);
+    assert_int_equal(take(&holder, 1), 0);
+    assert_int_equal(take(&first, 0), -EAGAIN);
+    assert_int_equal(take(&second, 0), -EAGAIN);
+    give(&holder, 0);
+    give(&holder, 1);
+    assert_true(was_told(&first));
+    assert_false(was_told(&second));
+    assert_int_equal(take(&first, 0), 0);
+    assert_true(was_told(&second)); /* nobody will give anything back for a long time */
+    assert_int_equal(take(&second, 0), 0);
+    leave(&holder);
+    leave(&first);
+    leave(&second);
+    close_fixture(&f);
+}
+
 static void turn_that_nobody_takes_is_passed_on(void **state)
 {
     (void)state;
@@ -225,6 +251,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(next_share_is_for_who_holds_fewest),
         cmocka_unit_test(among_equals_the_longest_waiting_is_next),
+        cmocka_unit_test(turn_goes_round_while_there_is_room),
         cmocka_unit_test(turn_that_nobody_takes_is_passed_on),
         cmocka_unit_test(too_little_memory_is_an_error_at_once),
         cmocka_unit_test(all_threads_get_all_their_shares),

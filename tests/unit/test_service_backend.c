@@ -80,7 +80,7 @@ void __wrap_sl_log(enum sl_log_level level, const char *fmt, ...)
 {
     size_t len = strlen(fake.logged);
     va_list ap;
-    if (level != SL_LOG_WARN)
+    if (level != SL_LOG_WARN && level != SL_LOG_INFO)
         return;
     va_start(ap, fmt);
     (void)vsnprintf(fake.logged + len, sizeof(fake.logged) - len, fmt, ap);
@@ -383,9 +383,15 @@ static void store_that_was_replaced_is_opened_anew_once_nobody_uses_the_old_one(
     assert_ptr_not_equal(a->sluice, first);
     assert_int_equal(fake.n_opened, 2);
     assert_int_equal(fake.n_closed, 1);
+    assert_non_null(strstr(fake.logged, "another file system has been mounted"));
     sl_backend_release(backend, a);
+    fake.logged[0] = 0;
     sl_backend_release(backend, hold(backend));
     assert_int_equal(fake.n_opened, 2);
+    assert_string_equal(fake.logged, "");
+    assert_int_equal(rmdir(root), 0);
+    sl_backend_release(backend, hold(backend));
+    assert_int_equal(fake.n_opened, 3);
     finish(backend);
     free(toml);
     free(root);

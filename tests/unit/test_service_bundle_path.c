@@ -53,6 +53,31 @@ static bool exists(const struct scratch_dir *d, const char *name)
     return is_there;
 }
 
+/* What lies between a root and a longer one is the operator's: links there are followed. */
+static void bundle_path_goes_from_the_longest_root(void **state)
+{
+    (void)state;
+    SCRATCH_DIR d = scratch_make();
+    make_root(&d);
+    scratch_write(&d, "disk/in/x", "", 0644);
+    link_to(&d, "root/link", "../disk");
+    char *shorter = scratch_path(&d, "root"), *longer = scratch_path(&d, "root/link/in");
+    char *path = scratch_path(&d, "root/link/in/bundle");
+    char *const orders[][3] = {{shorter, longer, NULL}, {longer, shorter, NULL}};
+    for (size_t i = 0; i < 2; i++) {
+        SL_AUTO_DONE(sl_bundle_path) bundle = {.root_fd = -1};
+        SL_AUTO_FD fd = -1;
+        assert_int_equal(sl_bundle_path_open(orders[i], /* store= */ NULL, path, &bundle, NULL), 0);
+        assert_string_equal(bundle.rest, "bundle");
+        assert_int_equal(sl_bundle_path_make(&bundle, &fd, NULL), 0);
+        assert_true(exists(&d, "disk/in/bundle"));
+        sl_bundle_path_undo(&bundle);
+    }
+    free(shorter);
+    free(longer);
+    free(path);
+}
+
 static void bundle_path_makes_what_is_missing_and_undoes_only_that(void **state)
 {
     (void)state;
@@ -212,6 +237,7 @@ static void bundle_path_half_made_is_undone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bundle_path_goes_from_the_longest_root),
         cmocka_unit_test(bundle_path_makes_what_is_missing_and_undoes_only_that),
         cmocka_unit_test(bundle_path_in_use_is_not_undone),
         cmocka_unit_test(bundle_path_outside_is_refused),

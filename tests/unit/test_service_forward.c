@@ -90,7 +90,8 @@ static int set_up(void **state)
     sem_init(&f->is_kept, 0, 0);
     sem_init(&f->has_left, 0, 0);
     struct sl_error err = {0};
-    assert_done(sl_forward_new(strchr(f->upstream_address, '+') + 1, NULL, &f->forward, &err));
+    assert_done(sl_forward_new(strchr(f->upstream_address, '+') + 1, (struct sl_metrics *)f,
+                               &f->forward, &err));
     f->upstream = serve(f->upstream_address, hub, f);
     f->front = serve(f->front_address, sl_forward_handle, f->forward);
     assert_done(
@@ -139,6 +140,8 @@ static void call_goes_over_and_its_answer_comes_back(void **state)
     assert_done(ask(f, "Echo", sl_span_of("x\xff"), LONG_MS, NULL, &err));
     assert_done(ask(f, "Echo", (struct sl_span){0}, LONG_MS, NULL, &err));
     assert_done(ask(f, "Echo", (struct sl_span){large, sizeof(large)}, LONG_MS, NULL, &err));
+    assert_int_equal(n_good, 3);
+    assert_int_equal(n_bad, 0);
 }
 
 /* The status, the text and what the client calls itself go from one protocol to the other. */
@@ -183,6 +186,8 @@ static void dead_hub_is_said_at_once_by_its_name(void **state)
     assert_error(ask(f, "Echo", sl_span_of("x"), LONG_MS, &status, &err), EPROTO, SL_E_AUTH,
                  "[CDH] [ERROR]: api.SecureMountService/Echo could not be passed on");
     assert_int_equal(status, SL_RPC_UNAVAILABLE);
+    assert_int_equal(n_good, 0);
+    assert_int_equal(n_bad, 1);
     assert_non_null(strstr(err.msg, strchr(f->upstream_address, '+') + 1));
     assert_true(sl_clock_ms() - start < LONG_MS / 2);
     /* And is found when it is there again. */

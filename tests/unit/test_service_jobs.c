@@ -409,6 +409,32 @@ static void jobs_that_were_left_wait_for_those_who_may_join(void **state)
     finish(jobs); /* both were cancelled, or this hangs */
 }
 
+/* Only the same name under the same configuration may yet join, and only if somebody asks for it.
+ */
+static void jobs_that_were_left_do_not_wait_for_others(void **state)
+{
+    (void)state;
+    struct sl_jobs *jobs = begin(4);
+    struct caller a, b, c;
+    ask_and_resolve(jobs, &a, "alpine");
+    ask(jobs, &b, "busybox");
+    wait_on(&fake.begun);
+    fake.generation = 2;
+    ask(jobs, &c, "alpine");
+    wait_on(&fake.begun);
+    sl_jobs_leave(jobs, a.waiter);
+    hear(&a, SLUICE_E_CANCELLED);
+    wait_on(&fake.over);
+    assert_int_equal(fake.n_cancelled, 1);
+    let_go(fake.resolve);
+    let_go(fake.resolve);
+    let_go(fake.finish);
+    let_go(fake.finish);
+    hear(&b, SLUICE_OK);
+    hear(&c, SLUICE_OK);
+    finish(jobs);
+}
+
 static void jobs_that_were_left_before_their_turn_never_begin(void **state)
 {
     (void)state;
@@ -576,6 +602,7 @@ int main(void)
         cmocka_unit_test(jobs_nobody_waits_for_are_cancelled),
         cmocka_unit_test(jobs_somebody_waits_for_go_on),
         cmocka_unit_test(jobs_that_were_left_wait_for_those_who_may_join),
+        cmocka_unit_test(jobs_that_were_left_do_not_wait_for_others),
         cmocka_unit_test(jobs_that_were_left_before_their_turn_never_begin),
         cmocka_unit_test(jobs_that_were_left_are_not_joined),
         cmocka_unit_test(jobs_take_a_configuration_as_new_as_was_asked_for),

@@ -49,6 +49,30 @@ static void format(void)
     assert_int_equal(sl_metrics_format(metrics, &usage, /* jobs= */ 2, &text, NULL), 0);
 }
 
+static void count_change(void *arg)
+{
+    ++*(unsigned *)arg;
+}
+
+/* What the manager is told goes by these. */
+static void changes_of_what_runs_are_told(void **state)
+{
+    (void)state;
+    unsigned n = 0;
+    sl_metrics_watch(metrics, count_change, &n);
+    sl_metrics_begin_request(metrics);
+    assert_int_equal(n, 1);
+    assert_int_equal(sl_metrics_requests_in_flight(metrics), 1);
+    sl_metrics_count_job(metrics, NULL, &(struct sluice_error){.code = SLUICE_E_NETWORK});
+    assert_int_equal(n, 2);
+    assert_int_equal(sl_metrics_pulls(metrics), 0);
+    sl_metrics_count_request(metrics, NULL, 1);
+    assert_int_equal(n, 3);
+    assert_int_equal(sl_metrics_requests_in_flight(metrics), 0);
+    sl_metrics_count_join(metrics);
+    assert_int_equal(n, 3);
+}
+
 static void requests_are_told_apart_by_code(void **state)
 {
     (void)state;
@@ -147,6 +171,7 @@ static void stages_are_limited(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(changes_of_what_runs_are_told, open_metrics, close_metrics),
         cmocka_unit_test_setup_teardown(requests_are_told_apart_by_code, open_metrics,
                                         close_metrics),
         cmocka_unit_test_setup_teardown(pull_counts_layers_and_stages, open_metrics, close_metrics),

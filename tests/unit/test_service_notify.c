@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "notify.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -142,6 +143,7 @@ static void watchdog_of_another_process_is_not_ours(void **state)
 
 static void without_manager_nothing_happens(void **state)
 {
+    const bool stdin_was_closed = fcntl(STDIN_FILENO, F_GETFD) < 0;
     (void)state;
     SL_AUTO(sl_notify) n = NULL;
     unsetenv("NOTIFY_SOCKET");
@@ -150,6 +152,8 @@ static void without_manager_nothing_happens(void **state)
     assert_int_equal(sl_notify_watchdog_ms(n), 0);
     sl_notify_ready(n);
     sl_notify_status(n, "x");
+    n = sl_notify_close(n);
+    assert_int_equal(fcntl(STDIN_FILENO, F_GETFD) < 0, stdin_was_closed); /* it is not ours */
 }
 
 static void wrong_address_is_told(void **state)
