@@ -14,7 +14,9 @@ int cli_inspect(const struct cli_options *o, const char *image, struct sluice_do
                        .registry = &o->registry, .broker = &o->keys);
     int r = sluice_open(&options, &s, &why);
     if (r == 0)
-        r = sluice_inspect(s, image, &o->platform, ret, &why);
+        r = sluice_inspect(
+            s, &SLUICE_OPTIONS(sluice_inspect_options, .image = image, .platform = o->platform),
+            ret, &why);
     return sl_error_from_api(r, &why, err);
 }
 
