@@ -25,11 +25,12 @@ static void pack_documents(struct sl_pack *p, const void *inspected)
         *to = value;
 }
 
-static int resolve(struct sluice *s, const char *text, const struct sl_platform *platform,
+static int resolve(struct sluice *s, const struct sluice_inspect_options *o,
                    struct sluice_documents **ret, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_inspected_image) inspected = {0};
-    int r = sl_inspect_image(s->engine, text, platform, &inspected, err);
+    const struct sl_platform platform = sl_api_platform(&o->platform);
+    int r = sl_inspect_image(s->engine, o->image, &platform, o->cancel_fd, &inspected, err);
     if (r < 0)
         return r;
     struct sluice_documents *documents = sl_pack_make(pack_documents, &inspected);
@@ -39,19 +40,19 @@ static int resolve(struct sluice *s, const char *text, const struct sl_platform 
     return 0;
 }
 
-int sluice_inspect(struct sluice *s, const char *image, const struct sluice_platform *platform,
+int sluice_inspect(struct sluice *s, const struct sluice_inspect_options *options,
                    struct sluice_documents **ret, struct sluice_error *err)
 {
     SL_API_QUIET();
     struct sl_error why = {0};
-    struct sl_platform p = {0};
-    if (platform)
-        p = sl_api_platform(platform);
-    int r = sl_api_need_engine(s, &why);
+    struct sluice_inspect_options o = {0};
+    int r = SL_API_TAKE(&o, options, &why);
     if (r == 0)
-        r = sl_api_need_text(image, "image", &why);
+        r = sl_api_need_engine(s, &why);
     if (r == 0)
-        r = resolve(s, image, &p, ret, &why);
+        r = sl_api_need_text(o.image, "image", &why);
+    if (r == 0)
+        r = resolve(s, &o, ret, &why);
     return sl_api_result(r, &why, err);
 }
 

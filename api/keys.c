@@ -14,10 +14,13 @@ struct sluice_keys {
 static int open_keys(const struct sluice_key_options *options, struct sluice_keys *keys,
                      struct sl_error *err)
 {
+    struct sluice_key_options given = {0};
     struct sl_key_options o = {0};
-    int r = sl_api_key_options(options, &o, err);
+    int r = options ? SL_API_TAKE(&given, options, err) : 0;
     if (r == 0)
-        r = sl_key_access_open(&o, /* cancel_fd= */ -1, &keys->access, err);
+        r = sl_api_key_options(options, &o, err);
+    if (r == 0)
+        r = sl_key_access_open(&o, given.cancel_fd > 0 ? given.cancel_fd : -1, &keys->access, err);
     keys->allow_sample = o.unsafe_sample_key;
     keys->allow_a256ctr = o.allow_a256ctr;
     return r;

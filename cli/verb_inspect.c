@@ -12,10 +12,12 @@ int cli_inspect(const struct cli_options *o, const char *image, struct sluice_do
     const struct sluice_options options =
         SLUICE_OPTIONS(sluice_options, .parts = SLUICE_NO_STORE, .threads = 1,
                        .registry = &o->registry, .broker = &o->keys);
-    int r = sl_error_from_api(sluice_open(&options, &s, &why), &why, err);
-    if (r != 0)
-        return r;
-    return sl_error_from_api(sluice_inspect(s, image, &o->platform, ret, &why), &why, err);
+    int r = sluice_open(&options, &s, &why);
+    if (r == 0)
+        r = sluice_inspect(
+            s, &SLUICE_OPTIONS(sluice_inspect_options, .image = image, .platform = o->platform),
+            ret, &why);
+    return sl_error_from_api(r, &why, err);
 }
 
 int cli_parse_manifest(const struct sluice_documents *image, struct sl_manifest **ret,

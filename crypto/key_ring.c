@@ -149,6 +149,13 @@ void sl_key_ring_set_provider(struct sl_key_ring *ring, sl_provider_unwrap_fn *f
     ring->provider_arg = arg;
 }
 
+void sl_key_ring_set_hub(struct sl_key_ring *ring, sl_provider_unwrap_fn *fn, void *arg, bool all)
+{
+    ring->hub = fn;
+    ring->hub_arg = arg;
+    ring->hub_unwraps_all = all;
+}
+
 int sl_key_ring_set_pgp_home(struct sl_key_ring *ring, const char *dir, struct sl_error *err)
 {
     char *copy = dir ? strdup(dir) : NULL;

@@ -33,6 +33,9 @@ struct sl_key_ring {
     void *kek_arg;
     sl_provider_unwrap_fn *provider;
     void *provider_arg;
+    sl_provider_unwrap_fn *hub;
+    void *hub_arg;
+    bool hub_unwraps_all;
     sl_wrapped_key_filter_fn *filter;
     void *filter_arg;
     char *pgp_home;      /* NULL: none */

@@ -2,6 +2,7 @@
 /* Packets of CoCo's key provider: each names its KEK, the caller's lookup fetches it. */
 #include "aes_open.h"
 #include "coco_packet.h"
+#include "enc_annotations.h"
 #include "key_ring.h"
 #include "plbco.h"
 #include "sluice/core/resource_uri.h"
@@ -68,20 +69,38 @@ static int check_kid(const char *kid, struct sl_error *err)
     return r < 0 ? sl_error_wrap(err, r, "kid") : 0;
 }
 
+static int ask_hub(const struct sl_key_ring *ring, struct sl_span element,
+                   struct sl_bytes *ret_plbco, struct sl_error *err)
+{
+    int r = ring->hub(ring->hub_arg, SL_NATIVE_PROVIDER, /* params= */ NULL, element, ret_plbco,
+                      err);
+    return r < 0 ? sl_error_wrap(err, r, "upstream") : 0;
+}
+
+static int unwrap_here(const struct sl_key_ring *ring, const struct sl_coco_packet *packet,
+                       struct sl_bytes *ret_plbco, struct sl_error *err)
+{
+    uint8_t kek[SL_KEK_SIZE] = {0};
+    int r = fetch_kek(ring, packet->kid, kek, err);
+    if (r == 0)
+        r = open_packet(packet, kek, ret_plbco, err);
+    sl_wipe(kek, sizeof(kek));
+    return r;
+}
+
 int sl_packet_unwrap(const struct sl_key_ring *ring, struct sl_span element,
                      struct sl_bytes *ret_plbco, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_coco_packet) packet = {0};
     int r = sl_coco_packet_parse(element, &packet, err);
+    if (r == -ENOTSUP && ring->hub)
+        return ask_hub(ring, element, ret_plbco, err);
     if (r == 0)
         r = check_kid(packet.kid, err);
     if (r == 0)
         r = check_wrap_type(ring, &packet, err);
-    uint8_t kek[SL_KEK_SIZE] = {0};
-    if (r == 0)
-        r = fetch_kek(ring, packet.kid, kek, err);
-    if (r == 0)
-        r = open_packet(&packet, kek, ret_plbco, err);
-    sl_wipe(kek, sizeof(kek));
-    return r;
+    if (r < 0)
+        return r;
+    return ring->hub && ring->hub_unwraps_all ? ask_hub(ring, element, ret_plbco, err)
+                                              : unwrap_here(ring, &packet, ret_plbco, err);
 }

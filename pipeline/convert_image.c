@@ -30,8 +30,8 @@ static int open_places(struct conversion *c, struct sl_error *err)
         r = open_own_registry(c, err);
     if (r < 0)
         return r;
-    return sl_image_sink_open(c->own_registry ? c->own_registry->registry : c->visit.registry,
-                              c->options->destination, &c->sink, err);
+    struct sl_registry *registry = c->own_registry ? c->own_registry->registry : c->visit.registry;
+    return sl_visit_open_sink(&c->visit, registry, c->options->destination, &c->sink, err);
 }
 
 static void set_up_recipients(struct conversion *c)
@@ -207,7 +207,7 @@ static void conversion_close(struct conversion *c)
     free(c->layers);
     free(c->documents);
     free(c->layer_reports);
-    (void)sl_image_sink_close(c->sink);
+    (void)sl_visit_close_sink(&c->visit, c->sink);
     (void)sl_visit_close_source(&c->visit, c->source);
     sl_engine_release(c->engine, c->own_registry);
     /* The recipients hold addresses of the keys. */

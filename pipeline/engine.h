@@ -4,6 +4,7 @@
 
 #include "cancel_watch.h"
 #include "memory_share.h"
+#include "sluice/image_sink.h"
 #include "sluice/pipeline.h"
 
 #include <pthread.h>
@@ -36,6 +37,8 @@ struct sl_visit {
     int cancel_fd;                /* core/cancel.h: the engine's cancellation or the caller's */
     bool is_open, has_own_cancel;
     struct sl_cancel_target target;
+    /* Of a sink: another descriptor for the same. */
+    struct sl_cancel_target sink_target;
 };
 /* own_cancel_fd: the caller's (core/cancel.h); borrowed. */
 SL_MUST_CHECK int sl_visit_open(struct sl_engine *engine, int own_cancel_fd, struct sl_visit *ret,
@@ -47,6 +50,12 @@ SL_DEFINE_AUTO_DONE(sl_visit, sl_visit_close)
 SL_MUST_CHECK int sl_visit_open_source(struct sl_visit *visit, const char *text,
                                        struct sl_image_source **ret, struct sl_error *err);
 struct sl_image_source *sl_visit_close_source(struct sl_visit *visit, struct sl_image_source *src);
+
+/* The same of a sink. registry: the visit's, or one that it has adopted. */
+SL_MUST_CHECK int sl_visit_open_sink(struct sl_visit *visit, struct sl_registry *registry,
+                                     const char *text, struct sl_image_sink **ret,
+                                     struct sl_error *err);
+struct sl_image_sink *sl_visit_close_sink(struct sl_visit *visit, struct sl_image_sink *sink);
 
 /* A registry engine of the visit's own, cancelled with the engine. Takes it. */
 SL_MUST_CHECK int sl_engine_adopt(struct sl_engine *engine, struct sl_registry **registry,

@@ -20,12 +20,12 @@ static int resolve(struct sl_image_source *source, const struct sl_platform *pla
 }
 
 int sl_inspect_image(struct sl_engine *engine, const char *image,
-                     const struct sl_platform *platform, struct sl_inspected_image *ret,
-                     struct sl_error *err)
+                     const struct sl_platform *platform, int cancel_fd,
+                     struct sl_inspected_image *ret, struct sl_error *err)
 {
     SL_AUTO_DONE(sl_visit) visit = {0};
     struct sl_image_source *source = NULL;
-    int r = sl_visit_open(engine, /* own_cancel_fd= */ -1, &visit, err);
+    int r = sl_visit_open(engine, cancel_fd, &visit, err);
     if (r == 0)
         r = sl_visit_open_source(&visit, image, &source, err);
     if (r == 0)

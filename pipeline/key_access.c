@@ -5,6 +5,7 @@
  */
 #include "sluice/key_access.h"
 
+#include "sluice/core/json_writer.h"
 #include "sluice/key_wrap.h"
 #include "sluice/rpc.h"
 #include "upstream.h"
@@ -15,6 +16,9 @@
 enum { TIMEOUT_DEFAULT_S = 50 };
 
 /* ---- the wires to providers ---- */
+
+/* As the hub's own clients call it. */
+static const char hub_name[] = "attestation-agent";
 
 static const char provider_service[] = "keyprovider.KeyProviderService";
 
@@ -130,18 +134,27 @@ static int wires_open(const struct sl_providers *providers, int cancel_fd,
 
 /* ---- the parts ---- */
 
+static int connect_providers(const struct sl_key_options *o, int cancel_fd,
+                             struct sl_providers *providers, struct sl_provider_wires **ret,
+                             struct sl_error *err)
+{
+    unsigned timeout_s = o->timeout_s ? o->timeout_s : TIMEOUT_DEFAULT_S;
+    int r = wires_open(providers, cancel_fd, ret, err);
+    if (r < 0)
+        return r;
+    sl_providers_set_call(providers, call_provider, *ret, (int)timeout_s * 1000);
+    sl_providers_set_cancel_fd(providers, cancel_fd);
+    return 0;
+}
+
 static int open_providers(const struct sl_key_options *o, int cancel_fd,
                           struct sl_key_access *access, struct sl_error *err)
 {
-    unsigned timeout_s = o->timeout_s ? o->timeout_s : TIMEOUT_DEFAULT_S;
     int r = sl_providers_open(o->key_providers, &access->providers, err);
+    if (r == 0)
+        r = connect_providers(o, cancel_fd, access->providers, &access->wires, err);
     if (r < 0)
         return r;
-    r = wires_open(access->providers, cancel_fd, &access->wires, err);
-    if (r < 0)
-        return r;
-    sl_providers_set_call(access->providers, call_provider, access->wires, (int)timeout_s * 1000);
-    sl_providers_set_cancel_fd(access->providers, cancel_fd);
     sl_key_ring_set_provider(access->ring, sl_providers_unwrap, access->providers);
     return 0;
 }
@@ -151,10 +164,9 @@ static int open_providers(const struct sl_key_options *o, int cancel_fd,
 static const char *broker_selection(const struct sl_key_options *o,
                                     const struct sl_key_access *access)
 {
-    static const char agent[] = "attestation-agent";
-    if (o->kbc || sl_providers_find(access->providers, agent))
+    if (o->kbc || sl_providers_find(access->providers, hub_name))
         return o->kbc;
-    const char *params = sl_key_ring_provider(access->ring, agent);
+    const char *params = sl_key_ring_provider(access->ring, hub_name);
     return params && strstr(params, "::") ? params : NULL;
 }
 
@@ -196,6 +208,36 @@ static int open_broker(const struct sl_key_options *o, int cancel_fd, struct sl_
     return r;
 }
 
+/* The configuration of a key provider that is the hub. */
+static struct sl_bytes hub_config(const char *target, struct sl_error *err)
+{
+    SL_AUTO(sl_json_writer) w = sl_json_writer_new(/* pretty= */ false);
+    struct sl_bytes json = {0};
+    sl_json_open_object(w, "key-providers");
+    sl_json_open_object(w, hub_name);
+    sl_json_put_string(w, "ttrpc", target);
+    sl_json_close_object(w);
+    sl_json_close_object(w);
+    return sl_json_end(w, &json, err) == 0 ? json : (struct sl_bytes){0};
+}
+
+/* What its broker keeps does not come here, if nobody here speaks to that broker. */
+static int open_hub(const struct sl_key_options *o, int cancel_fd, struct sl_key_access *access,
+                    struct sl_error *err)
+{
+    if (!o->upstream)
+        return 0;
+    SL_AUTO_DONE(sl_bytes) json = hub_config(o->upstream, err);
+    int r = json.data ? sl_providers_parse(sl_bytes_span(&json), &access->hub, err)
+                      : sl_error_oom(err);
+    if (r == 0)
+        r = connect_providers(o, cancel_fd, access->hub, &access->hub_wires, err);
+    if (r == 0)
+        sl_key_ring_set_hub(access->ring, sl_providers_unwrap, access->hub,
+                            sl_kbc_is_forwarded(access->kbc));
+    return r;
+}
+
 static int fill_ring(const struct sl_key_options *o, struct sl_key_ring *ring, struct sl_error *err)
 {
     sl_key_ring_allow_a256ctr(ring, o->allow_a256ctr);
@@ -220,7 +262,9 @@ static int open_all(const struct sl_key_options *o, int cancel_fd, struct sl_key
         r = fill_ring(o, access->ring, err);
     if (r >= 0)
         r = open_providers(o, cancel_fd, access, err);
-    return r < 0 ? r : open_broker(o, cancel_fd, access, err);
+    if (r >= 0)
+        r = open_broker(o, cancel_fd, access, err);
+    return r < 0 ? r : open_hub(o, cancel_fd, access, err);
 }
 
 int sl_key_access_open(const struct sl_key_options *options, int cancel_fd,
@@ -242,4 +286,6 @@ void sl_key_access_done(struct sl_key_access *access)
     access->kbc = sl_kbc_close(access->kbc);
     access->providers = sl_providers_close(access->providers);
     access->wires = wires_close(access->wires);
+    access->hub = sl_providers_close(access->hub);
+    access->hub_wires = wires_close(access->hub_wires);
 }

@@ -194,6 +194,7 @@ static void use_cache(struct schedule *s)
         if (r < 0)
             note_failure(s, r, &err);
     }
+    sl_pull_progress(s->pull, /* now= */ true); /* what is missing, before it may not fit */
     struct sl_error err = {0};
     int r = s->result == 0 ? sl_pull_check_space(s->pull, &err) : 0;
     if (r < 0)

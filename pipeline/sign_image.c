@@ -165,7 +165,7 @@ static int open_sink(struct signing *s, struct sl_error *err)
     if (s->forms == SL_SIGN_SIMPLE)
         return 0;
     int r = sink_name(s, &name, err);
-    return r < 0 ? r : sl_image_sink_open(s->visit.registry, name, &s->sink, err);
+    return r < 0 ? r : sl_visit_open_sink(&s->visit, s->visit.registry, name, &s->sink, err);
 }
 
 /* Where nothing can be written nobody is asked for a signature. */
@@ -229,7 +229,7 @@ static void signing_done(struct signing *s)
     free(s->targets);
     free(s->identity);
     (void)sl_reference_free(s->name);
-    (void)sl_image_sink_close(s->sink);
+    (void)sl_visit_close_sink(&s->visit, s->sink);
     (void)sl_visit_close_source(&s->visit, s->source);
     sl_visit_close(&s->visit);
     (void)sl_signing_key_free(s->key);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 
 /* An epoll descriptor is readable while one of those in it is: two cancellations become one that
@@ -74,6 +75,50 @@ struct sl_image_source *sl_visit_close_source(struct sl_visit *v, struct sl_imag
     if (v->has_own_cancel)
         sl_cancel_watch_remove(v->engine->cancel_watch, &v->target);
     return sl_image_source_close(src);
+}
+
+static void cancel_sink(void *arg)
+{
+    sl_image_sink_cancel(arg);
+}
+
+static int watch_sink(struct sl_visit *v, struct sl_image_sink *sink, struct sl_error *err)
+{
+    SL_AUTO_FD fd = fcntl(v->cancel_fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return sl_error_system(err, errno, "watching for a cancellation");
+    v->sink_target = (struct sl_cancel_target){.fd = fd, .fn = cancel_sink, .arg = sink};
+    int r = sl_cancel_watch_add(v->engine->cancel_watch, &v->sink_target, err);
+    if (r == 0)
+        (void)sl_steal_fd(&fd);
+    return r;
+}
+
+int sl_visit_open_sink(struct sl_visit *v, struct sl_registry *registry, const char *text,
+                       struct sl_image_sink **ret, struct sl_error *err)
+{
+    struct sl_image_sink *sink = NULL;
+    int r = sl_image_sink_open(registry, text, &sink, err);
+    if (r < 0)
+        return r;
+    r = v->has_own_cancel ? watch_sink(v, sink, err) : 0;
+    if (r < 0) {
+        (void)sl_image_sink_close(sink);
+        return r;
+    }
+    *ret = sink;
+    return 0;
+}
+
+struct sl_image_sink *sl_visit_close_sink(struct sl_visit *v, struct sl_image_sink *sink)
+{
+    if (!sink)
+        return NULL;
+    if (v->has_own_cancel) {
+        sl_cancel_watch_remove(v->engine->cancel_watch, &v->sink_target);
+        sl_cleanup_fdp(&v->sink_target.fd);
+    }
+    return sl_image_sink_close(sink);
 }
 
 bool sl_visit_is_cancelled(const struct sl_visit *v)

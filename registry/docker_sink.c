@@ -20,6 +20,7 @@
 struct docker_sink {
     struct sl_sink base;
     struct sl_registry *registry;
+    struct sl_http_group group; /* all its requests but those that tidy up */
     char *host, *repository, *tag;
     pthread_mutex_t lock;        /* held while the plan is made */
     struct sl_mirror_plan *plan; /* NULL before the first call; then ep is valid: */
@@ -53,6 +54,7 @@ static int make_plan_locked(struct docker_sink *sink, struct sl_error *err)
         return sl_error_set(err, SL_E_POLICY, EPERM, "the registry rules name only mirrors");
     sl_docker_endpoint_init(&sink->ep, sink->registry, primary);
     sink->ep.actions = "pull,push";
+    sink->ep.group = &sink->group;
     sink->plan = sl_steal(&plan);
     return 0;
 }
@@ -259,6 +261,11 @@ static int docker_put_referrer(struct sl_sink *base, struct sl_span bytes,
 
 /* --- the sink --- */
 
+static void docker_cancel(struct sl_sink *base)
+{
+    sl_http_group_cancel(&((struct docker_sink *)base)->group);
+}
+
 static void docker_close(struct sl_sink *base)
 {
     struct docker_sink *sink = (struct docker_sink *)base;
@@ -267,6 +274,7 @@ static void docker_close(struct sl_sink *base)
         sl_docker_opener_join(&sink->ep);
         sl_docker_endpoint_done(&sink->ep);
     }
+    sl_http_group_done(&sink->group);
     sl_mirror_plan_free(sink->plan);
     pthread_mutex_destroy(&sink->lock);
     free(sink->host);
@@ -284,6 +292,7 @@ static const struct sl_sink_ops docker_ops = {
     .find_tag = docker_find_tag,
     .put_tagged = docker_put_tagged,
     .put_referrer = docker_put_referrer,
+    .cancel = docker_cancel,
     .close = docker_close,
 };
 
@@ -299,9 +308,11 @@ int sl_docker_sink_open(struct sl_registry *registry, const struct sl_reference 
     sink->host = strdup(ref->host);
     sink->repository = strdup(ref->repository);
     sink->tag = strdup(ref->tag);
-    if (!sink->host || !sink->repository || !sink->tag) {
+    bool ok = sink->host && sink->repository && sink->tag;
+    int r = ok ? sl_http_group_init(&sink->group, registry->loop, err) : sl_error_oom(err);
+    if (r < 0) {
         docker_close(&sink->base);
-        return sl_error_oom(err);
+        return r;
     }
     *ret = &sink->base;
     return 0;

@@ -141,6 +141,7 @@ static void ask(struct docker_upload *u, enum step step, const char *method, cha
                 .loop = u->loop,
                 .settings = &u->ep->registry->settings,
                 .peer = u->ep->peer,
+                .group = u->ep->group,
                 .url = url,
                 .method = method,
                 .is_blob = true,

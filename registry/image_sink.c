@@ -56,6 +56,12 @@ struct sl_image_sink *sl_image_sink_close(struct sl_image_sink *sink)
     return NULL;
 }
 
+void sl_image_sink_cancel(struct sl_image_sink *sink)
+{
+    if (sink->transport->ops->cancel)
+        sink->transport->ops->cancel(sink->transport);
+}
+
 const char *sl_image_sink_name(const struct sl_image_sink *sink)
 {
     return sink->name;

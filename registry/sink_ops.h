@@ -38,6 +38,9 @@ struct sl_sink_ops {
     int (*put_referrer)(struct sl_sink *sink, struct sl_span bytes,
                         const struct sl_layout_entry *entry, const struct sl_digest *subject,
                         struct sl_error *err);
+    /* sl_image_sink_cancel(): any thread, beside everything else, does not block. NULL: nothing of
+     * it ever waits. */
+    void (*cancel)(struct sl_sink *sink);
     /* Takes back what was not committed and frees the sink; accepts a half-built one. All uploads
      * are closed. */
     void (*close)(struct sl_sink *sink);

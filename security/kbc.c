@@ -69,6 +69,11 @@ const char *sl_kbc_name(const struct sl_kbc *kbc)
     return kbc->broker->name;
 }
 
+bool sl_kbc_is_forwarded(const struct sl_kbc *kbc)
+{
+    return kbc && kbc->broker == &sl_kbc_forwarded;
+}
+
 /* ---- keys ---- */
 
 struct question {

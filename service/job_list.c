@@ -17,6 +17,7 @@ struct sl_job_waiter *sl_job_waiter_free(struct sl_job_waiter *w)
 {
     if (!w)
         return NULL;
+    (void)sl_image_claim_drop(w->claim);
     free(w->image);
     free(w->asked);
     free(w);
@@ -81,6 +82,7 @@ struct job *sl_job_free(struct job *job)
     if (!job)
         return NULL;
     sl_cleanup_fdp(&job->cancel_fd);
+    (void)sl_image_claim_drop(job->claim);
     free(job->image);
     free(job->asked);
     free(job->name);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "crew.h"
+#include "image_claims.h"
 #include "job_progress.h"
 #include "jobs.h"
 
@@ -25,6 +26,7 @@ struct sl_job_waiter {
     uint64_t generation; /* the configuration it wants, or a later one */
     bool is_late;        /* joined a pull that had begun before it asked */
     bool was_retried;
+    struct sl_image_claim *claim; /* on what it was told of */
 };
 
 struct job {
@@ -41,12 +43,14 @@ struct job {
     bool is_merged;
     int64_t begun_ms;
     struct sl_job_progress progress;
-    struct sl_job_log log; /* its thread's */
+    struct sl_job_log log; /* its thread's, as the next */
+    struct sl_image_claim *claim;
 };
 
 struct sl_jobs {
     struct sl_jobs_options options;
     struct sl_crew *crew;
+    struct sl_image_claims *claims;
     void (*run)(void *job); /* the life of a job's thread, which takes the job */
     pthread_mutex_t lock;   /* guards all below, and the jobs but for what is their threads' */
     pthread_cond_t changed; /* a job is over */

@@ -13,6 +13,7 @@ struct sl_job_progress sl_job_progress_of(const struct sluice_pull_report *repor
         const struct sluice_layer *layer = report->layers[i];
         bool is_cached = layer->state == SLUICE_LAYER_CACHED;
         p.bytes += layer->bytes;
+        p.missing += is_cached ? 0 : layer->bytes;
         p.received += is_cached ? layer->bytes : layer->received;
         p.layers_done += is_cached || layer->state == SLUICE_LAYER_DONE;
         p.n_running += layer->state == SLUICE_LAYER_RUNNING;

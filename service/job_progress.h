@@ -8,6 +8,7 @@ struct sl_job_progress {
     size_t n_layers, layers_done;
     size_t n_running, n_waiting;
     uint64_t bytes, received;
+    uint64_t missing; /* bytes of layers that were not in the store */
 };
 /* Layers that were cached count as received. */
 struct sl_job_progress sl_job_progress_of(const struct sluice_pull_report *report);

@@ -7,10 +7,14 @@
  *
  * A waiter that went over to a pull which had begun before it asked is not punished for what
  * happened before: when that pull fails for the network, it gets a job of its own, once.
+ *
+ * A pull that finds the store full makes room, and tries again. What a job brings is claimed from
+ * when it is known until the last waiter is freed, who has mounted it by then.
  */
 #include "jobs.h"
 
 #include "job_list.h"
+#include "make_room.h"
 #include "sluice/api_error.h"
 #include "sluice/core/clock.h"
 #include "sluice/core/log.h"
@@ -25,6 +29,8 @@ enum {
     PULLS_DEFAULT = 4,
     THREADS_MAX = 64,           /* pulls at once, whatever was configured */
     CREW_MAX = 2 * THREADS_MAX, /* also those that are on their way out */
+    EXPANSION = 3,              /* what blobs unpack to, mostly less */
+    ROOM_TRIES = 2,             /* of a pull: for as much as it may need, for all that there is */
 };
 
 /* ---- asking ---- */
@@ -134,6 +140,13 @@ static unsigned merge(struct job *job, struct job *twin)
     return n;
 }
 
+/* Without memory for it the image may go before it is mounted: the request fails then. */
+static void claim(struct job *job, const char *manifest)
+{
+    job->claim = sl_image_claim_drop(job->claim);
+    (void)!sl_image_claim_take(job->jobs->claims, manifest, &job->claim, /* err= */ NULL);
+}
+
 static int on_resolved(void *arg, const char *name, const char *manifest)
 {
     struct job *job = arg;
@@ -141,9 +154,12 @@ static int on_resolved(void *arg, const char *name, const char *manifest)
     SL_AUTO_FREE char *own_name = strdup(name);
     SL_AUTO_FREE char *own_manifest = strdup(manifest);
     unsigned n_moved = 0;
+    claim(job, manifest);
     pthread_mutex_lock(&jobs->lock);
     struct job *twin = NULL;
     if (own_name && own_manifest) { /* a job that nobody can join works as well */
+        free(job->name); /* of the try before, when there was no room */
+        free(job->manifest);
         job->name = sl_steal(&own_name);
         job->manifest = sl_steal(&own_manifest);
         twin = find_twin(job);
@@ -206,6 +222,34 @@ static int pull(struct job *job, const struct sl_generation *generation,
     return sluice_pull(generation->sluice, &options, ret, err);
 }
 
+static bool is_full(const struct sluice_error *err)
+{
+    return err->errnum == ENOSPC || err->errnum == EDQUOT;
+}
+
+static bool make_room(struct job *job, const struct sl_generation *generation, unsigned tries,
+                      const struct sluice_error *err)
+{
+    const struct sl_log_about about = {
+        .job = job->id, .image = job->log.image, .code = sluice_code_name(err->code)};
+    uint64_t missing = job->progress.missing; /* written by this thread */
+    uint64_t wanted = missing > UINT64_MAX / EXPANSION ? UINT64_MAX : missing * EXPANSION;
+    if (job->is_merged || !is_full(err) || tries == ROOM_TRIES || !generation->config->evict)
+        return false;
+    sl_log_of(SL_LOG_WARN, &about, "looking for images that nothing uses, since %s", err->message);
+    return sl_make_room(generation->sluice, job->jobs->claims, missing,
+                        tries > 0 ? UINT64_MAX : wanted);
+}
+
+static int pull_with_room(struct job *job, const struct sl_generation *generation,
+                          struct sluice_pull_report **ret, struct sluice_error *err)
+{
+    int r = pull(job, generation, ret, err);
+    for (unsigned tries = 0; r < 0 && make_room(job, generation, tries, err); tries++)
+        r = pull(job, generation, ret, err);
+    return r;
+}
+
 /* Locked. Those of all who may try again have a job of their own then. */
 static struct sl_job_waiter *retry_late(struct sl_jobs *jobs, struct sl_job_waiter *all)
 {
@@ -229,6 +273,8 @@ static void end(struct job *job, const struct sluice_pull_report *report, struct
     if (!report && job->cancel_errnum && err->code == SLUICE_E_CANCELLED)
         *err = sl_job_cancelled_error(job->cancel_errnum);
     struct sl_job_waiter *told = sl_job_take_waiters(job);
+    for (struct sl_job_waiter *w = told; w && report; w = w->next)
+        w->claim = sl_image_claim_share(job->claim);
     sl_job_unlist(jobs, job);
     if (!report && !job->cancel_errnum && err->code == SLUICE_E_NETWORK)
         told = retry_late(jobs, told);
@@ -252,7 +298,7 @@ static void run_job(struct job *job)
                                    .told_ms = sl_clock_ms()};
     if (hold(job, &generation, &hold_err) < 0)
         err = sl_error_to_api(&hold_err);
-    else if (pull(job, generation, &report, &err) < 0)
+    else if (pull_with_room(job, generation, &report, &err) < 0)
         report = NULL;
     end(job, report, &err);
     (void)sluice_pull_report_free(report);
@@ -411,7 +457,10 @@ int sl_jobs_new(const struct sl_jobs_options *options, struct sl_jobs **ret, str
     if (jobs->options.pulls > THREADS_MAX)
         jobs->options.pulls = THREADS_MAX;
     int r = sl_crew_new(CREW_MAX, &jobs->crew, err);
+    if (r == 0)
+        r = sl_image_claims_new(&jobs->claims, err);
     if (r < 0) {
+        (void)sl_crew_free(jobs->crew);
         free(jobs);
         return r;
     }
@@ -430,6 +479,7 @@ struct sl_jobs *sl_jobs_free(struct sl_jobs *jobs)
     if (!jobs)
         return NULL;
     (void)sl_crew_free(jobs->crew); /* threads of merged and cancelled jobs may be on their way */
+    (void)sl_image_claims_free(jobs->claims);
     pthread_cond_destroy(&jobs->changed);
     pthread_mutex_destroy(&jobs->lock);
     free(jobs);

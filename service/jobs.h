@@ -19,7 +19,7 @@ struct sl_jobs_options {
 };
 SL_MUST_CHECK int sl_jobs_new(const struct sl_jobs_options *options, struct sl_jobs **ret,
                               struct sl_error *err);
-/* Nobody waits any more. */
+/* Nobody waits any more, and all waiters are freed. */
 struct sl_jobs *sl_jobs_free(struct sl_jobs *jobs);
 SL_DEFINE_AUTO(sl_jobs, sl_jobs_free)
 
@@ -37,7 +37,8 @@ SL_MUST_CHECK int sl_jobs_pull(struct sl_jobs *jobs, const char *image, sl_job_d
 /* The caller has no interest any more: done() comes from here, with SLUICE_E_CANCELLED, unless it
  * has come or is coming. Any thread, does not block. */
 void sl_jobs_leave(struct sl_jobs *jobs, struct sl_job_waiter *waiter);
-/* done() must have come, and nobody may be leaving. */
+/* done() must have come, and nobody may be leaving. Until then the image it told of is not removed
+ * for room: whoever mounts it frees the waiter afterwards. */
 struct sl_job_waiter *sl_job_waiter_free(struct sl_job_waiter *waiter);
 
 /* For people. Strings are copies. */

@@ -92,6 +92,10 @@ struct sluice_key_options {
     const char *pgp_home;
     bool unsafe_sample_key, allow_a256ctr;
     unsigned timeout_s; /* for each request; 0: 50 */
+    /* Of sluice_keys_open(): whatever waits for a broker, a hub or a provider ends with
+     * SLUICE_E_CANCELLED once this descriptor is readable (borrowed, not read). 0 or below: none.
+     * Pulls and the like go by their own. */
+    int cancel_fd;
 };
 
 /* Which signatures an image needs. Zeroed: the machine's policy, and refusal where it has none. */
@@ -274,7 +278,10 @@ SLUICE_API struct sluice_mount_list *sluice_mount_list_free(struct sluice_mount_
 /* image, here and below: a name in any spelling, or a digest (6 digits of its hex are enough). */
 SLUICE_API SLUICE_MUST_CHECK int sluice_remove(struct sluice *s, const char *image, bool force,
                                                struct sluice_error *err);
-/* At an empty directory, which is made if missing. */
+/* At an empty directory, which is made if missing. No policy is asked, here and below: an image is
+ * mounted if it is in the store, however long ago it was let in and whatever the policy says of it
+ * today. sluice_pull() judges anew each time, also what is stored; whoever wants that pulls, and
+ * mounts by the bundle of the pull or by the manifest of its report. */
 SLUICE_API SLUICE_MUST_CHECK int sluice_mount(struct sluice *s, const char *image,
                                               const char *target, bool read_only,
                                               struct sluice_error *err);
@@ -385,15 +392,22 @@ struct sluice_documents {
     const char *index, *manifest, *config;      /* texts, NUL-terminated */
     size_t index_size, manifest_size, config_size;
 };
-SLUICE_API SLUICE_MUST_CHECK int sluice_inspect(struct sluice *s, const char *image,
-                                                const struct sluice_platform *platform,
+struct sluice_inspect_options {
+    size_t size;
+    const char *image;
+    struct sluice_platform platform;
+    int cancel_fd; /* as of a pull */
+};
+SLUICE_API SLUICE_MUST_CHECK int sluice_inspect(struct sluice *s,
+                                                const struct sluice_inspect_options *options,
                                                 struct sluice_documents **ret,
                                                 struct sluice_error *err);
 SLUICE_API struct sluice_documents *sluice_documents_free(struct sluice_documents *documents);
 
 /* ---- keys and resources ---- */
 
-/* Everybody who may answer for a key, kept open. */
+/* Everybody who may answer for a key, kept open. Its functions block until they are answered, run
+ * out of time, or are cancelled by the options' cancel_fd, which must live as long. */
 struct sluice_keys;
 SLUICE_API SLUICE_MUST_CHECK int sluice_keys_open(const struct sluice_key_options *options,
                                                   struct sluice_keys **ret,

@@ -55,6 +55,14 @@ class KeysCase(sluice_case.SluiceCase):
         self.ok("encrypt", "--quiet", "--encryption-key", spec, *options, self.layout("plain"),
                 self.layout(destination))
 
+    def put_manifest(self, manifest):
+        with open(self.path("enc", "index.json"), encoding="utf-8") as file:
+            index = json.load(file)
+        index["manifests"][0].update(
+            oci_images.write_blob(self.path("enc"), json.dumps(manifest).encode()))
+        with open(self.path("enc", "index.json"), "w", encoding="utf-8") as file:
+            json.dump(index, file)
+
 
 class Verb(KeysCase):
     def test_generated_keys_differ(self):
@@ -114,14 +122,6 @@ class Verb(KeysCase):
         text = self.ok("keys", "show", self.layout("enc"))
         self.assertNotIn("\x1b", text)
         self.assertEqual(text.count("\n"), 2)
-
-    def put_manifest(self, manifest):
-        with open(self.path("enc", "index.json"), encoding="utf-8") as file:
-            index = json.load(file)
-        index["manifests"][0].update(
-            oci_images.write_blob(self.path("enc"), json.dumps(manifest).encode()))
-        with open(self.path("enc", "index.json"), "w", encoding="utf-8") as file:
-            json.dump(index, file)
 
 
 class Brokers(KeysCase):

@@ -3,7 +3,11 @@
 
 import base64
 import json
+import shutil
 import threading
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 import sluice_case
 import ttrpc
@@ -11,6 +15,8 @@ from engine_driver import Driver
 from test_keys import KID, KeysCase
 
 BROKER = "cc_kbc::http://[::1]:8080"
+PROVIDER = "keyprovider.KeyProviderService"
+PACKET = "org.opencontainers.image.enc.keys.provider.attestation-agent"
 ACCEPT = json.dumps({"default": [{"type": "insecureAcceptAnything"}]})
 
 
@@ -26,7 +32,23 @@ class Upstream(KeysCase):
         self.addCleanup(server.__exit__)
 
     def answer(self, service, method, payload):
-        uri = ttrpc.one(ttrpc.fields(payload), 1, b"").decode()
+        asked = ttrpc.one(ttrpc.fields(payload), 1, b"").decode()
+        if method == "UnWrapKey":
+            return self.unwrap(service, json.loads(asked)["keyunwrapparams"])
+        return self.give(service, method, asked)
+
+    def unwrap(self, service, params):
+        """As the hub does, by the KEK that it would give."""
+        packet = json.loads(base64.b64decode(params["annotation"]))
+        kek = ttrpc.one(ttrpc.fields(self.give(service, "UnWrapKey", packet["kid"])), 1, b"")
+        try:
+            options = AESGCM(kek).decrypt(base64.b64decode(packet["iv"]),
+                                          base64.b64decode(packet["wrapped_data"]), None)
+        except (InvalidTag, ValueError) as e:
+            raise ttrpc.Refused(ttrpc.INTERNAL, "decrypt with KEK failed") from e
+        return ttrpc.field(1, json.dumps({"keyunwrapresults": {"optsdata": list(options)}}).encode())
+
+    def give(self, service, method, uri):
         self.asked.append((service, method, uri))
         value = self.answers.get(uri)
         if value is None:
@@ -44,11 +66,37 @@ class Upstream(KeysCase):
         self.answers[KID] = self.kek
         for args in ("--kbc", BROKER), (), ("--kbc", "cc_kbc"):
             self.assertEqual(self.run_driver(*args).done(0)[0], "ok", args)
-        self.assertEqual(set(self.asked), {("api.GetResourceService", "GetResource", KID)})
+        self.assertEqual(set(self.asked), {(PROVIDER, "UnWrapKey", KID)})
+
+    def fresh_store(self):
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def rewrite_packets(self, **members):
+        """Of every layer. No digest of anything else depends on it but the manifest's own."""
+        manifest = json.loads(self.ok("inspect", "--raw", self.layout("enc")))
+        for layer in manifest["layers"]:
+            packet = json.loads(base64.b64decode(layer["annotations"][PACKET]))
+            layer["annotations"][PACKET] = base64.b64encode(
+                json.dumps({**packet, **members}).encode()).decode()
+        self.put_manifest(manifest)
+
+    def test_packets_of_other_providers_go_upstream_whatever_broker_is_ours(self):
+        """A key management service's; and those of a version that is not known here."""
+        self.answers[KID] = self.kek
+        for members in {"provider": "aliyun"}, {"provider": "kbs", "version": "9.0.0"}:
+            self.rewrite_packets(**members)
+            self.asked.clear()
+            code, text = self.run_driver(*self.kbc()).done(0)
+            self.assertEqual(code, "ok", text)
+            self.assertEqual(set(self.asked), {(PROVIDER, "UnWrapKey", KID)}, members)
+            self.fresh_store()
+            code, text = self.run_driver(*self.kbc(), upstream=False).done(0)
+            self.assertEqual(code, "unsupported", text)
+            self.fresh_store()
 
     def test_key_that_is_none_is_refused(self):
-        for value, why in ((None, "get resource failed"), (self.kek[1:], "has 31 bytes"),
-                           (bytes(32), "")):
+        for value, why in ((None, "get resource failed"), (self.kek[1:], "with KEK failed"),
+                           (bytes(32), "with KEK failed")):
             self.answers[KID] = value
             code, text = self.run_driver("--kbc", BROKER).done(0)
             self.assertIn(code, ("auth", "format", "integrity"))

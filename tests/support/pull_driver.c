@@ -3,7 +3,8 @@
  * Pulls several images at once through one engine, as a service does:
  *
  *   pull_driver --root DIR [--memory BYTES] [--jobs N] [--verify-first] [--upstream TARGET]
- *               [--kbc SELECTION] [--policy TEXT] [--reload] [--wait] IMAGE...
+ *               [--kbc SELECTION] [--offline-keys FILE] [--policy TEXT] [--reload] [--wait]
+ * IMAGE...
  *
  * Lines on stdin: "cancel N" ends pull N (from 0), "cancel all" the engine. Lines on stdout, in
  * their order: "resolved N NAME DIGEST", "done N ok CACHED FETCHED" (layers) or "done N CODE ERRNO:
@@ -126,12 +127,17 @@ static void pull_all(struct sl_engine *engine, const struct settings *settings)
     fflush(stdout);
 }
 
-static const struct option long_options[] = {
-    {"root", required_argument, NULL, 'r'},     {"memory", required_argument, NULL, 'm'},
-    {"jobs", required_argument, NULL, 'j'},     {"verify-first", no_argument, NULL, 'v'},
-    {"upstream", required_argument, NULL, 'u'}, {"kbc", required_argument, NULL, 'k'},
-    {"policy", required_argument, NULL, 'p'},   {"reload", no_argument, NULL, 'l'},
-    {"wait", no_argument, NULL, 'w'},           {NULL, 0, NULL, 0}};
+static const struct option long_options[] = {{"root", required_argument, NULL, 'r'},
+                                             {"memory", required_argument, NULL, 'm'},
+                                             {"jobs", required_argument, NULL, 'j'},
+                                             {"verify-first", no_argument, NULL, 'v'},
+                                             {"upstream", required_argument, NULL, 'u'},
+                                             {"kbc", required_argument, NULL, 'k'},
+                                             {"policy", required_argument, NULL, 'p'},
+                                             {"reload", no_argument, NULL, 'l'},
+                                             {"wait", no_argument, NULL, 'w'},
+                                             {"offline-keys", required_argument, NULL, 'o'},
+                                             {NULL, 0, NULL, 0}};
 
 static bool take_option(int option, struct settings *s)
 {
@@ -153,6 +159,9 @@ static bool take_option(int option, struct settings *s)
         return true;
     case 'k':
         s->pull.keys.kbc = optarg;
+        return true;
+    case 'o':
+        s->pull.keys.offline_keys = optarg;
         return true;
     case 'p':
         s->pull.policy = (struct sl_policy_options){.policy_text = optarg};

@@ -3,6 +3,7 @@ sl_add_unit_test(api options)
 sl_add_unit_test(api report)
 sl_add_unit_test(api stored)
 sl_add_unit_test(api errors)
+sl_add_unit_test(api cancel SOURCES ${PROJECT_SOURCE_DIR}/tests/support/layout_fixture.c)
 sl_add_unit_test(api images LABELS root)
 target_include_directories(test_api_images PRIVATE ${PROJECT_SOURCE_DIR}/snapshot)
 

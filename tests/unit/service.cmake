@@ -6,6 +6,7 @@ sl_add_unit_test(service forward)
 sl_add_unit_test(service bundle_path)
 sl_add_unit_test(service credentials)
 sl_add_unit_test(service crew)
+sl_add_unit_test(service image_claims)
 # Over a library and a configuration that the test is itself.
 sl_add_unit_test(service jobs)
 sl_add_unit_test(service job_progress)

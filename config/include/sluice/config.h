@@ -57,6 +57,7 @@ struct sl_config {
     char **bundle_roots; /* absolute, NULL-terminated */
     char *pause_bundle;  /* folder */
     enum sl_keep keep;
+    bool evict; /* images that nothing uses, for room */
     char *policy_digest;
     bool policy_dialect_image_rs;
     bool require_policy; /* without one, nothing is pulled */

@@ -65,6 +65,10 @@ typedef int sl_provider_unwrap_fn(void *arg, const char *name, const char *param
                                   struct sl_span element, struct sl_bytes *ret,
                                   struct sl_error *err);
 void sl_key_ring_set_provider(struct sl_key_ring *ring, sl_provider_unwrap_fn *fn, void *arg);
+/* Who unwraps CoCo packets that this ring cannot: of providers other than kbs, of later versions;
+ * with all of them, every packet that is well-formed and allowed, for a broker that only he speaks
+ * to. Asked under the name of the native provider. */
+void sl_key_ring_set_hub(struct sl_key_ring *ring, sl_provider_unwrap_fn *fn, void *arg, bool all);
 /* The gnupg home directory for PGP; NULL: PGP keys come only from key files given as specs. */
 SL_MUST_CHECK int sl_key_ring_set_pgp_home(struct sl_key_ring *ring, const char *dir,
                                            struct sl_error *err);
@@ -93,6 +97,7 @@ SL_MUST_CHECK int sl_key_ring_unwrap(const struct sl_key_ring *ring,
 SL_MUST_CHECK int sl_key_ring_unwrap_plbco(const struct sl_key_ring *ring,
                                            const struct sl_enc_annotations *a, struct sl_bytes *ret,
                                            struct sl_unwrapped *how, struct sl_error *err);
-/* One CoCo packet, as a key provider gets it. Uses the ring's KEK lookup only. Secret result. */
+/* One CoCo packet, as a key provider gets it. Uses the ring's KEK lookup, or its hub, and nothing
+ * else. Secret result. */
 SL_MUST_CHECK int sl_packet_unwrap(const struct sl_key_ring *ring, struct sl_span packet,
                                    struct sl_bytes *ret_plbco, struct sl_error *err);

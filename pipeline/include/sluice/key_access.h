@@ -13,6 +13,8 @@ struct sl_key_access {
     struct sl_kbc *kbc;              /* or NULL */
     struct sl_providers *providers;  /* never NULL once open */
     struct sl_provider_wires *wires; /* key_access.c's: the rpc clients, one for each provider */
+    struct sl_providers *hub; /* the upstream hub, which is a provider too; NULL: there is none */
+    struct sl_provider_wires *hub_wires;
 };
 /* Wrong options are told here, also where no key will be needed. Whoever waits for a provider waits
  * until cancel_fd (core/cancel.h; borrowed; -1: none) is readable at most. */

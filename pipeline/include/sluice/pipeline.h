@@ -165,13 +165,14 @@ struct sl_verify_options {
 SL_MUST_CHECK int sl_verify_image(struct sl_engine *engine, const struct sl_verify_options *options,
                                   struct sl_policy_verdict **ret, struct sl_error *err);
 
-/* What a registry or layout says of an image: all documents, verified, and nothing stored. */
+/* What a registry or layout says of an image: all documents, verified, and nothing stored.
+ * cancel_fd: as of a pull. */
 struct sl_inspected_image {
     char *name; /* canonical */
     struct sl_resolved_image *image;
 };
 SL_MUST_CHECK int sl_inspect_image(struct sl_engine *engine, const char *image,
-                                   const struct sl_platform *platform,
+                                   const struct sl_platform *platform, int cancel_fd,
                                    struct sl_inspected_image *ret, struct sl_error *err);
 void sl_inspected_image_done(struct sl_inspected_image *inspected);
 SL_DEFINE_AUTO_DONE(sl_inspected_image, sl_inspected_image_done)

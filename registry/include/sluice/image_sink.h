@@ -17,6 +17,9 @@ SL_MUST_CHECK int sl_image_sink_open(struct sl_registry *registry, const char *t
  * if this sink created it and no named manifest was put. All uploads are closed. */
 struct sl_image_sink *sl_image_sink_close(struct sl_image_sink *sink);
 SL_DEFINE_AUTO(sl_image_sink, sl_image_sink_close)
+/* What waits for the sink's place, and whatever asks it for something later, fails soon with
+ * SL_E_CANCELLED; what was begun is still taken back. Any thread, does not block. */
+void sl_image_sink_cancel(struct sl_image_sink *sink);
 /* "host/repository:tag" or "oci:/dir:tag". Borrowed. */
 const char *sl_image_sink_name(const struct sl_image_sink *sink);
 

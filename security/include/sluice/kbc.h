@@ -37,6 +37,8 @@ SL_MUST_CHECK int sl_kbc_open(const struct sl_kbc_options *options, struct sl_kb
 struct sl_kbc *sl_kbc_close(struct sl_kbc *kbc);
 SL_DEFINE_AUTO(sl_kbc, sl_kbc_close)
 const char *sl_kbc_name(const struct sl_kbc *kbc); /* "offline_fs_kbc" */
+/* Somebody else speaks to the broker. NULL: there is none, and nobody does. */
+bool sl_kbc_is_forwarded(const struct sl_kbc *kbc);
 /* Has the type of sl_kek_lookup_fn; arg is the kbc. Concurrent requests for one kid are one
  * request, and its answer, a KEK or a refusal, is kept until the kbc is closed. */
 int sl_kbc_lookup_kek(void *kbc, const char *kid, uint8_t ret[32], struct sl_error *err);
