@@ -21,7 +21,7 @@ char *sl_path_of_fd(int fd)
     return n < 0 ? NULL : sl_strf("%.*s", (int)n, path);
 }
 
-static int write_all(int fd, struct sl_span data)
+int sl_write_all(int fd, struct sl_span data)
 {
     while (data.len) {
         ssize_t n = write(fd, data.data, data.len);
@@ -53,7 +53,7 @@ int sl_replace_file(int dirfd, const char *name, struct sl_span data, unsigned m
         openat(dirfd, aside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR);
     if (fd < 0)
         return sl_error_system(err, errno, "writing %s", name);
-    int r = write_all(fd, data);
+    int r = sl_write_all(fd, data);
     if (r == 0 && (fchmod(fd, mode) < 0 || renameat(dirfd, aside, dirfd, name) < 0))
         r = -errno;
     if (r == 0)

@@ -345,7 +345,8 @@ int sl_rpc_server_start(struct sl_rpc_server *server, struct sl_error *err)
 {
     sigset_t all, before;
     sigfillset(&all);
-    atomic_store(&server->came_round, true); /* who asks at once is not to wait for its first turn */
+    atomic_store(&server->came_round,
+                 true); /* who asks at once is not to wait for its first turn */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int r = pthread_create(&server->thread, NULL, serve, server);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

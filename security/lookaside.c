@@ -139,17 +139,6 @@ int sl_lookaside_read_file(const char *base, const char *url, struct sl_bytes *r
 
 /* ---- writing ---- */
 
-static int write_all(int fd, struct sl_span bytes)
-{
-    for (size_t done = 0; done < bytes.len;) {
-        ssize_t n = write(fd, bytes.data + done, bytes.len - done);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return fsync(fd) < 0 ? -errno : 0;
-}
-
 /* The first number that is free becomes the name of the file. Readers stop at the first gap. */
 static int link_next(int folder, const char *temporary, unsigned *ret_number)
 {
@@ -176,7 +165,9 @@ static int write_new(int folder, struct sl_span message, unsigned *ret_number)
     SL_AUTO_FD fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0)
         return -errno;
-    int r = write_all(fd, message);
+    int r = sl_write_all(fd, message);
+    if (r == 0 && fsync(fd) < 0)
+        r = -errno;
     if (r == 0)
         r = link_next(folder, temporary, ret_number);
     (void)unlinkat(folder, temporary, 0);

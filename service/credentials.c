@@ -14,8 +14,6 @@ enum {
     FOLDER_MODE = 0700,
     FILE_MODE = 0600,
 };
-/* What is half written; the next start takes it away. */
-static const char temporary[] = ".sluice-new";
 
 /* ---- folders ---- */
 
@@ -61,41 +59,6 @@ static int open_folder(const char *root, char *path, int *ret, const char **ret_
 
 /* ---- the file ---- */
 
-static int write_all(int fd, const uint8_t *data, size_t len, struct sl_error *err)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return sl_error_system(err, errno, "cannot write");
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
-static int write_temporary(int dirfd, struct sl_span content, struct sl_error *err)
-{
-    if (unlinkat(dirfd, temporary, 0) < 0 && errno != ENOENT)
-        return sl_error_system(err, errno, "cannot remove %s", temporary);
-    SL_AUTO_FD fd =
-        openat(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
-    if (fd < 0)
-        return sl_error_system(err, errno, "cannot make a file");
-    return write_all(fd, content.data, content.len, err);
-}
-
-static int write_file(int dirfd, const char *name, struct sl_span content, struct sl_error *err)
-{
-    int r = write_temporary(dirfd, content, err);
-    if (r == 0 && renameat(dirfd, temporary, dirfd, name) < 0)
-        r = sl_error_system(err, errno, "cannot put the file in its place");
-    if (r < 0)
-        (void)unlinkat(dirfd, temporary, 0);
-    return r;
-}
-
 static int put(const char *root, const char *path, struct sl_span content, struct sl_error *err)
 {
     size_t prefix = strlen(SL_CREDENTIALS_ROOT);
@@ -107,7 +70,7 @@ static int put(const char *root, const char *path, struct sl_span content, struc
     if (!relative)
         return sl_error_oom(err);
     int r = open_folder(root, relative, &dirfd, &name, err);
-    return r < 0 ? r : write_file(dirfd, name, content, err);
+    return r < 0 ? r : sl_replace_file(dirfd, name, content, FILE_MODE, err);
 }
 
 static int write_one(const char *root, const struct sl_credential_file *file,

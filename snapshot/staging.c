@@ -62,25 +62,13 @@ int sl_staging_new_dir(const struct sl_store *store, struct sl_staging_entry *re
     return 0;
 }
 
-static int write_all(int fd, struct sl_span text)
-{
-    while (text.len > 0) {
-        ssize_t n = write(fd, text.data, text.len);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        if (n > 0)
-            text = (struct sl_span){text.data + n, text.len - (size_t)n};
-    }
-    return 0;
-}
-
 int sl_staging_new_file(const struct sl_store *store, struct sl_span text, bool sync,
                         struct sl_staging_entry *ret, struct sl_error *err)
 {
     struct sl_staging_entry entry = SL_STAGING_ENTRY_NONE;
     int r = claim(store, /* is_dir= */ false, &entry);
     if (r == 0)
-        r = write_all(entry.fd, text);
+        r = sl_write_all(entry.fd, text);
     if (r == 0 && sync && !store->is_volatile && fsync(entry.fd) < 0)
         r = -errno;
     if (r < 0) {

@@ -79,6 +79,8 @@ char *sl_path_of_fd(int fd);
  * there already, link, pipe or file with another name, is written to or waited for. */
 SL_MUST_CHECK int sl_replace_file(int dirfd, const char *name, struct sl_span data, unsigned mode,
                                   struct sl_error *err);
+/* All of it, whatever write(2) takes at once; 0, or -errno. */
+int sl_write_all(int fd, struct sl_span data);
 /* Reads a whole file relative to dirfd (AT_FDCWD allowed); more than limit bytes is SL_E_LIMIT.
  * Errors name the path. */
 SL_MUST_CHECK int sl_read_file(int dirfd, const char *path, size_t limit, struct sl_bytes *ret,
