@@ -72,8 +72,8 @@ static int check_kid(const char *kid, struct sl_error *err)
 static int ask_hub(const struct sl_key_ring *ring, struct sl_span element,
                    struct sl_bytes *ret_plbco, struct sl_error *err)
 {
-    int r = ring->hub(ring->hub_arg, SL_NATIVE_PROVIDER, /* params= */ NULL, element, ret_plbco,
-                      err);
+    int r =
+        ring->hub(ring->hub_arg, SL_NATIVE_PROVIDER, /* params= */ NULL, element, ret_plbco, err);
     return r < 0 ? sl_error_wrap(err, r, "upstream") : 0;
 }
 

@@ -228,8 +228,8 @@ static int open_hub(const struct sl_key_options *o, int cancel_fd, struct sl_key
     if (!o->upstream)
         return 0;
     SL_AUTO_DONE(sl_bytes) json = hub_config(o->upstream, err);
-    int r = json.data ? sl_providers_parse(sl_bytes_span(&json), &access->hub, err)
-                      : sl_error_oom(err);
+    int r =
+        json.data ? sl_providers_parse(sl_bytes_span(&json), &access->hub, err) : sl_error_oom(err);
     if (r == 0)
         r = connect_providers(o, cancel_fd, access->hub, &access->hub_wires, err);
     if (r == 0)

@@ -158,7 +158,7 @@ static int on_resolved(void *arg, const char *name, const char *manifest)
     pthread_mutex_lock(&jobs->lock);
     struct job *twin = NULL;
     if (own_name && own_manifest) { /* a job that nobody can join works as well */
-        free(job->name); /* of the try before, when there was no room */
+        free(job->name);            /* of the try before, when there was no room */
         free(job->manifest);
         job->name = sl_steal(&own_name);
         job->manifest = sl_steal(&own_manifest);
