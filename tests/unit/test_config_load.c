@@ -702,8 +702,11 @@ static void of_two_ways_one_wins(void **state)
 static void sizes_are_shown_as_short_as_they_are_exact(void **state)
 {
     (void)state;
-    static const char *const sizes[][2] = {
-        {"'16M'", "16M"}, {"8389632", "8193k"}, {"8388609", "8388609"}, {"'2048M'", "2G"}};
+    static const char *const sizes[][2] = {{"'16M'", "16M"},
+                                           {"'8M'", "8M"},
+                                           {"8389632", "8193k"},
+                                           {"8388609", "8388609"},
+                                           {"'2048M'", "2G"}};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         char file[128];
         (void)snprintf(file, sizeof(file), KBC "[sluice]\nmemory = %s\n", sizes[i][0]);
