@@ -98,8 +98,8 @@ static int load_extras(struct offline *o, const char *list, struct sl_error *err
 static int load_files(struct offline *o, const struct sl_kbc_options *options, struct sl_error *err)
 {
     const char *extras = sl_environment_get(EXTRA_FILES_VARIABLE);
-    int r = load_table(options->offline_keys, SL_OFFLINE_KEYS_PATH, o->keys, &o->has_keys_file,
-                       err);
+    int r =
+        load_table(options->offline_keys, SL_OFFLINE_KEYS_PATH, o->keys, &o->has_keys_file, err);
     if (r == 0)
         r = load_table(options->offline_resources, SL_OFFLINE_RESOURCES_PATH, o->resources,
                        &o->has_resources_file, err);
@@ -134,8 +134,7 @@ static int offline_get_kek(void *broker, const struct sl_resource_uri *uri, stru
     int r = sl_offline_table_get(o->keys, uri->path, ret, err);
     if (r != -ENOENT)
         return r;
-    return sl_error_set(err, SL_E_AUTH, ENOKEY,
-                        "Received unknown key ID: %.200s; %s", uri->path,
+    return sl_error_set(err, SL_E_AUTH, ENOKEY, "Received unknown key ID: %.200s; %s", uri->path,
                         o->has_keys_file ? "add it to the keys file"
                                          : "there is no " SL_OFFLINE_KEYS_PATH);
 }
