@@ -8,6 +8,7 @@ do under the restrictions of its unit.
 ROOT is a fresh Debian with systemd. Each class boots it anew, in namespaces but that of the network;
 what is written goes with it. Its services are asked from outside, through /proc/PID/root. Nobody
 waits by the clock: systemd tells when it has booted, the journal whatever happens then."""
+import atexit
 import glob
 import json
 import os
@@ -100,6 +101,7 @@ class Machine:
              os.path.join(HERE, "package_machine.sh"), "--boot", ROOT],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
             env={**os.environ, "NOTIFY_SOCKET": "@" + self.notify.getsockname()[1:].decode()})
+        atexit.register(self.process.kill)  # also when the tests are interrupted
         try:
             self._await_boot()
         except BaseException:
@@ -265,7 +267,7 @@ class Service(MachineCase):
             if place.startswith(BUNDLES + "/"):
                 self.machine.run("umount", place)
         self.systemctl("stop")
-        self.assertEqual(self.unit("ActiveState") in ("inactive", "failed"), True)
+        self.assertIn(self.unit("ActiveState"), ("inactive", "failed"))
         self.machine.run("rm", "-rf", f"/run/systemd/system/{UNIT}.d", STORE)
         self.machine.run("systemctl", "daemon-reload")
         self.systemctl("reset-failed", status=None)
