@@ -216,13 +216,25 @@ int sluice_mount(struct sluice *s, const char *image, const char *target, bool r
     return sl_api_result(mount_image(s, image, target, read_only, &why), &why, err);
 }
 
+/* A bundle has no use for names, and an image may have many. */
+static int find_nameless(struct sluice *s, const char *text, struct sl_image_record **ret,
+                         struct sl_error *err)
+{
+    struct sl_digest manifest;
+    bool is_whole = s->store && text && sl_digest_parse(text, &manifest, /* err= */ NULL) == 0;
+    int r = is_whole ? sl_store_load_image(s->store, &manifest, ret, err) : 0;
+    if (r != 0)
+        return r < 0 ? r : 0;
+    return find_image(s, text, ret, err);
+}
+
 static int mount_bundle(struct sluice *s, const char *text, const char *bundle,
                         struct sl_error *err)
 {
     SL_AUTO(sl_image_record) image = NULL;
     int r = sl_api_need_text(bundle, "bundle", err);
     if (r == 0)
-        r = find_image(s, text, &image, err);
+        r = find_nameless(s, text, &image, err);
     return r < 0 ? r : sl_bundle_mount(s->store, image, bundle, err);
 }
 

@@ -97,8 +97,11 @@ size_t sl_buf_pool_total(const struct sl_buf_pool *pool)
 void sl_buf_pool_trim(struct sl_buf_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
-    for (struct sl_buf *buf = pool->spare; buf; buf = buf->next)
-        (void)madvise(buf->data, buf->cap, MADV_DONTNEED);
+    for (struct sl_buf *buf = pool->spare; buf; buf = buf->next) {
+        if (buf->is_touched)
+            (void)madvise(buf->data, buf->cap, MADV_DONTNEED);
+        buf->is_touched = false;
+    }
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -175,6 +178,7 @@ struct sl_buf *sl_buf_acquire(struct sl_buf_lane *lane)
     if (buf) {
         buf->next = NULL;
         buf->off = buf->len = 0;
+        buf->is_touched = true;
     }
     return buf;
 }

@@ -48,6 +48,7 @@ static void run_image(struct sl_span text)
     if (sl_image_record_format(record, &out, NULL) < 0 ||
         sl_image_record_parse(sl_bytes_span(&out), zero_digest(), &again, NULL) < 0 ||
         again->n_layers != record->n_layers || again->size != record->size ||
+        again->manifest_json.len != record->manifest_json.len ||
         again->verdict_json.len != record->verdict_json.len)
         abort();
 }

@@ -5,6 +5,7 @@
 
 #include "commit_gate.h"
 #include "image_judgement.h"
+#include "known_image.h"
 #include "schedule.h"
 #include "sluice/encryption_policy.h"
 #include "sluice/key_access.h"
@@ -57,7 +58,8 @@ struct pull {
     const struct sl_pull_options *options;
     struct sl_visit visit;
     struct sl_image_source *source;
-    char *name; /* the source's, once it is found */
+    struct sl_known_image known; /* what the store has of the image; outlives the source */
+    char *name;                  /* the source's, once it is found */
     struct sl_resolved_image *image;
     struct sl_encryption_policy *encryption_policy; /* the ring of keys holds addresses of it */
     struct sl_key_access keys;                      /* until all layers' keys are unwrapped */

@@ -24,6 +24,8 @@ static int open_policies(struct pull *pull, struct sl_error *err)
     const struct sl_pull_options *o = pull->options;
     int r = sl_visit_open_source(&pull->visit, o->image, &pull->source, err);
     if (r == 0)
+        sl_known_image_offer(&pull->known, pull->engine->store, pull->source);
+    if (r == 0)
         r = sl_key_access_open(&o->keys, pull->visit.cancel_fd, &pull->keys, err);
     return r < 0 ? r
                  : sl_image_policy_open(&o->policy, pull->keys.kbc,
@@ -35,6 +37,7 @@ static int find_manifest(struct pull *pull, struct sl_error *err)
     int r = sl_image_source_find(pull->source, &pull->options->platform, &pull->image, err);
     if (r < 0)
         return r;
+    sl_known_image_look_up(&pull->known, &pull->image->manifest_digest);
     pull->name = strdup(sl_image_source_name(pull->source));
     if (!pull->name)
         return sl_error_oom(err);
@@ -104,6 +107,9 @@ static int make_record(struct pull *pull, struct sl_image_record **ret, struct s
     int r = sl_bytes_append(&rec->config_json, sl_bytes_span(&pull->image->config_json),
                             SL_CONFIG_MAX, err);
     if (r == 0)
+        r = sl_bytes_append(&rec->manifest_json, sl_bytes_span(&pull->image->manifest_json),
+                            SL_MANIFEST_MAX, err);
+    if (r == 0)
         r = sl_verdict_record_format(pull->verdict, &rec->verdict_json, err);
     if (r < 0)
         return r;
@@ -139,6 +145,7 @@ static int pull_image(struct pull *pull, struct sl_error *err)
         r = sl_pull_judge(pull, err);
     if (r == 0)
         r = sl_image_source_fetch_config(pull->source, pull->image, err);
+    sl_known_image_done(&pull->known);
     if (r == 0)
         r = describe_layers(pull, err);
     if (r == 0)
@@ -218,6 +225,7 @@ static void pull_close(struct pull *pull)
     (void)sl_encryption_policy_free(pull->encryption_policy);
     (void)sl_resolved_image_free(pull->image);
     (void)sl_visit_close_source(&pull->visit, pull->source);
+    sl_known_image_done(&pull->known);
     sl_visit_close(&pull->visit);
     free(pull->name);
     sl_memory_leave(&pull->memory);

@@ -131,9 +131,10 @@ static bool find_known(const struct sl_known_documents *known, const struct sl_d
 static int take_known(struct sl_source *source, const struct sl_known_documents *known,
                       const struct target *t, struct sl_source_document *ret, struct sl_error *err)
 {
-    if (!t->has_digest || !find_known(known, &t->digest, SL_MANIFEST_MAX, &ret->bytes))
-        return 0;
     bool is_first = !t->descriptor;
+    if (!t->has_digest || (is_first && known->first_is_fetched) ||
+        !find_known(known, &t->digest, SL_MANIFEST_MAX, &ret->bytes))
+        return 0;
     int r = is_first && source->ops->presume ? source->ops->presume(source, err) : 1;
     if (r == 1)
         return 1;

@@ -264,15 +264,19 @@ void sl_backend_release(struct sl_backend *b, struct sl_generation *face)
     if (!face)
         return;
     pthread_mutex_lock(&b->lock);
-    if (b->n_users == 1) { /* still counted, so that nobody closes it meanwhile */
-        pthread_mutex_unlock(&b->lock);
-        sluice_trim(face->sluice);
-        pthread_mutex_lock(&b->lock);
-    }
     b->n_users--;
     struct generation *last = unref((struct generation *)face);
     pthread_mutex_unlock(&b->lock);
     (void)generation_free(last);
+}
+
+void sl_backend_trim(struct sl_backend *b)
+{
+    /* Held as long, it is not closed; and is not counted as used, which would keep it open. */
+    pthread_mutex_lock(&b->change);
+    if (b->sluice)
+        sluice_trim(b->sluice);
+    pthread_mutex_unlock(&b->change);
 }
 
 struct sl_generation *sl_backend_hold_config(struct sl_backend *b)

@@ -33,8 +33,11 @@ SL_MUST_CHECK int sl_backend_hold(struct sl_backend *backend, struct sl_generati
                                   struct sl_error *err);
 /* The same without opening anything: NULL when it is not open. */
 struct sl_generation *sl_backend_peek(struct sl_backend *backend);
-/* Whoever lets go of it last gives memory back (sluice_trim()). NULL is allowed. */
+/* NULL is allowed. */
 void sl_backend_release(struct sl_backend *backend, struct sl_generation *generation);
+/* sluice_trim(), where an engine is open: for when all is quiet. Any thread; whoever wants to hold
+ * the engine waits for it, so nobody's answer should. */
+void sl_backend_trim(struct sl_backend *backend);
 /* The newest for those who want the configuration alone; its engine is not theirs. Any thread, does
  * not block. */
 struct sl_generation *sl_backend_hold_config(struct sl_backend *backend);

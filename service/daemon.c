@@ -190,12 +190,13 @@ static void tell_status(struct daemon *d, int64_t now)
     d->status_at = p.jobs > 0 ? now + STATUS_MS : INT64_MAX;
 }
 
-/* What allocations have left over at the top of the heaps: only worth it once all is quiet. */
+/* Buffers that were used, and what allocations have left over at the top of the heaps: only worth
+ * it once all is quiet, and on nobody's way to his answer. */
 static void run_trim(struct sl_task *task)
 {
     struct daemon *d = daemon_of(task, offsetof(struct daemon, trim_task));
     if (sl_jobs_are_idle(d->jobs) && sl_metrics_requests_in_flight(d->metrics) == 0)
-        (void)malloc_trim(/* pad= */ 0);
+        sl_backend_trim(d->backend);
 }
 
 static void handle_change(struct daemon *d, int64_t now)

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* images/ and refs/: what was pulled, and by which names it goes. */
-#include "image_store.h"
-
 #include "mount_store.h"
 #include "staging.h"
 #include "store_refs.h"
@@ -14,12 +12,13 @@
 #include <unistd.h>
 
 enum {
-    IMAGE_RECORD_MAX = 16 * 1024 * 1024, /* bytes: a config of 4 MiB in base64, and the layers */
-    DIGEST_PREFIX_MIN = 6,               /* hex digits */
+    /* Bytes: config and manifest of 4 MiB each in base64, and the layers. */
+    IMAGE_RECORD_MAX = 16 * 1024 * 1024,
+    DIGEST_PREFIX_MIN = 6, /* hex digits */
 };
 
-int sl_image_load(const struct sl_store *store, const struct sl_digest *manifest,
-                  struct sl_image_record **ret, struct sl_error *err)
+int sl_store_load_image(const struct sl_store *store, const struct sl_digest *manifest,
+                        struct sl_image_record **ret, struct sl_error *err)
 {
     char path[SL_STORE_PATH_MAX];
     SL_AUTO_DONE(sl_bytes) text = {0};
@@ -53,6 +52,68 @@ static int need_layers(struct sl_store *store, const struct sl_image_record *rec
                                 record->n_layers);
     }
     return 0;
+}
+
+/* ---- what need not be written ---- */
+
+/* 1 when text is the file's. What is missing or damaged is not. */
+static int has_text(const struct sl_store *store, const char *path, struct sl_span text,
+                    struct sl_error *err)
+{
+    SL_AUTO_DONE(sl_bytes) found = {0};
+    int r = sl_read_file(store->fd, path, text.len, &found, /* err= */ NULL);
+    if (r == -ENOMEM)
+        return sl_error_oom(err);
+    return r == 0 && sl_span_is_equal(sl_bytes_span(&found), text);
+}
+
+/* 1 when the record of the store says the same, but for when it was pulled. */
+static int is_recorded(const struct sl_store *store, const struct sl_image_record *record,
+                       struct sl_error *err)
+{
+    SL_AUTO(sl_image_record) found = NULL;
+    SL_AUTO_DONE(sl_bytes) text = {0}, old = {0};
+    char path[SL_STORE_PATH_MAX];
+    sl_store_path(path, "images", &record->manifest, ".json");
+    int r = sl_read_file(store->fd, path, IMAGE_RECORD_MAX, &old, /* err= */ NULL);
+    if (r == 0)
+        r = sl_image_record_parse(sl_bytes_span(&old), &record->manifest, &found, /* err= */ NULL);
+    if (r < 0)
+        return r == -ENOMEM ? sl_error_oom(err) : 0;
+    struct sl_image_record as_then = *record; /* lends all it points to */
+    as_then.pulled = found->pulled;
+    r = sl_image_record_format(&as_then, &text, err);
+    return r < 0 ? r : sl_span_is_equal(sl_bytes_span(&text), sl_bytes_span(&old));
+}
+
+static int is_named(const struct sl_store *store, const struct sl_image_record *record,
+                    struct sl_error *err)
+{
+    SL_AUTO_DONE(sl_bytes) text = {0};
+    char path[NAME_MAX + 1];
+    if (!record->name)
+        return 1;
+    int r = sl_ref_path(record->name, path, err);
+    if (r == 0)
+        r = sl_ref_record_format(record->name, &record->manifest, &text, err);
+    return r < 0 ? r : has_text(store, path, sl_bytes_span(&text), err);
+}
+
+/* 1 when the image is in the store as record says: what an image that is pulled again need not
+ * write, and need not wait for the disk for. */
+static int is_committed(struct sl_store *store, const struct sl_image_record *record,
+                        struct sl_error *err)
+{
+    SL_AUTO_FD lock = -1;
+    int r = sl_store_lock(store, LOCK_SH, &lock, err);
+    if (r == 0)
+        r = is_recorded(store, record, err);
+    if (r == 1)
+        r = is_named(store, record, err);
+    if (r <= 0)
+        return r;
+    r = need_layers(store, record, err);
+    return r < 0 ? r : 1;
 }
 
 struct image_files {
@@ -114,7 +175,10 @@ int sl_image_commit(struct sl_store *store, const struct sl_gate_pass *pass,
     if (!pass)
         return sl_error_set(err, SL_E_POLICY, EPERM, "an image may only be committed by the gate");
     struct image_files files = {.image = SL_STAGING_ENTRY_NONE, .ref = SL_STAGING_ENTRY_NONE};
-    int r = write_files(store, record, &files, err);
+    int r = is_committed(store, record, err);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = write_files(store, record, &files, err);
     if (r == 0)
         sl_store_step(store, "image-staged");
     if (r == 0)
@@ -209,7 +273,7 @@ int sl_store_find_image(struct sl_store *store, const char *name_or_digest,
     int r = resolve(store, name_or_digest, &manifest, &by_name, err);
     SL_AUTO(sl_image_record) record = NULL;
     if (r == 0)
-        r = sl_image_load(store, &manifest, &record, err);
+        r = sl_store_load_image(store, &manifest, &record, err);
     if (r < 0)
         return r;
     if (!record)
@@ -249,7 +313,7 @@ static int add_image(struct image_list *list, const char *name, const struct sl_
                      struct sl_error *err)
 {
     SL_AUTO(sl_image_record) record = NULL;
-    int r = sl_image_load(list->store, manifest, &record, err);
+    int r = sl_store_load_image(list->store, manifest, &record, err);
     if (r <= 0)
         return r;
     if (name)

@@ -4,7 +4,6 @@
  * stops gc before it did harm. Under the exclusive lock objects are only unlinked or moved to
  * staging/; trees are deleted after it, when pulls go on.
  */
-#include "image_store.h"
 #include "mount_store.h"
 #include "remove_tree.h"
 #include "staging.h"
@@ -114,7 +113,7 @@ static int mark_image(void *arg, const struct sl_digest *manifest, struct sl_err
     if (!set_has(&gc->images, manifest))
         return 0;
     SL_AUTO(sl_image_record) record = NULL;
-    int r = sl_image_load(gc->store, manifest, &record, err);
+    int r = sl_store_load_image(gc->store, manifest, &record, err);
     return r <= 0 ? r : mark_layers(gc, record->diff_ids, record->n_layers, err);
 }
 

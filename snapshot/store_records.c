@@ -231,6 +231,7 @@ struct sl_image_record *sl_image_record_free(struct sl_image_record *record)
     free(record->name);
     free(record->diff_ids);
     sl_bytes_done(&record->config_json);
+    sl_bytes_done(&record->manifest_json);
     sl_bytes_done(&record->verdict_json);
     free(record);
     return NULL;
@@ -282,8 +283,22 @@ int sl_image_record_format(const struct sl_image_record *record, struct sl_bytes
     sl_json_put_int(w, "size", (int64_t)record->size);
     sl_json_put_int(w, "pulled", record->pulled);
     sl_json_put_base64(w, "configJson", sl_bytes_span(&record->config_json));
+    if (record->manifest_json.len)
+        sl_json_put_base64(w, "manifestJson", sl_bytes_span(&record->manifest_json));
     int r = put_verdict(w, &record->verdict_json, err);
     return r < 0 ? r : sl_json_end(w, ret, err);
+}
+
+/* Records of the first version have none. */
+static int get_manifest(const struct sl_json *root, struct sl_bytes *ret, struct sl_error *err)
+{
+    if (!sl_json_get(root, "manifestJson"))
+        return 0;
+    int r = sl_json_need_base64(root, "manifestJson", ret, err);
+    if (r >= 0 && ret->len > SL_MANIFEST_MAX)
+        r = sl_error_set(err, SL_E_LIMIT, E2BIG, "\"manifestJson\" has more than %d bytes",
+                         SL_MANIFEST_MAX);
+    return r < 0 ? r : 0;
 }
 
 int sl_image_record_parse(struct sl_span text, const struct sl_digest *manifest,
@@ -312,6 +327,8 @@ int sl_image_record_parse(struct sl_span text, const struct sl_digest *manifest,
         r = need_int(root, "pulled", &record->pulled, err);
     if (r == 0)
         r = sl_json_need_base64(root, "configJson", &record->config_json, err);
+    if (r == 0)
+        r = get_manifest(root, &record->manifest_json, err);
     if (r == 0)
         r = get_verdict(root, &record->verdict_json, err);
     if (r < 0)

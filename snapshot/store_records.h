@@ -48,7 +48,8 @@ SL_MUST_CHECK int sl_blob_record_parse(struct sl_span text, const struct sl_dige
                                        struct sl_blob_record *ret, struct sl_error *err);
 
 /* images/….json: {"manifest","config","diffIds":[],"encrypted","size","pulled","configJson":base64,
- * "verdict":{}}, the last only where it is known. The names are in refs/. */
+ * "manifestJson":base64,"verdict":{}}, the last two only where they are known. The names are in
+ * refs/. */
 SL_MUST_CHECK int sl_image_record_format(const struct sl_image_record *record, struct sl_bytes *ret,
                                          struct sl_error *err);
 SL_MUST_CHECK int sl_image_record_parse(struct sl_span text, const struct sl_digest *manifest,

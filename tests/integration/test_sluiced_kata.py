@@ -157,6 +157,26 @@ class Plain(KataCase):
             self.assert_pulled(answer, self.bundle(name), hello="hello")
         self.assertEqual(self.gets(self.base), before + 1)
 
+    def test_what_the_store_knows_is_not_asked_for_and_not_written_again(self):
+        proxy = self.proxy()
+        service = self.serve(insecure=[proxy.host])
+        agent = self.agent(service)
+        config = make_image.tagged(os.path.join(self.shared, "plain"))[1]["config"]["digest"]
+        for name in f"{proxy.host}/kata/plain:1", f"{proxy.host}/kata/plain@{self.digest}":
+            self.assert_pulled(agent.pull(name, self.bundle("one")).wait(), self.bundle("one"), hello="hello")
+            before, asked = self.stored_images(), len(proxy.requests)
+            self.assert_pulled(agent.pull(name, self.bundle("two")).wait(), self.bundle("two"), hello="hello")
+            self.assertEqual(self.stored_images(), before, "written again")
+            last = [path for _, path, *_ in proxy.requests[asked:]]
+            self.assertIn("/manifests/", " ".join(last), "the registry was not asked whether we may")
+            self.assertNotIn(config, " ".join(last))
+
+    def stored_images(self):
+        """Path to inode of what the store says of images."""
+        return {os.path.join(folder, file): os.stat(os.path.join(folder, file)).st_ino
+                for top in ("images", "refs") for folder, _, files in os.walk(os.path.join(self.root, top))
+                for file in files}
+
     def test_names_that_are_none_and_images_that_are_not_there(self):
         service = self.serve_plain()
         agent = self.agent(service)

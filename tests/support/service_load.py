@@ -34,18 +34,24 @@ class Images:
     """size: bytes of all files of a shared layer; an image's own layer has a fourth of it."""
 
     def __init__(self, folder, size):
-        shared = [layer(name, size, i) for i, name in enumerate(SHARED)]
-        self.layers, self.digests = list(shared), {}
-        self.folder = folder
+        self.build(folder, [layer(name, size, i) for i, name in enumerate(SHARED)],
+                   [layer(f"own{i}", size // 4, 100 + i) for i in range(IMAGES)])
+
+    def build(self, folder, shared, own):
+        """own: the top layer of each image."""
+        self.layers, self.digests, self.folder = [*shared, *own], {}, folder
         for i in range(IMAGES):
-            own = layer(f"own{i}", size // 4, 100 + i)
-            self.layers.append(own)
-            make_image.add_image(folder, [*shared, own], tag=str(i))
+            make_image.add_image(folder, [*shared, own[i]], tag=str(i))
             self.digests[i] = make_image.tagged(folder, str(i))[0]["digest"]
 
     def push(self, registry):
         for i in range(IMAGES):
             registry.push(f"oci:{self.folder}:{i}", f"load:{i}")
+
+    def blobs(self):
+        """Digests of all layers, as they are sent."""
+        return {x["digest"] for i in range(IMAGES)
+                for x in make_image.tagged(self.folder, str(i))[1]["layers"]}
 
     def configs(self):
         """Digests of the configs."""

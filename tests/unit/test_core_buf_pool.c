@@ -154,6 +154,15 @@ static void trim_takes_only_what_nobody_has_reserved(void **state)
     assert_int_equal(data[0] | data[SL_BUF_SIZE - 1], 0);
     assert_int_equal(held->data[SL_BUF_SIZE - 1], 'x');
     sl_buf_release(&held);
+    /* And again, of those that were used since. */
+    struct sl_buf_lane *again = make_lane(pool, 1);
+    released = sl_buf_acquire(again);
+    assert_ptr_equal(released->data, data);
+    memset(released->data, 'z', released->cap);
+    sl_buf_release(&released);
+    assert_null(sl_buf_lane_close(again));
+    sl_buf_pool_trim(pool);
+    assert_int_equal(data[0] | data[SL_BUF_SIZE - 1], 0);
 }
 
 /* ---- threads ---- */

@@ -381,7 +381,7 @@ static void resolve_takes_what_is_known_from_the_caller(void **state)
     SL_AUTO_FREE char *index = index_of(OCI_MANIFEST, manifest, FOR_AMD64);
     const struct fake_document served[] = {{.text = index, .media_type = OCI_INDEX}, {0}};
     struct kept kept = {.texts = {manifest, config}};
-    const struct sl_known_documents known = {find_kept, &kept};
+    const struct sl_known_documents known = {.find = find_kept, .arg = &kept};
     char architecture[] = "amd64";
     const struct sl_platform platform = {.architecture = architecture};
     SL_AUTO(sl_image_source) src = NULL;
@@ -396,6 +396,33 @@ static void resolve_takes_what_is_known_from_the_caller(void **state)
     assert_string_equal((const char *)image->manifest_json.data, manifest);
     assert_string_equal((const char *)image->config_json.data, config);
     assert_true(image->has_index_digest);
+}
+
+/* Also where the name has its digest: whoever may not have the image must hear so. */
+static void resolve_can_be_told_to_fetch_the_first_document_always(void **state)
+{
+    (void)state;
+    static const char config[] = CONFIG("linux", "amd64", "");
+    static const struct fake_document nothing[] = {{0}};
+    SL_AUTO_FREE char *manifest = manifest_for(config);
+    struct text_digest digest = digest_of(manifest);
+    const struct fake_document served[] = {
+        {.digest = digest.text, .text = manifest, .media_type = OCI_MANIFEST}, {0}};
+    struct kept kept = {.texts = {manifest, config}};
+    const struct sl_known_documents known = {
+        .find = find_kept, .arg = &kept, .first_is_fetched = true};
+    SL_AUTO_FREE char *name = sl_strf("busybox@%s", digest.text);
+    SL_AUTO(sl_image_source) src = NULL;
+    SL_AUTO(sl_resolved_image) image = NULL;
+    fake_docker_serve(nothing, "not the config");
+    assert_int_equal(sl_image_source_open(registry, name, &src, NULL), 0);
+    sl_image_source_set_known(src, &known);
+    assert_true(sl_image_source_resolve(src, NULL, &image, NULL) < 0);
+    assert_int_equal(kept.asked, 0);
+    fake_docker_serve(served, "not the config");
+    assert_int_equal(sl_image_source_resolve(src, NULL, &image, NULL), 0);
+    assert_int_equal(kept.asked, 1);
+    assert_string_equal((const char *)image->config_json.data, config);
 }
 
 static void resolve_config_with_other_digest_fails_with_integrity(void **state)
@@ -492,6 +519,7 @@ int main(void)
         cmocka_unit_test(resolve_nested_indexes_up_to_a_depth),
         cmocka_unit_test(find_leaves_the_config_until_it_is_fetched),
         cmocka_unit_test(resolve_takes_what_is_known_from_the_caller),
+        cmocka_unit_test(resolve_can_be_told_to_fetch_the_first_document_always),
         cmocka_unit_test(resolve_config_with_other_digest_fails_with_integrity),
         cmocka_unit_test(resolve_config_too_large_is_not_fetched),
         cmocka_unit_test(resolve_config_that_does_not_fit_is_refused),

@@ -428,6 +428,100 @@ static void image_survives_the_round_trip(void **state)
     assert_int_equal(found->verdict_json.len, 0);
 }
 
+/* A file that is written anew is another one: records are renamed into place. */
+static ino_t inode(const struct store_fixture *f, const char *path)
+{
+    struct stat st;
+    assert_int_equal(fstatat(f->store->fd, path, &st, 0), 0);
+    return st.st_ino;
+}
+
+static void commit(const struct store_fixture *f, const struct sl_image_record *image)
+{
+    assert_ok(sl_image_commit(f->store, test_pass, image, ok_err));
+}
+
+static void image_that_is_there_already_is_not_written_again(void **state)
+{
+    struct store_fixture *f = *state;
+    char path[SL_STORE_PATH_MAX];
+    PUT_LAYER(f->store, 1, {'f', "file", 0});
+    SL_AUTO(sl_image_record) image = NEW_IMAGE(1, "a", 1);
+    sl_store_path(path, "images", &image->manifest, ".json");
+    commit(f, image);
+    ino_t record = inode(f, path), ref = inode(f, "refs/a");
+    image->pulled++;
+    commit(f, image);
+    assert_true(inode(f, path) == record && inode(f, "refs/a") == ref);
+    SL_AUTO(sl_image_record) found = NULL;
+    assert_int_equal(sl_store_load_image(f->store, &image->manifest, &found, NULL), 1);
+    assert_int_equal(found->pulled, image->pulled - 1);
+    assert_null(found->name);
+}
+
+/* Whatever differs is written, and so is what was lost or damaged. */
+static void image_that_differs_is_written_again(void **state)
+{
+    struct store_fixture *f = *state;
+    char path[SL_STORE_PATH_MAX];
+    PUT_LAYER(f->store, 1, {'f', "file", 0});
+    SL_AUTO(sl_image_record) image = NEW_IMAGE(1, "a", 1);
+    SL_AUTO(sl_image_record) other = NEW_IMAGE(2, "a", 1);
+    sl_store_path(path, "images", &image->manifest, ".json");
+    commit(f, image);
+    ino_t record = inode(f, path);
+    assert_ok(sl_bytes_append(&image->verdict_json, sl_span_of("{}"), 100, ok_err));
+    commit(f, image);
+    assert_true(inode(f, path) != record);
+    commit(f, other); /* takes the name */
+    SL_AUTO(sl_image_record) found = NULL;
+    commit(f, image);
+    assert_ok(sl_store_find_image(f->store, "a", &found, ok_err));
+    assert_true(sl_digest_is_equal(&found->manifest, &image->manifest));
+    assert_int_equal(unlinkat(f->store->fd, "refs/a", 0), 0);
+    commit(f, image);
+    (void)inode(f, "refs/a");
+    SL_AUTO_FD fd = openat(f->store->fd, path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    assert_int_equal(write(fd, "{", 1), 1);
+    commit(f, image);
+    found = sl_image_record_free(found);
+    assert_int_equal(sl_store_load_image(f->store, &image->manifest, &found, NULL), 1);
+    assert_int_equal(sl_store_load_image(f->store, &image->config, &found, NULL), 0);
+}
+
+/* Whose layers have gone is refused, though its record is there. */
+static void image_that_is_recorded_and_has_lost_a_layer_is_refused(void **state)
+{
+    struct store_fixture *f = *state;
+    struct sl_error err = {.code = SL_OK};
+    char from[SL_STORE_PATH_MAX];
+    struct sl_digest layer = layer_id(1);
+    PUT_LAYER(f->store, 1, {'f', "file", 0});
+    SL_AUTO(sl_image_record) image = NEW_IMAGE(1, "a", 1);
+    commit(f, image);
+    sl_store_path(from, "layers", &layer, "");
+    assert_int_equal(renameat(f->store->fd, from, f->store->fd, "staging/lost"), 0);
+    assert_int_equal(sl_image_commit(f->store, test_pass, image, &err), -ENOENT);
+    assert_int_equal(err.code, SL_E_SYSTEM);
+}
+
+/* Records of the first version have no manifest. */
+static void image_keeps_its_manifest_where_it_is_given(void **state)
+{
+    struct store_fixture *f = *state;
+    PUT_LAYER(f->store, 1, {'f', "file", 0});
+    SL_AUTO(sl_image_record) image = NEW_IMAGE(1, "a", 1);
+    SL_AUTO(sl_image_record) found = NULL;
+    commit(f, image);
+    assert_int_equal(sl_store_load_image(f->store, &image->manifest, &found, NULL), 1);
+    assert_int_equal(found->manifest_json.len, 0);
+    found = sl_image_record_free(found);
+    assert_ok(sl_bytes_append(&image->manifest_json, sl_span_of("{\"m\" : 1}"), 100, ok_err));
+    commit(f, image);
+    assert_int_equal(sl_store_load_image(f->store, &image->manifest, &found, NULL), 1);
+    assert_true(sl_span_is_equal(sl_bytes_span(&found->manifest_json), sl_span_of("{\"m\" : 1}")));
+}
+
 static void image_keeps_why_it_was_allowed(void **state)
 {
     static const char verdict[] = "{\"scope\":null,\"evidence\":[{\"key\":\"ABCD\"}]}";
@@ -650,6 +744,10 @@ int main(void)
         TEST(gc_spares_held_layers_only),
         TEST(gc_keeps_what_named_images_need),
         TEST(image_survives_the_round_trip),
+        TEST(image_that_is_there_already_is_not_written_again),
+        TEST(image_that_differs_is_written_again),
+        TEST(image_that_is_recorded_and_has_lost_a_layer_is_refused),
+        TEST(image_keeps_its_manifest_where_it_is_given),
         TEST(image_keeps_why_it_was_allowed),
         TEST(image_with_a_verdict_that_is_no_object_is_refused),
         TEST(image_names_may_be_odd),

@@ -60,12 +60,15 @@ char *sl_image_canonical_name(const char *text);
 
 /* Documents that the caller has kept: manifests, indexes and configs, by digest. What is known is
  * not asked for: none of them when the image is named by a digest, and then nobody has been asked
- * whether we may have it either. */
+ * whether we may have it either, unless first_is_fetched. */
 struct sl_known_documents {
     /* True: the bytes are in *ret, which is empty on entry. They are verified as those of a
      * registry; what is wrong is passed over. On the thread that resolves. */
     bool (*find)(void *arg, const struct sl_digest *digest, struct sl_bytes *ret);
     void *arg;
+    /* The outermost document is asked of the image's place all the same: whoever may not have the
+     * image is refused there. */
+    bool first_is_fetched;
 };
 /* For sl_image_source_find(), _fetch_config() and _resolve(). Copied; NULL: none. Before them. */
 void sl_image_source_set_known(struct sl_image_source *src, const struct sl_known_documents *known);

@@ -105,10 +105,11 @@ struct sl_image_record {
     struct sl_digest config;
     struct sl_digest *diff_ids; /* bottom first, duplicates kept */
     size_t n_layers;
-    bool encrypted;              /* any layer came encrypted */
-    uint64_t size;               /* bytes of the blobs as sent */
-    int64_t pulled;              /* seconds since the epoch */
-    struct sl_bytes config_json; /* the image config, as verified */
+    bool encrypted;                /* any layer came encrypted */
+    uint64_t size;                 /* bytes of the blobs as sent */
+    int64_t pulled;                /* seconds since the epoch: when it was recorded as it is */
+    struct sl_bytes config_json;   /* the image config, as verified */
+    struct sl_bytes manifest_json; /* the same of the manifest; empty: not kept */
     /* Why it was allowed in, for audits: a JSON object the store does not look into, at most
      * SL_VERDICT_RECORD_MAX bytes; empty: not known. Proves nothing: policy is asked every time. */
     struct sl_bytes verdict_json;
@@ -117,9 +118,14 @@ enum { SL_VERDICT_RECORD_MAX = 64 * 1024 };
 struct sl_image_record *sl_image_record_free(struct sl_image_record *record);
 SL_DEFINE_AUTO(sl_image_record, sl_image_record_free)
 
-/* Writes images/… and refs/…; all layers must be there. Called by the gate only. */
+/* Writes images/… and refs/…; all layers must be there. Nothing is written where the store says all
+ * of it already, whatever record->pulled is. Called by the gate only. */
 SL_MUST_CHECK int sl_image_commit(struct sl_store *store, const struct sl_gate_pass *pass,
                                   const struct sl_image_record *record, struct sl_error *err);
+/* 1 and the record, without a name, when the store has the image of this manifest; 0 when not. */
+SL_MUST_CHECK int sl_store_load_image(const struct sl_store *store,
+                                      const struct sl_digest *manifest,
+                                      struct sl_image_record **ret, struct sl_error *err);
 /* By canonical name or by manifest digest ("sha256:…", or an unambiguous prefix of its hex of at
  * least 6 digits); SL_E_SYSTEM with ENOENT when unknown. */
 SL_MUST_CHECK int sl_store_find_image(struct sl_store *store, const char *name_or_digest,

@@ -23,6 +23,7 @@ struct sl_buf {
     size_t len;               /* bytes from off */
     struct sl_buf *next;      /* for the list of the current owner */
     struct sl_buf_lane *lane; /* home */
+    bool is_touched;          /* lent since the pool was last trimmed */
 };
 
 enum {
