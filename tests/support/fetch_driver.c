@@ -475,7 +475,7 @@ static bool find_known(void *arg, const struct sl_digest *digest, struct sl_byte
 static int open_image(const struct settings *s, struct sl_registry *registry, const char *name,
                       struct sl_image_source **ret, struct sl_error *err)
 {
-    const struct sl_known_documents known = {find_known, (void *)s->known};
+    const struct sl_known_documents known = {.find = find_known, .arg = (void *)s->known};
     int r = sl_image_source_open(registry, name, ret, err);
     if (r == 0 && s->known)
         sl_image_source_set_known(*ret, &known);
