@@ -119,7 +119,7 @@ static void on_progress(void *arg, const struct sluice_pull_report *report)
 static struct job *find_twin(const struct job *job)
 {
     for (struct job *o = job->jobs->list; o; o = o->next)
-        if (o != job && o->state == JOB_PULLING && o->name && !o->cancel_errnum &&
+        if (o != job && o->state == JOB_PULLING && o->name && !o->cancel_errnum && !o->is_merged &&
             o->generation == job->generation && strcmp(o->name, job->name) == 0 &&
             strcmp(o->manifest, job->manifest) == 0)
             return o;

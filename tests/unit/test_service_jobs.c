@@ -354,6 +354,39 @@ static void jobs_of_an_older_configuration_are_not_joined(void **state)
     assert_int_equal(fake.jobs_counted, 2);
 }
 
+/* The tag was moved while room was made, and somebody pulls what it means now. */
+static void jobs_that_have_merged_are_not_merged_into(void **state)
+{
+    (void)state;
+    struct sl_jobs *jobs = begin(4);
+    struct caller a, b, c;
+    ask_and_resolve(jobs, &a, "alpine");
+    fake.result = SLUICE_E_SYSTEM;
+    fake.errnum = ENOSPC;
+    let_go(fake.finish);
+    wait_on(&fake.full);
+    fake.result = SLUICE_OK;
+    strcpy(fake.manifest, "sha256:2");
+    ask_and_resolve(jobs, &b, "alpine");
+    fake.lingers = true;
+    sem_post(&fake.room);
+    wait_on(&fake.begun);
+    let_go(fake.resolve);
+    wait_on(&fake.merged);
+    ask(jobs, &c, "alpine"); /* while the first is on its way out */
+    wait_on(&fake.begun);
+    let_go(fake.resolve);
+    wait_on(&fake.over); /* of the first try */
+    wait_on(&fake.over); /* of c's own pull */
+    sem_post(&fake.leave);
+    let_go(fake.finish);
+    hear(&a, SLUICE_OK);
+    hear(&b, SLUICE_OK);
+    hear(&c, SLUICE_OK);
+    assert_string_equal(a.manifest, "sha256:2");
+    finish(jobs);
+}
+
 /* ---- turns ---- */
 
 static void jobs_over_the_limit_wait_in_order(void **state)
@@ -633,6 +666,7 @@ int main(void)
         cmocka_unit_test(jobs_same_manifest_after_it_is_resolved_merges),
         cmocka_unit_test(jobs_other_manifest_is_pulled_beside),
         cmocka_unit_test(jobs_of_an_older_configuration_are_not_joined),
+        cmocka_unit_test(jobs_that_have_merged_are_not_merged_into),
         cmocka_unit_test(jobs_over_the_limit_wait_in_order),
         cmocka_unit_test(jobs_nobody_waits_for_are_cancelled),
         cmocka_unit_test(jobs_somebody_waits_for_go_on),
