@@ -48,8 +48,13 @@ static bool put(struct sl_call_queue *q, struct sl_rpc_call *call)
 static void run(struct sl_task *task)
 {
     struct sl_call_queue *q = ((struct answerer *)task)->queue;
-    for (struct sl_rpc_call *call; (call = take(q));)
-        q->answer(q->arg, call);
+    for (struct sl_rpc_call *call; (call = take(q));) {
+        /* Whoever ends the queue would wait for a silent broker once for each call. */
+        if (sl_rpc_call_is_abandoned(call))
+            sl_rpc_call_refuse(call, SL_RPC_CANCELLED, "nobody waits for the answer any more");
+        else
+            q->answer(q->arg, call);
+    }
 }
 
 void sl_call_queue_add(void *arg, struct sl_rpc_call *call)

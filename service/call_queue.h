@@ -5,7 +5,8 @@
 #include "sluice/core/worker_pool.h"
 #include "sluice/rpc.h"
 
-/* Answers a call, in whichever way. Any worker; may block. */
+/* Answers a call, in whichever way. Any worker; may block. Not asked for calls that nobody waits
+ * for any more when their turn comes. */
 typedef void sl_call_fn(void *arg, struct sl_rpc_call *call);
 
 struct sl_call_queue;

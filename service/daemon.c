@@ -46,6 +46,7 @@ struct daemon {
     struct sl_notify *notify;
     struct sl_metrics *metrics;
     struct sl_backend *backend;
+    struct sl_image_claims *claims;
     struct sl_jobs *jobs;
     struct sl_pull_service *pulls;
     struct sl_hub_keys *keys;
@@ -312,9 +313,11 @@ static int open_work(struct daemon *d, struct sl_loaded_config **config, struct 
     if (r == 0)
         r = sl_backend_new(config, &d->backend, err);
     if (r == 0)
+        r = sl_image_claims_new(&d->claims, err);
+    if (r == 0)
         r = sl_worker_pool_new(HOUSEKEEPERS, &d->housekeepers, err);
     if (r == 0)
-        r = sl_mount_watch_new(d->backend, d->metrics, d->housekeepers, &d->mounts, err);
+        r = sl_mount_watch_new(d->backend, d->metrics, d->claims, d->housekeepers, &d->mounts, err);
     if (r < 0)
         return r;
     sl_metrics_watch(d->metrics, note_change, d);
@@ -323,6 +326,7 @@ static int open_work(struct daemon *d, struct sl_loaded_config **config, struct 
     sl_task_init(&d->trim_task, d->housekeepers, run_trim);
     options.backend = d->backend;
     options.metrics = d->metrics;
+    options.claims = d->claims;
     return sl_jobs_new(&options, &d->jobs, err);
 }
 
@@ -456,6 +460,7 @@ static void close_all(struct daemon *d)
     /* Answers of all of these go through the server. */
     d->server = sl_rpc_server_free(d->server);
     d->mounts = sl_mount_watch_free(d->mounts);
+    d->claims = sl_image_claims_free(d->claims);
     d->housekeepers = sl_worker_pool_free(d->housekeepers);
     d->backend = sl_backend_free(d->backend);
     d->metrics = sl_metrics_free(d->metrics);

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 enum { THREADS = 4 }; /* calls that wait for a broker side by side */
 
@@ -37,6 +38,7 @@ struct askers {
 struct sl_hub_keys {
     struct sl_backend *backend;
     bool has_upstream;
+    int cancel_fd; /* ends what brokers are asked for */
     struct sl_call_queue *queue;
     pthread_mutex_t lock;  /* guards newest, and the counts of all */
     struct askers *newest; /* or NULL */
@@ -60,16 +62,18 @@ static struct askers *unref(struct askers *a)
     return a && --a->n_refs == 0 ? a : NULL;
 }
 
-static int askers_open(struct sl_backend *backend, struct askers **ret, struct sl_error *err)
+static int askers_open(const struct sl_hub_keys *hub, struct askers **ret, struct sl_error *err)
 {
     struct sluice_error why = {0};
+    struct sl_backend *backend = hub->backend;
     struct askers *a = calloc(1, sizeof(*a));
     if (!a)
         return sl_error_oom(err);
     a->generation = sl_backend_hold_config(backend);
     a->n_refs = 1;
-    int r =
-        sl_error_from_api(sluice_keys_open(a->generation->pull.keys, &a->keys, &why), &why, err);
+    struct sluice_key_options options = *a->generation->pull.keys;
+    options.cancel_fd = hub->cancel_fd;
+    int r = sl_error_from_api(sluice_keys_open(&options, &a->keys, &why), &why, err);
     if (r < 0)
         (void)askers_free(backend, a);
     else
@@ -86,7 +90,7 @@ static int take(struct sl_hub_keys *hub, struct askers **ret, struct sl_error *e
     if (hub->newest && hub->newest->generation->number < sl_backend_number(hub->backend))
         old = unref(sl_steal(&hub->newest));
     if (!hub->newest)
-        r = askers_open(hub->backend, &hub->newest, err);
+        r = askers_open(hub, &hub->newest, err);
     if (r == 0) {
         hub->newest->n_refs++;
         *ret = hub->newest;
@@ -165,6 +169,9 @@ int sl_hub_keys_new(struct sl_backend *backend, bool has_upstream, struct sl_hub
     SL_AUTO(sl_hub_keys) hub = alloc;
     hub->backend = backend;
     hub->has_upstream = has_upstream;
+    hub->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (hub->cancel_fd < 0)
+        return sl_error_system(err, errno, "eventfd");
     int r = sl_call_queue_new(THREADS, answer, hub, &hub->queue, err);
     if (r == 0)
         *ret = sl_steal(&hub);
@@ -175,8 +182,10 @@ struct sl_hub_keys *sl_hub_keys_free(struct sl_hub_keys *hub)
 {
     if (!hub)
         return NULL;
+    (void)eventfd_write(hub->cancel_fd, 1);
     (void)sl_call_queue_free(hub->queue);
     (void)askers_free(hub->backend, hub->newest);
+    sl_cleanup_fdp(&hub->cancel_fd);
     pthread_mutex_destroy(&hub->lock);
     free(hub);
     return NULL;

@@ -15,6 +15,7 @@ struct sl_mount_watch {
     struct sl_task task; /* first: is cast */
     struct sl_backend *backend;
     struct sl_metrics *metrics;
+    struct sl_image_claims *claims;
     int fd;
     /* Digests of images whose last mount has gone; the task's. */
     char *unused[UNUSED_MAX];
@@ -63,6 +64,19 @@ static bool note_dead(struct sl_mount_watch *w, const struct sluice_mount_list *
 
 /* ---- away with them ---- */
 
+/* A request may have come since none was running: what its job claims is about to be mounted. */
+static bool remove_image(struct sl_mount_watch *w, struct sluice *s, const char *manifest)
+{
+    struct sluice_error err = {0};
+    if (!sl_image_claims_begin_removal(w->claims, manifest))
+        return false;
+    int r = sluice_remove(s, manifest, /* force= */ false, &err);
+    sl_image_claims_end_removal(w->claims);
+    if (r < 0 && err.errnum != ENOENT && err.errnum != EBUSY)
+        warn("cannot remove an image that nothing uses", &err);
+    return r == 0;
+}
+
 static void remove_images(struct sl_mount_watch *w, struct sluice *s,
                           const struct sluice_mount_list *list)
 {
@@ -71,12 +85,7 @@ static void remove_images(struct sl_mount_watch *w, struct sluice *s,
     unsigned n = 0;
     while (w->n_unused > 0) {
         SL_AUTO_FREE char *manifest = w->unused[--w->n_unused];
-        if (is_mounted(list, manifest))
-            continue;
-        if (sluice_remove(s, manifest, /* force= */ false, &err) == 0)
-            n++;
-        else if (err.errnum != ENOENT && err.errnum != EBUSY)
-            warn("cannot remove an image that nothing uses", &err);
+        n += !is_mounted(list, manifest) && remove_image(w, s, manifest);
     }
     if (n == 0)
         return;
@@ -102,7 +111,7 @@ static void clean(struct sl_mount_watch *w, struct sluice *sluice, const struct 
     if (n > 0)
         sl_log(SL_LOG_INFO, "%u mounts are no more: what was written to them was removed", n);
     /* An image that was pulled and is about to be mounted has no mount either: not while anybody
-     * waits for one. Who comes later finds it gone, and pulls it. */
+     * waits for one. Who comes later claims it in time, or finds it gone and pulls it. */
     atomic_store(&w->is_waiting, w->n_unused > 0);
     if (w->n_unused > 0 && sl_metrics_requests_in_flight(w->metrics) == 0) {
         atomic_store(&w->is_waiting, false);
@@ -164,14 +173,15 @@ void sl_mount_watch_settle(struct sl_mount_watch *w)
 /* ---- life ---- */
 
 int sl_mount_watch_new(struct sl_backend *backend, struct sl_metrics *metrics,
-                       struct sl_worker_pool *pool, struct sl_mount_watch **ret,
-                       struct sl_error *err)
+                       struct sl_image_claims *claims, struct sl_worker_pool *pool,
+                       struct sl_mount_watch **ret, struct sl_error *err)
 {
     struct sl_mount_watch *w = calloc(1, sizeof(*w));
     if (!w)
         return sl_error_oom(err);
     w->backend = backend;
     w->metrics = metrics;
+    w->claims = claims;
     sl_task_init(&w->task, pool, run);
     w->fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
     if (w->fd < 0) {

@@ -8,13 +8,15 @@
 #pragma once
 
 #include "backend.h"
+#include "image_claims.h"
 #include "metrics.h"
 #include "sluice/core/worker_pool.h"
 
 struct sl_mount_watch;
+/* All are borrowed. An image that somebody claims is not removed. */
 SL_MUST_CHECK int sl_mount_watch_new(struct sl_backend *backend, struct sl_metrics *metrics,
-                                     struct sl_worker_pool *pool, struct sl_mount_watch **ret,
-                                     struct sl_error *err);
+                                     struct sl_image_claims *claims, struct sl_worker_pool *pool,
+                                     struct sl_mount_watch **ret, struct sl_error *err);
 /* Waits for what it does. */
 struct sl_mount_watch *sl_mount_watch_free(struct sl_mount_watch *watch);
 SL_DEFINE_AUTO(sl_mount_watch, sl_mount_watch_free)

@@ -18,9 +18,13 @@ static int watch_file(int fd, int *watch_fd, struct sl_error *err)
     if (*watch_fd < 0)
         *watch_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     (void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-    if (*watch_fd < 0 || inotify_add_watch(*watch_fd, self, IN_CLOSE) < 0)
-        return sl_error_system(err, errno, "watching a lock");
-    return 0;
+    if (*watch_fd >= 0 && inotify_add_watch(*watch_fd, self, IN_CLOSE) >= 0)
+        return 0;
+    /* It says so, and no disk is full, for which somebody might want to make room. */
+    if (errno == ENOSPC)
+        return sl_error_set(err, SL_E_LIMIT, EMFILE,
+                            "watching a lock: fs.inotify.max_user_watches is reached; raise it");
+    return sl_error_system(err, errno, "watching a lock");
 }
 
 static int try_flock(int fd, struct sl_error *err)

@@ -123,6 +123,16 @@ class Answers(KeysCase):
         for name in "a", "a/b/c/d", "../../etc/passwd", "", "x" * 2000:
             self.assert_failed(self.get(service, name), "get resource failed")
 
+    def test_questions_to_a_silent_hub_end_with_the_service(self):
+        """Also those that have to wait until others were answered, which nobody ever is."""
+        service = self.start_before_a_hub()
+        self.upstream.behave(hang=True)
+        agent = self.agent(service)
+        for _ in range(12):
+            agent.ask(*guest_peers.RESOURCE, {"ResourcePath": "kbs:///" + FILE})
+        self.upstream.wait_asked("GetResource", 4)
+        service.stop()
+
     def test_nobody_wraps(self):
         answer = self.agent(self.start_own()).call(
             guest_peers.UNWRAP[0], "WrapKey", {"KeyProviderKeyWrapProtocolInput": "e30="})

@@ -19,3 +19,5 @@ sl_add_unit_test(service notify)
 sl_add_unit_test(service pause_bundle)
 sl_add_unit_test(service error_words)
 sl_add_unit_test(service status_text)
+# Over a store that the test is itself.
+sl_add_unit_test(service mount_watch)

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "jobs.h"
+#include "make_room.h"
 #include "sluice/core/cancel.h"
 
 #include <poll.h>
@@ -36,7 +37,14 @@ static struct {
     atomic_ulong generation;
     atomic_uint stale_holds, n_holds; /* the configuration is replaced behind those who take it */
     struct sl_generation held;
+    int errnum; /* of what fails */
+    sem_t full, room, merged,
+        leave;           /* told, awaited, told and awaited, of a pull that finds no room */
+    atomic_bool lingers; /* who has merged, until it may leave */
+    struct sl_image_claims *claims;
 } fake;
+
+static const struct sl_config evicting = {.evict = true};
 
 static void wait_on(sem_t *sem)
 {
@@ -88,13 +96,19 @@ int sluice_pull(struct sluice *s, const struct sluice_pull_options *o,
         return end_badly(err, SLUICE_E_CANCELLED, ECANCELED);
     (void)snprintf(name, sizeof(name), "canonical/%s", o->image);
     (void)snprintf(manifest, sizeof(manifest), "%s", fake.manifest);
-    if (o->resolved(o->arg, name, manifest) != 0)
+    if (o->resolved(o->arg, name, manifest) != 0) {
+        bool lingers = atomic_exchange(&fake.lingers, false);
+        if (lingers) {
+            sem_post(&fake.merged);
+            wait_on(&fake.leave);
+        }
         return end_badly(err, SLUICE_E_CANCELLED, ECANCELED);
+    }
     sem_post(&fake.going);
     if (!pass(fake.finish, o->cancel_fd))
         return end_badly(err, SLUICE_E_CANCELLED, ECANCELED);
     if (fake.result != SLUICE_OK)
-        return end_badly(err, fake.result, EIO);
+        return end_badly(err, fake.result, fake.errnum);
     struct sluice_pull_report *report = calloc(1, sizeof(*report));
     assert_non_null(report);
     report->manifest = strdup(manifest);
@@ -118,6 +132,7 @@ int sl_backend_hold(struct sl_backend *backend, struct sl_generation **ret, stru
     struct sl_generation *g = calloc(1, sizeof(*g));
     assert_non_null(g);
     g->number = fake.generation;
+    g->config = &evicting;
     fake.n_holds++;
     if (fake.stale_holds > 0) {
         fake.stale_holds--;
@@ -137,6 +152,15 @@ uint64_t sl_backend_number(struct sl_backend *backend)
 {
     (void)backend;
     return fake.generation;
+}
+
+bool sl_make_room(struct sluice *sluice, struct sl_image_claims *claims, uint64_t needed,
+                  uint64_t wanted)
+{
+    (void)sluice, (void)claims, (void)needed, (void)wanted;
+    sem_post(&fake.full);
+    wait_on(&fake.room);
+    return true;
 }
 
 void sl_metrics_count_job(struct sl_metrics *metrics, const struct sluice_pull_report *report,
@@ -195,16 +219,22 @@ static void hear(struct caller *c, enum sluice_code code)
 
 static struct sl_jobs *begin(unsigned pulls)
 {
-    const struct sl_jobs_options options = {.pulls = pulls};
+    assert_int_equal(sl_image_claims_new(&fake.claims, NULL), 0);
+    const struct sl_jobs_options options = {.pulls = pulls, .claims = fake.claims};
     struct sl_jobs *jobs = NULL;
     fake.resolve = eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC);
     fake.finish = eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC);
     sem_init(&fake.begun, 0, 0);
     sem_init(&fake.going, 0, 0);
     sem_init(&fake.over, 0, 0);
+    sem_init(&fake.full, 0, 0);
+    sem_init(&fake.room, 0, 0);
+    sem_init(&fake.merged, 0, 0);
+    sem_init(&fake.leave, 0, 0);
     fake.joins = fake.jobs_counted = fake.n_begun = fake.n_cancelled = 0;
     fake.result = SLUICE_OK;
-    fake.is_deaf = false;
+    fake.errnum = EIO;
+    fake.is_deaf = fake.lingers = false;
     fake.stale_holds = fake.n_holds = 0;
     fake.generation = 1;
     strcpy(fake.manifest, "sha256:1");
@@ -217,11 +247,16 @@ static void finish(struct sl_jobs *jobs)
     sl_jobs_drain(jobs, PATIENCE_S);
     assert_true(sl_jobs_are_idle(jobs));
     (void)sl_jobs_free(jobs);
+    fake.claims = sl_image_claims_free(fake.claims);
     close(fake.resolve);
     close(fake.finish);
     sem_destroy(&fake.begun);
     sem_destroy(&fake.going);
     sem_destroy(&fake.over);
+    sem_destroy(&fake.full);
+    sem_destroy(&fake.room);
+    sem_destroy(&fake.merged);
+    sem_destroy(&fake.leave);
 }
 
 /* A pull of image that has been resolved, and hangs. */
@@ -317,6 +352,39 @@ static void jobs_of_an_older_configuration_are_not_joined(void **state)
     hear(&c, SLUICE_OK);
     finish(jobs);
     assert_int_equal(fake.jobs_counted, 2);
+}
+
+/* The tag was moved while room was made, and somebody pulls what it means now. */
+static void jobs_that_have_merged_are_not_merged_into(void **state)
+{
+    (void)state;
+    struct sl_jobs *jobs = begin(4);
+    struct caller a, b, c;
+    ask_and_resolve(jobs, &a, "alpine");
+    fake.result = SLUICE_E_SYSTEM;
+    fake.errnum = ENOSPC;
+    let_go(fake.finish);
+    wait_on(&fake.full);
+    fake.result = SLUICE_OK;
+    strcpy(fake.manifest, "sha256:2");
+    ask_and_resolve(jobs, &b, "alpine");
+    fake.lingers = true;
+    sem_post(&fake.room);
+    wait_on(&fake.begun);
+    let_go(fake.resolve);
+    wait_on(&fake.merged);
+    ask(jobs, &c, "alpine"); /* while the first is on its way out */
+    wait_on(&fake.begun);
+    let_go(fake.resolve);
+    wait_on(&fake.over); /* of the first try */
+    wait_on(&fake.over); /* of c's own pull */
+    sem_post(&fake.leave);
+    let_go(fake.finish);
+    hear(&a, SLUICE_OK);
+    hear(&b, SLUICE_OK);
+    hear(&c, SLUICE_OK);
+    assert_string_equal(a.manifest, "sha256:2");
+    finish(jobs);
 }
 
 /* ---- turns ---- */
@@ -598,6 +666,7 @@ int main(void)
         cmocka_unit_test(jobs_same_manifest_after_it_is_resolved_merges),
         cmocka_unit_test(jobs_other_manifest_is_pulled_beside),
         cmocka_unit_test(jobs_of_an_older_configuration_are_not_joined),
+        cmocka_unit_test(jobs_that_have_merged_are_not_merged_into),
         cmocka_unit_test(jobs_over_the_limit_wait_in_order),
         cmocka_unit_test(jobs_nobody_waits_for_are_cancelled),
         cmocka_unit_test(jobs_somebody_waits_for_go_on),

@@ -3,6 +3,7 @@
 #include "store_fixture.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 
@@ -322,6 +323,40 @@ static void layer_lock_waited_for_says_when_it_is_free(void **state)
     assert_int_equal(wait.fd, -1);
     sl_store_unlock_layer(f->store, &layer, &second);
     assert_int_equal(count_names(f->store, "locks"), 0);
+}
+
+/* Of a user namespace of one's own, which has its own limits; false where nobody may have one. */
+static bool use_up_watches(void)
+{
+    SL_AUTO_FD fd = -1;
+    if (unshare(CLONE_NEWUSER) == 0)
+        fd = open("/proc/sys/user/max_inotify_watches", O_WRONLY | O_CLOEXEC);
+    return fd >= 0 && write(fd, "0", 1) == 1;
+}
+
+/* The kernel's word for it is that of a full disk, for which images would be removed. */
+static void layer_lock_without_watches_is_no_full_disk(void **state)
+{
+    enum { SKIPPED = 77 };
+    struct store_fixture *f = *state;
+    struct sl_digest layer = layer_id(1);
+    int first = -1, status = 0;
+    assert_ok(sl_store_lock_layer(f->store, &layer, NULL, &first, ok_err));
+    pid_t child = fork();
+    if (child == 0) {
+        struct sl_error err = {0};
+        int watch = -1, second = -1;
+        struct sl_layer_wait wait = {.watch_fd = &watch, .fd = -1};
+        if (!use_up_watches())
+            _exit(SKIPPED);
+        int r = sl_store_lock_layer(f->store, &layer, &wait, &second, &err);
+        _exit(r == -EMFILE && err.code == SL_E_LIMIT ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    sl_store_unlock_layer(f->store, &layer, &first);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED)
+        skip();
+    assert_int_equal(status, 0);
 }
 
 /* The holder dies without a word; the waiter must notice. */
@@ -740,6 +775,7 @@ int main(void)
         TEST(commits_of_two_processes_and_gc_do_not_disturb_each_other),
         TEST(layer_lock_is_exclusive_until_closed),
         TEST(layer_lock_waited_for_says_when_it_is_free),
+        TEST(layer_lock_without_watches_is_no_full_disk),
         TEST(layer_lock_of_the_dead_is_taken_over),
         TEST(gc_spares_held_layers_only),
         TEST(gc_keeps_what_named_images_need),
