@@ -219,6 +219,45 @@ class ServiceOperations(SluicedCase):
         self.assertEqual(self.in_store("layers/sha256"), [])
         self.assert_pulled(agent.pull(image, self.bundle("one")).wait(), self.bundle("one"))
 
+    # ---- the start ----
+
+    def pipe_config(self):
+        """A configuration that nobody has written yet, and its two ends."""
+        path = self.path("later.toml")
+        os.mkfifo(path)
+        return path, os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+    def test_a_signal_while_it_reads_its_configuration_is_kept(self):
+        for number, name in (signal.SIGHUP, "hup"), (signal.SIGTERM, "term"):
+            path, fd = self.pipe_config()
+            service = self.serve(name=name, ready=False, argv=[sluiced_case.SLUICED, "-c", path])
+            self.until(lambda service=service, path=path: path in service.descriptors(),
+                       "the configuration was never opened")
+            service.send(number)
+            with open(service.config_path, "rb") as config:
+                os.write(fd, config.read())
+            shutil.copy(service.config_path, path + ".new")
+            os.rename(path + ".new", path)
+            os.close(fd)
+            if number == signal.SIGHUP:
+                service.wait_log("configuration reloaded: generation 2")
+            else:
+                service.wait_log("ends")
+            service.stop()
+            os.unlink(path)
+
+    def test_told_to_end_while_a_hub_says_nothing_about_credentials(self):
+        hub = self.hub({})
+        hub.behave(hang=True)
+        service = self.serve({
+            "kbc": {"name": "cc_kbc", "url": "http://127.0.0.1:1"},
+            "credentials": [{"path": "/run/confidential-containers/cdh/kbs/sluice-test",
+                             "resource_uri": "kbs:///default/a/b"}],
+            "sluice": {"upstream": f"unix://{hub.socket}"}}, ready=False)
+        hub.wait_asked("GetResource")
+        service.stop()
+        self.assertIn("told to end while it starts", service.text())
+
     # ---- the end ----
 
     def test_sluiced_refuses_what_it_cannot_serve(self):
