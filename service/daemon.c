@@ -47,6 +47,7 @@ struct daemon {
     struct sl_notify *notify;
     struct sl_metrics *metrics;
     struct sl_backend *backend;
+    struct sl_image_claims *claims;
     struct sl_jobs *jobs;
     struct sl_pull_service *pulls;
     struct sl_hub_keys *keys;
@@ -150,9 +151,13 @@ static void wake(struct daemon *d)
 /* A request has come or gone, on whichever thread. */
 static void note_change(void *arg)
 {
-    struct daemon *d = arg;
-    sl_mount_watch_settle(d->mounts);
-    wake(d);
+    wake(arg);
+}
+
+/* On whichever thread, too. */
+static void note_unclaimed(void *arg)
+{
+    sl_mount_watch_settle(((struct daemon *)arg)->mounts);
 }
 
 struct progress {
@@ -331,15 +336,19 @@ static int open_work(struct daemon *d, struct sl_loaded_config **config, struct 
     if (r == 0)
         r = sl_worker_pool_new(HOUSEKEEPERS, &d->housekeepers, err);
     if (r == 0)
-        r = sl_mount_watch_new(d->backend, d->metrics, d->housekeepers, &d->mounts, err);
+        r = sl_image_claims_new(&d->claims, err);
+    if (r == 0)
+        r = sl_mount_watch_new(d->backend, d->claims, d->housekeepers, &d->mounts, err);
     if (r < 0)
         return r;
     sl_metrics_watch(d->metrics, note_change, d);
+    sl_image_claims_watch(d->claims, note_unclaimed, d);
     sl_task_init(&d->reload_task, d->housekeepers, run_reload);
     sl_task_init(&d->drain_task, d->housekeepers, run_drain);
     sl_task_init(&d->trim_task, d->housekeepers, run_trim);
     options.backend = d->backend;
     options.metrics = d->metrics;
+    options.claims = d->claims;
     return sl_jobs_new(&options, &d->jobs, err);
 }
 
@@ -473,6 +482,7 @@ static void close_all(struct daemon *d)
     /* Answers of all of these go through the server. */
     d->server = sl_rpc_server_free(d->server);
     d->mounts = sl_mount_watch_free(d->mounts);
+    d->claims = sl_image_claims_free(d->claims);
     d->housekeepers = sl_worker_pool_free(d->housekeepers);
     d->backend = sl_backend_free(d->backend);
     d->metrics = sl_metrics_free(d->metrics);

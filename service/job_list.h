@@ -50,7 +50,6 @@ struct job {
 struct sl_jobs {
     struct sl_jobs_options options;
     struct sl_crew *crew;
-    struct sl_image_claims *claims;
     void (*run)(void *job); /* the life of a job's thread, which takes the job */
     pthread_mutex_t lock;   /* guards all below, and the jobs but for what is their threads' */
     pthread_cond_t changed; /* a job is over */

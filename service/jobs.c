@@ -144,7 +144,7 @@ static unsigned merge(struct job *job, struct job *twin)
 static void claim(struct job *job, const char *manifest)
 {
     job->claim = sl_image_claim_drop(job->claim);
-    (void)!sl_image_claim_take(job->jobs->claims, manifest, &job->claim, /* err= */ NULL);
+    (void)!sl_image_claim_take(job->jobs->options.claims, manifest, &job->claim, /* err= */ NULL);
 }
 
 static int on_resolved(void *arg, const char *name, const char *manifest)
@@ -237,7 +237,7 @@ static bool make_room(struct job *job, const struct sl_generation *generation, u
     if (job->is_merged || !is_full(err) || tries == ROOM_TRIES || !generation->config->evict)
         return false;
     sl_log_of(SL_LOG_WARN, &about, "looking for images that nothing uses, since %s", err->message);
-    return sl_make_room(generation->sluice, job->jobs->claims, missing,
+    return sl_make_room(generation->sluice, job->jobs->options.claims, missing,
                         tries > 0 ? UINT64_MAX : wanted);
 }
 
@@ -457,10 +457,7 @@ int sl_jobs_new(const struct sl_jobs_options *options, struct sl_jobs **ret, str
     if (jobs->options.pulls > THREADS_MAX)
         jobs->options.pulls = THREADS_MAX;
     int r = sl_crew_new(CREW_MAX, &jobs->crew, err);
-    if (r == 0)
-        r = sl_image_claims_new(&jobs->claims, err);
     if (r < 0) {
-        (void)sl_crew_free(jobs->crew);
         free(jobs);
         return r;
     }
@@ -479,7 +476,6 @@ struct sl_jobs *sl_jobs_free(struct sl_jobs *jobs)
     if (!jobs)
         return NULL;
     (void)sl_crew_free(jobs->crew); /* threads of merged and cancelled jobs may be on their way */
-    (void)sl_image_claims_free(jobs->claims);
     pthread_cond_destroy(&jobs->changed);
     pthread_mutex_destroy(&jobs->lock);
     free(jobs);

@@ -8,12 +8,14 @@
 #pragma once
 
 #include "backend.h"
+#include "image_claims.h"
 #include "metrics.h"
 
 struct sl_jobs;
 struct sl_jobs_options {
-    struct sl_backend *backend; /* borrowed, as the next */
+    struct sl_backend *backend; /* borrowed, as the next two */
     struct sl_metrics *metrics;
+    struct sl_image_claims *claims;
     unsigned pulls;      /* jobs that run at once; the rest wait in order */
     unsigned progress_s; /* between two lines of the log about a job; 0: none */
 };

@@ -15,6 +15,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support"))
+import guest_peers  # noqa: E402
 import make_image  # noqa: E402
 import sluiced_case  # noqa: E402
 from sluiced_case import SluicedCase, start_registry  # noqa: E402
@@ -218,6 +219,47 @@ class ServiceOperations(SluicedCase):
         self.assertEqual(service.status()["images"], [])
         self.assertEqual(self.in_store("layers/sha256"), [])
         self.assert_pulled(agent.pull(image, self.bundle("one")).wait(), self.bundle("one"))
+
+    def test_images_that_have_yet_to_be_mounted_stay_and_others_go(self):
+        """Whoever has pulled one is being measured."""
+        measurer = self.attestation_agent()
+        service = self.start(keep="mounted")
+        agent = self.agent(service)
+        wanted, other = self.push_one("wanted:1"), self.push_one("other:1")
+        for image, name in (wanted, "one"), (other, "two"):
+            self.assert_pulled(agent.pull(image, self.bundle(name)).wait(), self.bundle(name))
+        measurer.behave(hang=True)
+        asked = len(measurer.requests)
+        again = agent.pull(wanted, self.bundle("again"))
+        measurer.wait_asked("ExtendRuntimeMeasurement", asked + 1)
+        self.unmount(self.bundle("one"))
+        service.wait_log("mounts are no more")
+        self.unmount(self.bundle("two"))
+        service.wait_log("1 images that no mount uses any more")
+        self.assertIn("wanted", service.status()["images"][0]["name"])
+        measurer.behave()
+        self.assert_pulled(again.wait(), self.bundle("again"))
+        self.unmount(self.bundle("again"))
+        service.wait_log("1 images that no mount uses any more", count=2)
+        self.assertEqual(self.in_store("images/sha256"), [])
+
+    def test_images_that_come_to_no_mount_go_then(self):
+        measurer = self.attestation_agent()
+        service = self.start(keep="mounted")
+        agent, bundle = self.agent(service), self.bundle()
+        image = self.push_one("refused:1")
+        self.assert_pulled(agent.pull(image, bundle).wait(), bundle)
+        measurer.behave(hang=True)
+        asked = len(measurer.requests)
+        again = agent.pull(image, self.bundle("again"))
+        measurer.wait_asked("ExtendRuntimeMeasurement", asked + 1)
+        self.unmount(bundle)
+        service.wait_log("mounts are no more")
+        self.assertEqual(len(self.in_store("images/sha256")), 1)
+        measurer.behave(code=guest_peers.INTERNAL, message="no")
+        self.assert_refused(again.wait(), "no")
+        service.wait_log("1 images that no mount uses any more")
+        self.assertEqual(self.in_store("images/sha256"), [])
 
     # ---- the start ----
 

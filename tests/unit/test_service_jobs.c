@@ -36,6 +36,7 @@ static struct {
     atomic_ulong generation;
     atomic_uint stale_holds, n_holds; /* the configuration is replaced behind those who take it */
     struct sl_generation held;
+    struct sl_image_claims *claims;
 } fake;
 
 static void wait_on(sem_t *sem)
@@ -195,8 +196,10 @@ static void hear(struct caller *c, enum sluice_code code)
 
 static struct sl_jobs *begin(unsigned pulls)
 {
-    const struct sl_jobs_options options = {.pulls = pulls};
+    struct sl_jobs_options options = {.pulls = pulls};
     struct sl_jobs *jobs = NULL;
+    assert_int_equal(sl_image_claims_new(&fake.claims, NULL), 0);
+    options.claims = fake.claims;
     fake.resolve = eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC);
     fake.finish = eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC);
     sem_init(&fake.begun, 0, 0);
@@ -217,6 +220,7 @@ static void finish(struct sl_jobs *jobs)
     sl_jobs_drain(jobs, PATIENCE_S);
     assert_true(sl_jobs_are_idle(jobs));
     (void)sl_jobs_free(jobs);
+    fake.claims = sl_image_claims_free(fake.claims);
     close(fake.resolve);
     close(fake.finish);
     sem_destroy(&fake.begun);
