@@ -8,8 +8,9 @@
 /* Asks the key broker for each resource of the configuration and writes it: mode 0600, its folders
  * 0700 and made, whole or not at all, never through a symbolic link below the root. Blocks. The
  * first failure ends it and says which file; those before it stay. Nobody is asked when there are
- * none. */
-SL_MUST_CHECK int sl_credentials_write(struct sl_backend *backend, struct sl_error *err);
+ * none. SL_E_CANCELLED: cancel_fd (core/cancel.h; borrowed) became readable. */
+SL_MUST_CHECK int sl_credentials_write(struct sl_backend *backend, int cancel_fd,
+                                       struct sl_error *err);
 
 /* The same by other means: for tests. path is made relative to root by cutting
  * SL_CREDENTIALS_ROOT. */

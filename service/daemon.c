@@ -16,6 +16,7 @@
 #include "notify.h"
 #include "privileges.h"
 #include "pull_service.h"
+#include "sluice/core/cancel.h"
 #include "sluice/core/clock.h"
 #include "sluice/core/log.h"
 
@@ -59,6 +60,7 @@ struct daemon {
     struct sl_metrics_endpoint *endpoint;
     char **addresses; /* NULL-terminated */
     int signal_fd, changed_fd;
+    int end_fd;                  /* readable while SIGTERM or SIGINT is pending; never read */
     pthread_mutex_t reload_lock; /* one at a time */
     struct sl_task reload_task, drain_task, trim_task;
     atomic_bool is_draining, is_drained;
@@ -149,9 +151,13 @@ static void wake(struct daemon *d)
 /* A request has come or gone, on whichever thread. */
 static void note_change(void *arg)
 {
-    struct daemon *d = arg;
-    sl_mount_watch_settle(d->mounts);
-    wake(d);
+    wake(arg);
+}
+
+/* On whichever thread, too. */
+static void note_unclaimed(void *arg)
+{
+    sl_mount_watch_settle(((struct daemon *)arg)->mounts);
 }
 
 struct progress {
@@ -286,20 +292,35 @@ static int loop(struct daemon *d, struct sl_error *err)
 
 /* ---- opening ---- */
 
-static int open_fds(struct daemon *d, struct sl_error *err)
+static sigset_t end_signals(void)
 {
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    return signals;
+}
+
+static sigset_t all_signals(void)
+{
+    sigset_t signals = end_signals();
     sigaddset(&signals, SIGHUP);
-    /* Before the first thread, which inherits it. */
-    int r = pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    if (r)
-        return sl_error_system(err, r, "blocking signals");
+    return signals;
+}
+
+void sl_daemon_block_signals(void)
+{
+    const sigset_t signals = all_signals();
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL); /* fails for no valid first argument */
+}
+
+static int open_fds(struct daemon *d, struct sl_error *err)
+{
+    const sigset_t signals = all_signals(), end = end_signals();
     d->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    d->end_fd = signalfd(-1, &end, SFD_CLOEXEC | SFD_NONBLOCK);
     d->changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (d->signal_fd < 0 || d->changed_fd < 0)
+    if (d->signal_fd < 0 || d->end_fd < 0 || d->changed_fd < 0)
         return sl_error_system(err, errno, "cannot make descriptors");
     return 0;
 }
@@ -317,10 +338,11 @@ static int open_work(struct daemon *d, struct sl_loaded_config **config, struct 
     if (r == 0)
         r = sl_worker_pool_new(HOUSEKEEPERS, &d->housekeepers, err);
     if (r == 0)
-        r = sl_mount_watch_new(d->backend, d->metrics, d->claims, d->housekeepers, &d->mounts, err);
+        r = sl_mount_watch_new(d->backend, d->claims, d->housekeepers, &d->mounts, err);
     if (r < 0)
         return r;
     sl_metrics_watch(d->metrics, note_change, d);
+    sl_image_claims_watch(d->claims, note_unclaimed, d);
     sl_task_init(&d->reload_task, d->housekeepers, run_reload);
     sl_task_init(&d->drain_task, d->housekeepers, run_drain);
     sl_task_init(&d->trim_task, d->housekeepers, run_trim);
@@ -425,7 +447,7 @@ static int open_all(struct daemon *d, struct sl_loaded_config **config, struct s
         r = open_endpoint(d, c, err);
     /* Programs of the guest read them as soon as they see the hub's socket. */
     if (r == 0)
-        r = sl_credentials_write(d->backend, err);
+        r = sl_credentials_write(d->backend, d->end_fd, err);
     if (r == 0)
         r = open_server(d, c, err);
     return r;
@@ -467,6 +489,7 @@ static void close_all(struct daemon *d)
     d->notify = sl_notify_close(d->notify);
     sl_daemon_addresses_free(d->addresses);
     sl_cleanup_fdp(&d->changed_fd);
+    sl_cleanup_fdp(&d->end_fd);
     sl_cleanup_fdp(&d->signal_fd);
     pthread_mutex_destroy(&d->reload_lock);
 }
@@ -494,6 +517,7 @@ int sl_daemon_run(const struct sl_daemon_options *options, struct sl_loaded_conf
     struct daemon d = {.config_path = options->config_path,
                        .signal_fd = -1,
                        .changed_fd = -1,
+                       .end_fd = -1,
                        .status_at = INT64_MAX};
     pthread_mutex_init(&d.reload_lock, NULL);
     set_log(*config);
@@ -502,6 +526,9 @@ int sl_daemon_run(const struct sl_daemon_options *options, struct sl_loaded_conf
         begin(&d, options);
         r = loop(&d, err);
         sl_log(SL_LOG_INFO, "ends");
+    } else if (r == -ECANCELED && sl_cancel_is_asked(d.end_fd)) {
+        sl_log(SL_LOG_INFO, "told to end while it starts: ends");
+        r = 0;
     }
     close_all(&d);
     return r;

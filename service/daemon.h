@@ -10,6 +10,9 @@ struct sl_daemon_options {
     void (*ready)(void *arg, const char *const *addresses);
     void *ready_arg;
 };
-/* Until SIGTERM or SIGINT. Takes the configuration. */
+/* The signals that the service waits for stay pending until it does: to be called before anything
+ * else, and before the first thread, which inherits it. */
+void sl_daemon_block_signals(void);
+/* Until SIGTERM or SIGINT, which sl_daemon_block_signals() has blocked. Takes the configuration. */
 SL_MUST_CHECK int sl_daemon_run(const struct sl_daemon_options *options,
                                 struct sl_loaded_config **config, struct sl_error *err);

@@ -18,6 +18,8 @@ struct sl_image_claims {
     pthread_cond_t removed;
     LIST_HEAD(, sl_image_claim) list;
     const char *removing; /* lent by who removes; NULL: nothing is */
+    void (*on_free)(void *arg);
+    void *arg;
 };
 
 int sl_image_claims_new(struct sl_image_claims **ret, struct sl_error *err)
@@ -40,6 +42,12 @@ struct sl_image_claims *sl_image_claims_free(struct sl_image_claims *claims)
     pthread_mutex_destroy(&claims->lock);
     free(claims);
     return NULL;
+}
+
+void sl_image_claims_watch(struct sl_image_claims *claims, void (*fn)(void *arg), void *arg)
+{
+    claims->on_free = fn;
+    claims->arg = arg;
 }
 
 /* ---- claims ---- */
@@ -111,6 +119,8 @@ struct sl_image_claim *sl_image_claim_drop(struct sl_image_claim *claim)
     if (is_last) {
         free(claim->manifest);
         free(claim);
+        if (claims->on_free)
+            claims->on_free(claims->arg);
     }
     return NULL;
 }

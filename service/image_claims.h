@@ -16,6 +16,9 @@ SL_MUST_CHECK int sl_image_claims_new(struct sl_image_claims **ret, struct sl_er
 /* Nothing is claimed any more. */
 struct sl_image_claims *sl_image_claims_free(struct sl_image_claims *claims);
 SL_DEFINE_AUTO(sl_image_claims, sl_image_claims_free)
+/* fn is called whenever an image is claimed no more, on whichever thread; it must not block. Before
+ * the first claim. */
+void sl_image_claims_watch(struct sl_image_claims *claims, void (*fn)(void *arg), void *arg);
 
 struct sl_image_claim;
 /* manifest: a digest. Waits while the image is being removed. */

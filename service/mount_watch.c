@@ -14,13 +14,12 @@ enum { UNUSED_MAX = 4096 }; /* images that wait to be removed; more are left to 
 struct sl_mount_watch {
     struct sl_task task; /* first: is cast */
     struct sl_backend *backend;
-    struct sl_metrics *metrics;
     struct sl_image_claims *claims;
     int fd;
     /* Digests of images whose last mount has gone; the task's. */
     char *unused[UNUSED_MAX];
     size_t n_unused;
-    atomic_bool is_waiting; /* there are some, and requests were running */
+    atomic_bool is_waiting; /* there are some, which may have been claimed */
 };
 
 static void warn(const char *what, const struct sluice_error *err)
@@ -64,29 +63,38 @@ static bool note_dead(struct sl_mount_watch *w, const struct sluice_mount_list *
 
 /* ---- away with them ---- */
 
-/* A request may have come since none was running: what its job claims is about to be mounted. */
-static bool remove_image(struct sl_mount_watch *w, struct sluice *s, const char *manifest)
+/* False: it was not removed, since somebody is about to mount it. */
+static bool remove_image(struct sl_mount_watch *w, struct sluice *s, const char *manifest,
+                         unsigned *n)
 {
     struct sluice_error err = {0};
     if (!sl_image_claims_begin_removal(w->claims, manifest))
         return false;
-    int r = sluice_remove(s, manifest, /* force= */ false, &err);
-    sl_image_claims_end_removal(w->claims);
-    if (r < 0 && err.errnum != ENOENT && err.errnum != EBUSY)
+    if (sluice_remove(s, manifest, /* force= */ false, &err) == 0)
+        ++*n;
+    else if (err.errnum != ENOENT && err.errnum != EBUSY)
         warn("cannot remove an image that nothing uses", &err);
-    return r == 0;
+    sl_image_claims_end_removal(w->claims);
+    return true;
 }
 
+/* An image that was pulled and is about to be mounted has no mount either, but a claim: it is left
+ * for later. Who claims it after this finds it gone, and pulls it. */
 static void remove_images(struct sl_mount_watch *w, struct sluice *s,
                           const struct sluice_mount_list *list)
 {
     struct sluice_gc_result gone = {.size = sizeof(gone)};
     struct sluice_error err = {0};
     unsigned n = 0;
-    while (w->n_unused > 0) {
-        SL_AUTO_FREE char *manifest = w->unused[--w->n_unused];
-        n += !is_mounted(list, manifest) && remove_image(w, s, manifest);
+    size_t n_left = 0;
+    for (size_t i = 0; i < w->n_unused; i++) {
+        char *manifest = w->unused[i];
+        if (is_mounted(list, manifest) || remove_image(w, s, manifest, &n))
+            free(manifest);
+        else
+            w->unused[n_left++] = manifest;
     }
+    w->n_unused = n_left;
     if (n == 0)
         return;
     if (sluice_gc(s, /* dry_run= */ false, &gone, &err) < 0)
@@ -110,13 +118,10 @@ static void clean(struct sl_mount_watch *w, struct sluice *sluice, const struct 
         warn("cannot remove what was written to mounts that are no more", &err);
     if (n > 0)
         sl_log(SL_LOG_INFO, "%u mounts are no more: what was written to them was removed", n);
-    /* An image that was pulled and is about to be mounted has no mount either: not while anybody
-     * waits for one. Who comes later claims it in time, or finds it gone and pulls it. */
+    /* Before it is asked who claims them: whoever gives one up meanwhile wakes us again. */
     atomic_store(&w->is_waiting, w->n_unused > 0);
-    if (w->n_unused > 0 && sl_metrics_requests_in_flight(w->metrics) == 0) {
-        atomic_store(&w->is_waiting, false);
-        remove_images(w, sluice, list);
-    }
+    remove_images(w, sluice, list);
+    atomic_store(&w->is_waiting, w->n_unused > 0);
     (void)sluice_mount_list_free(list);
 }
 
@@ -166,21 +171,20 @@ void sl_mount_watch_look(struct sl_mount_watch *w)
 
 void sl_mount_watch_settle(struct sl_mount_watch *w)
 {
-    if (atomic_load(&w->is_waiting) && sl_metrics_requests_in_flight(w->metrics) == 0)
+    if (atomic_load(&w->is_waiting))
         sl_task_wake(&w->task);
 }
 
 /* ---- life ---- */
 
-int sl_mount_watch_new(struct sl_backend *backend, struct sl_metrics *metrics,
-                       struct sl_image_claims *claims, struct sl_worker_pool *pool,
-                       struct sl_mount_watch **ret, struct sl_error *err)
+int sl_mount_watch_new(struct sl_backend *backend, struct sl_image_claims *claims,
+                       struct sl_worker_pool *pool, struct sl_mount_watch **ret,
+                       struct sl_error *err)
 {
     struct sl_mount_watch *w = calloc(1, sizeof(*w));
     if (!w)
         return sl_error_oom(err);
     w->backend = backend;
-    w->metrics = metrics;
     w->claims = claims;
     sl_task_init(&w->task, pool, run);
     w->fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);

@@ -9,14 +9,13 @@
 
 #include "backend.h"
 #include "image_claims.h"
-#include "metrics.h"
 #include "sluice/core/worker_pool.h"
 
 struct sl_mount_watch;
-/* All are borrowed. An image that somebody claims is not removed. */
-SL_MUST_CHECK int sl_mount_watch_new(struct sl_backend *backend, struct sl_metrics *metrics,
-                                     struct sl_image_claims *claims, struct sl_worker_pool *pool,
-                                     struct sl_mount_watch **ret, struct sl_error *err);
+/* backend, claims: borrowed. */
+SL_MUST_CHECK int sl_mount_watch_new(struct sl_backend *backend, struct sl_image_claims *claims,
+                                     struct sl_worker_pool *pool, struct sl_mount_watch **ret,
+                                     struct sl_error *err);
 /* Waits for what it does. */
 struct sl_mount_watch *sl_mount_watch_free(struct sl_mount_watch *watch);
 SL_DEFINE_AUTO(sl_mount_watch, sl_mount_watch_free)
@@ -24,6 +23,6 @@ SL_DEFINE_AUTO(sl_mount_watch, sl_mount_watch_free)
 int sl_mount_watch_fd(const struct sl_mount_watch *watch);
 /* Looks, on the pool; a burst is looked at once or twice. Does not block. */
 void sl_mount_watch_look(struct sl_mount_watch *watch);
-/* A request is over: what was put off because of it is done now. Does not block; costs nothing
- * while nothing was. Any thread. */
+/* An image is claimed no more: what was put off because of it is done now. Does not block; costs
+ * nothing while nothing was. Any thread. */
 void sl_mount_watch_settle(struct sl_mount_watch *watch);

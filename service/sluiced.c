@@ -79,6 +79,7 @@ int main(int argc, char **argv)
                                                  {"version", no_argument, NULL, 'V'},
                                                  {0}};
     const char *config_path = NULL;
+    sl_daemon_block_signals();
     harden();
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): before the first thread */
     for (int c; (c = getopt_long(argc, argv, "c:hV", long_options, NULL)) != -1;) {

@@ -217,8 +217,8 @@ class OneEngine(SluiceCase):
         driver = Driver(self, self.ref("one"))
         code, text = driver.done(0)
         self.assertEqual(code, "system")
-        self.assertRegex(text, rf"28: the image needs at least {len(large.blob)} bytes, the store "
-                         rf"{self.root} has [0-9]+ free .*gc")
+        self.assertRegex(text, rf"28: the image needs at least {len(large.blob)} bytes and the store "
+                         rf"{self.root} has [0-9]+ free; .*gc.*: No space left on device")
         self.assertEqual(self.fetched([large]), [0])
         self.finished(driver)
 

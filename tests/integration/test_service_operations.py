@@ -15,6 +15,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support"))
+import guest_peers  # noqa: E402
 import make_image  # noqa: E402
 import sluiced_case  # noqa: E402
 from sluiced_case import SluicedCase, start_registry  # noqa: E402
@@ -218,6 +219,86 @@ class ServiceOperations(SluicedCase):
         self.assertEqual(service.status()["images"], [])
         self.assertEqual(self.in_store("layers/sha256"), [])
         self.assert_pulled(agent.pull(image, self.bundle("one")).wait(), self.bundle("one"))
+
+    def test_images_that_have_yet_to_be_mounted_stay_and_others_go(self):
+        """Whoever has pulled one is being measured."""
+        measurer = self.attestation_agent()
+        service = self.start(keep="mounted")
+        agent = self.agent(service)
+        wanted, other = self.push_one("wanted:1"), self.push_one("other:1")
+        for image, name in (wanted, "one"), (other, "two"):
+            self.assert_pulled(agent.pull(image, self.bundle(name)).wait(), self.bundle(name))
+        measurer.behave(hang=True)
+        asked = len(measurer.requests)
+        again = agent.pull(wanted, self.bundle("again"))
+        measurer.wait_asked("ExtendRuntimeMeasurement", asked + 1)
+        self.unmount(self.bundle("one"))
+        service.wait_log("mounts are no more")
+        self.unmount(self.bundle("two"))
+        service.wait_log("1 images that no mount uses any more")
+        self.assertIn("wanted", service.status()["images"][0]["name"])
+        measurer.behave()
+        self.assert_pulled(again.wait(), self.bundle("again"))
+        self.unmount(self.bundle("again"))
+        service.wait_log("1 images that no mount uses any more", count=2)
+        self.assertEqual(self.in_store("images/sha256"), [])
+
+    def test_images_that_come_to_no_mount_go_then(self):
+        measurer = self.attestation_agent()
+        service = self.start(keep="mounted")
+        agent, bundle = self.agent(service), self.bundle()
+        image = self.push_one("refused:1")
+        self.assert_pulled(agent.pull(image, bundle).wait(), bundle)
+        measurer.behave(hang=True)
+        asked = len(measurer.requests)
+        again = agent.pull(image, self.bundle("again"))
+        measurer.wait_asked("ExtendRuntimeMeasurement", asked + 1)
+        self.unmount(bundle)
+        service.wait_log("mounts are no more")
+        self.assertEqual(len(self.in_store("images/sha256")), 1)
+        measurer.behave(code=guest_peers.INTERNAL, message="no")
+        self.assert_refused(again.wait(), "no")
+        service.wait_log("1 images that no mount uses any more")
+        self.assertEqual(self.in_store("images/sha256"), [])
+
+    # ---- the start ----
+
+    def pipe_config(self):
+        """A configuration that nobody has written yet, and its two ends."""
+        path = self.path("later.toml")
+        os.mkfifo(path)
+        return path, os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+    def test_a_signal_while_it_reads_its_configuration_is_kept(self):
+        for number, name in (signal.SIGHUP, "hup"), (signal.SIGTERM, "term"):
+            path, fd = self.pipe_config()
+            service = self.serve(name=name, ready=False, argv=[sluiced_case.SLUICED, "-c", path])
+            self.until(lambda service=service, path=path: path in service.descriptors(),
+                       "the configuration was never opened")
+            service.send(number)
+            with open(service.config_path, "rb") as config:
+                os.write(fd, config.read())
+            shutil.copy(service.config_path, path + ".new")
+            os.rename(path + ".new", path)
+            os.close(fd)
+            if number == signal.SIGHUP:
+                service.wait_log("configuration reloaded: generation 2")
+            else:
+                service.wait_log("ends")
+            service.stop()
+            os.unlink(path)
+
+    def test_told_to_end_while_a_hub_says_nothing_about_credentials(self):
+        hub = self.hub({})
+        hub.behave(hang=True)
+        service = self.serve({
+            "kbc": {"name": "cc_kbc", "url": "http://127.0.0.1:1"},
+            "credentials": [{"path": "/run/confidential-containers/cdh/kbs/sluice-test",
+                             "resource_uri": "kbs:///default/a/b"}],
+            "sluice": {"upstream": f"unix://{hub.socket}"}}, ready=False)
+        hub.wait_asked("GetResource")
+        service.stop()
+        self.assertIn("told to end while it starts", service.text())
 
     # ---- the end ----
 

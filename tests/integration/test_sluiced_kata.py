@@ -532,7 +532,7 @@ class Policies(ByParameters, KataCase):
     def test_configuration_of_signatures_in_the_file_is_read(self):
         """What is none fails the pull, and does not mean that none was given."""
         service = self.serve_plain({"image": {"image_security_policy": json.dumps(self.restricted),
-                                              "sigstore_config": "docker: ["}})
+                                              "sigstore_config": "docker: 7"}})
         answer = self.agent(service).pull(f"{self.repository}:signed", self.bundle()).wait()
         self.assert_refused(answer, FAILED_TO_PULL, "lookaside configuration", bundle=self.bundle())
 

@@ -450,7 +450,7 @@ static void addresses_that_containers_reach_are_told(void **state)
 {
     (void)state;
     static const char *const shared[] = {"127.0.0.1:50000", "grpc://[::1]:1", "unix://@hub",
-                                         "vsock://3:1024"};
+                                         "vsock://1:1024"};
     for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++) {
         SL_AUTO_FREE char *text =
             sl_strf(KBC "[sluice]\nlisten = ['unix:///a', '%s']\n", shared[i]);

@@ -337,20 +337,16 @@ static void engine_is_opened_by_the_first_who_needs_it(void **state)
     finish(backend);
 }
 
-static void memory_goes_back_with_the_last(void **state)
+static void memory_goes_back_where_an_engine_is_open(void **state)
 {
     (void)state;
     struct sl_backend *backend = begin("[image]\nwork_dir = '/tmp'");
-    struct sl_generation *a = hold(backend), *b = hold(backend);
-    sl_backend_release(backend, a);
+    sl_backend_trim(backend);
     assert_int_equal(fake.n_trimmed, 0);
-    struct sl_generation *c = sl_backend_peek(backend);
-    sl_backend_release(backend, b);
-    assert_int_equal(fake.n_trimmed, 0);
-    sl_backend_release(backend, c);
-    assert_int_equal(fake.n_trimmed, 1);
     sl_backend_release(backend, hold(backend));
-    assert_int_equal(fake.n_trimmed, 2);
+    assert_int_equal(fake.n_trimmed, 0); /* nobody's answer waits for it */
+    sl_backend_trim(backend);
+    assert_int_equal(fake.n_trimmed, 1);
     finish(backend);
 }
 
@@ -455,8 +451,6 @@ static void reload_that_fails_changes_nothing(void **state)
     fake.must_fail = true;
     expect_no_reload(backend, "[image]\nwork_dir = '/tmp'", EIO, SL_E_NETWORK, "as the test says");
     fake.must_fail = false;
-    expect_no_reload(backend, "[image]\nimage_security_policy = '{'", EINVAL, SL_E_FORMAT,
-                     "image.image_security_policy");
     assert_int_equal(fake.n_reloaded, 0);
     sl_backend_release(backend, a);
     finish(backend);
@@ -513,7 +507,7 @@ int main(void)
         cmocka_unit_test_setup(broker_is_one_that_somebody_speaks, begin_test),
         cmocka_unit_test_setup(options_are_those_of_the_configuration, begin_test),
         cmocka_unit_test_setup(engine_is_opened_by_the_first_who_needs_it, begin_test),
-        cmocka_unit_test_setup(memory_goes_back_with_the_last, begin_test),
+        cmocka_unit_test_setup(memory_goes_back_where_an_engine_is_open, begin_test),
         cmocka_unit_test_setup(store_that_was_replaced_is_opened_anew_once_nobody_uses_the_old_one,
                                begin_test),
         cmocka_unit_test_setup(cancelling_also_ends_what_is_opened_later, begin_test),

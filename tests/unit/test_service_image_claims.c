@@ -31,6 +31,27 @@ static void claimed_image_is_not_removed(void **state)
     assert_null(sl_image_claim_share(shared));
 }
 
+static void count(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void whoever_watches_hears_of_the_last_claim(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_image_claims) claims = NULL;
+    struct sl_image_claim *mine = NULL;
+    int n = 0;
+    assert_int_equal(sl_image_claims_new(&claims, NULL), 0);
+    sl_image_claims_watch(claims, count, &n);
+    assert_int_equal(sl_image_claim_take(claims, "a", &mine, NULL), 0);
+    struct sl_image_claim *shared = sl_image_claim_share(mine);
+    mine = sl_image_claim_drop(mine);
+    assert_int_equal(n, 0);
+    shared = sl_image_claim_drop(shared);
+    assert_int_equal(n, 1);
+}
+
 struct desk {
     struct sl_image_claims *claims;
     atomic_int users, removers;
@@ -81,6 +102,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(claimed_image_is_not_removed),
+        cmocka_unit_test(whoever_watches_hears_of_the_last_claim),
         cmocka_unit_test(nobody_claims_what_is_being_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

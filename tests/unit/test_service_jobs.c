@@ -219,9 +219,10 @@ static void hear(struct caller *c, enum sluice_code code)
 
 static struct sl_jobs *begin(unsigned pulls)
 {
-    assert_int_equal(sl_image_claims_new(&fake.claims, NULL), 0);
-    const struct sl_jobs_options options = {.pulls = pulls, .claims = fake.claims};
+    struct sl_jobs_options options = {.pulls = pulls};
     struct sl_jobs *jobs = NULL;
+    assert_int_equal(sl_image_claims_new(&fake.claims, NULL), 0);
+    options.claims = fake.claims;
     fake.resolve = eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC);
     fake.finish = eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC);
     sem_init(&fake.begun, 0, 0);

@@ -88,7 +88,7 @@ int sluice_gc(struct sluice *s, bool dry_run, struct sluice_gc_result *ret,
 
 /* ---- looking ---- */
 
-static void look(struct sl_metrics *metrics)
+static void look(void)
 {
     SL_AUTO(sl_worker_pool) pool = NULL;
     SL_AUTO(sl_mount_watch) watch = NULL;
@@ -96,70 +96,53 @@ static void look(struct sl_metrics *metrics)
     fake.generation = (struct sl_generation){.config = &fake.config};
     fake.list = (struct sluice_mount_list){.n = 2, .mounts = mounts};
     assert_int_equal(sl_worker_pool_new(1, &pool, NULL), 0);
-    assert_int_equal(
-        sl_mount_watch_new(/* backend= */ NULL, metrics, fake.claims, pool, &watch, NULL), 0);
+    assert_int_equal(sl_mount_watch_new(/* backend= */ NULL, fake.claims, pool, &watch, NULL), 0);
     sl_mount_watch_look(watch);
     watch = sl_mount_watch_free(watch); /* waits */
 }
 
-static void begin(enum sl_keep keep, struct sl_metrics **ret)
+static void begin(enum sl_keep keep)
 {
     fake.config = (struct sl_config){.keep = keep, .work_dir = "/nowhere"};
     assert_int_equal(sl_image_claims_new(&fake.claims, NULL), 0);
-    assert_int_equal(sl_metrics_new(ret, NULL), 0);
 }
 
-static void finish(struct sl_metrics *metrics)
+static void finish(void)
 {
     fake.claims = sl_image_claims_free(fake.claims);
-    (void)sl_metrics_free(metrics);
 }
 
 static void images_without_mounts_are_removed(void **state)
 {
     (void)state;
-    struct sl_metrics *metrics = NULL;
-    begin(SL_KEEP_MOUNTED, &metrics);
-    look(metrics);
-    assert_string_equal(fake.removed, "ba");
-    finish(metrics);
+    begin(SL_KEEP_MOUNTED);
+    look();
+    assert_string_equal(fake.removed, "ab");
+    finish();
 }
 
 static void images_that_somebody_claims_stay(void **state)
 {
     (void)state;
-    struct sl_metrics *metrics = NULL;
     struct sl_image_claim *claim = NULL;
-    begin(SL_KEEP_MOUNTED, &metrics);
+    begin(SL_KEEP_MOUNTED);
     assert_int_equal(sl_image_claim_take(fake.claims, "sha256:a", &claim, NULL), 0);
-    look(metrics);
+    look();
     assert_string_equal(fake.removed, "b");
     claim = sl_image_claim_drop(claim);
-    look(metrics);
-    assert_string_equal(fake.removed, "ba");
+    look();
+    assert_string_equal(fake.removed, "ab");
     assert_null(claim);
-    finish(metrics);
-}
-
-static void images_stay_while_requests_run(void **state)
-{
-    (void)state;
-    struct sl_metrics *metrics = NULL;
-    begin(SL_KEEP_MOUNTED, &metrics);
-    sl_metrics_begin_request(metrics);
-    look(metrics);
-    assert_string_equal(fake.removed, "");
-    finish(metrics);
+    finish();
 }
 
 static void all_images_stay_where_that_is_said(void **state)
 {
     (void)state;
-    struct sl_metrics *metrics = NULL;
-    begin(SL_KEEP_ALL, &metrics);
-    look(metrics);
+    begin(SL_KEEP_ALL);
+    look();
     assert_string_equal(fake.removed, "");
-    finish(metrics);
+    finish();
 }
 
 int main(void)
@@ -167,7 +150,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(images_without_mounts_are_removed),
         cmocka_unit_test(images_that_somebody_claims_stay),
-        cmocka_unit_test(images_stay_while_requests_run),
         cmocka_unit_test(all_images_stay_where_that_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
