@@ -351,7 +351,7 @@ insecure = true
                     self.proxy.host: [{"type": "reject"}]}}}))
             run = self.sluice("pull", "--policy", policy, "--registries-conf", conf,
                               self.image("one"))
-            # G5: what decides is the name that was asked for, not the mirror's.
+            # What decides is the name that was asked for, not the mirror's.
             self.refused(EXIT_POLICY, DENIED, self.proxy.host, run=run)
             self.assertEqual(self.proxy.requests, [])
             self.assertTrue(mirror.gets("/manifests/"))

@@ -150,7 +150,7 @@ static void assert_fails(struct sl_stage_harness *h, const struct layer *l, cons
         }
 }
 
-/* Row C12, the right key. */
+/* The right key. */
 static void decrypt_c12_vectors_with_the_right_key(void **state)
 {
     struct sl_stage_harness *h = *state;
@@ -212,7 +212,7 @@ static void sha512_blob_decrypts(void **state)
     layer_done(&l);
 }
 
-/* Row C12, no key and no HMAC: an error at set-up. */
+/* No key and no HMAC: an error at set-up. */
 static void decrypt_c12_key_missing_fails_at_set_up(void **state)
 {
     (void)state;
@@ -241,7 +241,7 @@ static void key_wrong_fails_with_mac(void **state)
     }
 }
 
-/* Row C12, a wrong HMAC: an error at the end of data. Each bit of it counts. */
+/* A wrong HMAC: an error at the end of data. Each bit of it counts. */
 static void decrypt_c12_hmac_wrong_fails_at_the_end(void **state)
 {
     struct sl_stage_harness *h = *state;
