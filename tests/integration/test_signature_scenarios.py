@@ -89,20 +89,20 @@ class Scenarios:
             return "deny" if done.returncode else "allow"
         return self.signing.skopeo_judges(self.signing.policy(self.policy), f"{self.place}/{name}")[0]
 
-    def test_s1_unsigned_from_an_unprotected_place_is_pulled(self):
+    def test_unsigned_from_an_unprotected_place_is_pulled(self):
         """Unsigned, and nobody asks for a signature"""
         name = f"{self.host}/open/busybox:latest"
         self.pulls(name, self.policy, *self.options, marker=f"{self.place}/open/busybox:latest")
         self.allowed(name, self.policy)
 
-    def test_s2_unsigned_from_a_protected_place_is_refused(self):
+    def test_unsigned_from_a_protected_place_is_refused(self):
         """Unsigned, and a signature is required"""
         name = f"{self.place}/team/image:unsigned"
         self.assertEqual(self.peer_judges("team/image:unsigned"), "deny")
         self.refuses(name, self.policy, *self.options, says=(self.requirement()["type"], "E_NOSIG"))
         self.denied(name, self.policy, code="E_NOSIG")
 
-    def test_s3_signed_is_pulled(self):
+    def test_signed_is_pulled(self):
         """Signed by the right key"""
         name = f"{self.place}/team/image:signed"
         self.assertEqual(self.peer_judges("team/image:signed"), "allow")
@@ -111,7 +111,7 @@ class Scenarios:
         self.assertIs(requirement["satisfied"], True)
         self.assertIn("manifest", [s["binding"] for s in requirement["signatures"] if s["accepted"]])
 
-    def test_s4_signed_by_another_is_refused(self):
+    def test_signed_by_another_is_refused(self):
         """Signed by a key nobody trusts"""
         name = f"{self.place}/team/image:other_signed"
         self.assertEqual(self.peer_judges("team/image:other_signed"), "deny")
@@ -485,7 +485,7 @@ class Units(SignatureCase):
         self.write(name + ".d/default.yaml", json.dumps({"default-docker": {"lookaside": "file://" + base}}))
         return self.signing_d
 
-    def test_b10_forms(self):
+    def test_forms(self):
         """Every form of a requirement that image-rs's tests know"""
         digest = self.world.image(self.host, self.repository, "1")
         self.signing.lay(self.repository, digest, self.world.simple(self.name + ":1", digest))
@@ -507,7 +507,7 @@ class Units(SignatureCase):
                                  "allow" if good else "deny")
                 (self.allowed if good else self.denied)(self.name + ":1", text)
 
-    def test_b11_scopes(self):
+    def test_scopes(self):
         """A scope is chosen, lists are never merged"""
         self.world.image(self.host, self.repository, "1")
         text = policy(REJECT, {"": REJECT, self.host: REJECT, f"{self.host}/units": REJECT, self.name: REJECT,
@@ -522,7 +522,7 @@ class Units(SignatureCase):
         text["transports"]["docker"] = {}
         self.assertIsNone(self.denied(self.name + ":1", text)["scope"])
 
-    def test_b12_identities(self):
+    def test_identities(self):
         """Which signed names an identity takes"""
         digest = self.world.image(self.host, self.repository, "1", "2")
         tag, at = self.name + ":1", f"{self.name}@{digest}"
@@ -549,7 +549,7 @@ class Units(SignatureCase):
                 else:
                     self.denied(image, text, registries_d=config, code="E_SIG_IDENTITY")
 
-    def test_b13_namespaces(self):
+    def test_namespaces(self):
         """Whose scope an image is in"""
         conf = self.write("registries.conf", "".join(
             f'[[registry]]\nprefix = "{name}"\nlocation = "{self.host}/units"\ninsecure = true\n'
@@ -579,7 +579,7 @@ class Units(SignatureCase):
                              ("docker.io/opensuse/leap:15.3", "docker.io/opensuse/")):
             self.denied(image, policy(REJECT, {scope: ACCEPT}), "--registries-conf", conf)
 
-    def test_b14_b15_malformed_names(self):
+    def test_malformed_names(self):
         """Names and digests that are none"""
         zeros = "0" * 64
         for name in ("", ":justtag", "docker.io//library///repo:tag", "docker.io/library/repo::tag",
@@ -594,7 +594,7 @@ class Units(SignatureCase):
                 self.assertNotIn(run.returncode, (0, EXIT_POLICY, EXIT_NETWORK), run.stderr)
                 self.assertEqual(run.stderr.count("\n"), 1, run.stderr)
 
-    def test_b16_merging(self):
+    def test_merging(self):
         """Files of registries.d are one configuration; the same section twice is an error"""
         digest = self.world.image(self.host, self.repository, "1")
         base = self.path("lookaside")
@@ -620,7 +620,7 @@ class Units(SignatureCase):
         self.assertNotEqual(0, self.judge(self.name + ":1", good, "--policy-compat", "image-rs",
                                           registries_d=self.path("conflict")).returncode)
 
-    def test_b17_base_url(self):
+    def test_base_url(self):
         """The most specific section that names a lookaside, else the default"""
         digest = self.world.image(self.host, self.repository, "1")
         message, text = self.world.simple(self.name + ":1", digest), policy(
@@ -641,7 +641,7 @@ class Units(SignatureCase):
                 judge = self.allowed if good else self.denied
                 judge(self.name + ":1", text, registries_d=self.path(f"b17-{number}"))
 
-    def test_b18_folder_names(self):
+    def test_folder_names(self):
         """REPOSITORY@sha256=HEX and nothing else"""
         digest = self.world.image(self.host, self.repository, "1")
         message, text = self.world.simple(self.name + ":1", digest), policy(
@@ -657,7 +657,7 @@ class Units(SignatureCase):
         self.signing.lay(self.repository, digest, message, lookaside=self.path("lookaside"))
         self.allowed(self.name + ":1", text, registries_d=config)
 
-    def test_b19_several_signatures(self):
+    def test_several_signatures(self):
         """signature-1, signature-2; one good one is enough, a gap ends the list"""
         digest = self.world.image(self.host, self.repository, "1")
         bad = self.world.simple(self.name + ":1", digest, self.world.other_gpg)
@@ -713,7 +713,7 @@ class Units(SignatureCase):
             requirement, = self.denied(self.name + ":1", policy(text), code="E_KEY_PARSE")["requirements"]
             self.assertIn(says, requirement["reason"])
 
-    def test_b20_b21_b22_published(self):
+    def test_published(self):
         """Who signed, by the primary key's fingerprint; another digest, another name"""
         digest = self.world.image(self.host, self.repository, "1")
         text = policy(REJECT, {self.host: signed_by(self.world.gpg)})
@@ -750,7 +750,7 @@ class Ours(SignatureCase):
         self.signing.lay(self.repository, digest, self.world.simple(f"{self.name}:{tags[0]}", digest))
         return digest
 
-    def test_m1_two_keys_wanted(self):
+    def test_two_keys_wanted(self):
         """Two requirements, one signature"""
         self.world.image(self.host, self.repository, "1")
         digest = digest_of(self.uploads.read(self.repository, "1"))
@@ -763,12 +763,12 @@ class Ours(SignatureCase):
             self.world.cosigned(self.name + ":1", digest, key) for key in (first, second)])
         self.allowed(self.name + ":1", text)
 
-    def test_m2_by_digest(self):
+    def test_by_digest(self):
         """An image by digest, signed under a tag of the same repository"""
         digest = self.signed("1")
         self.allowed(f"{self.name}@{digest}", self.protected)
 
-    def test_m3_cached_under_another_name(self):
+    def test_cached_under_another_name(self):
         """An image in the store is judged anew under its second name"""
         folder, descriptor = self.world.layout()
         self.uploads.push(folder, descriptor, "ours/open", "1")
@@ -777,7 +777,7 @@ class Ours(SignatureCase):
         self.good(self.sluice("unmount", self.path("bundle")))
         self.refuses(self.name + ":1", self.protected, says=("E_NOSIG",))
 
-    def test_m4_two_answers_for_a_tag(self):
+    def test_two_answers_for_a_tag(self):
         """A tag that leads elsewhere when it is asked for again: what was verified is unpacked"""
         self.signed("1", marker="the signed one")
         other = self.world.image(self.host, self.repository, "other", marker="the other one")
@@ -799,7 +799,7 @@ class Ours(SignatureCase):
                     self.refused(EXIT_POLICY, DENIED, run=run)
                     self.assertEqual(text[0], texts[1], "the signed one was refused")
 
-    def test_m5_mirror(self):
+    def test_mirror(self):
         """A mirror that serves an unsigned copy, although the mirror's own name is unprotected"""
         self.signed("1")
         mirror = self.enterContext(registry.Registry())
@@ -808,7 +808,7 @@ class Ours(SignatureCase):
                           f'insecure = true\n[[registry.mirror]]\nlocation = "{mirror.host}"\ninsecure = true\n')
         self.refuses(self.name + ":1", self.protected, "--registries-conf", conf, says=("E_NOSIG",))
 
-    def test_m6_among_junk(self):
+    def test_among_junk(self):
         """One good signature among a hundred that are not; more than the limit is refused"""
         digest = self.world.image(self.host, self.repository, "1")
         junk = [(b"junk %d" % i, {COSIGN_SIGNATURE: "AAAA"}) for i in range(100)]
@@ -821,7 +821,7 @@ class Ours(SignatureCase):
         self.assertNotEqual(run.returncode, 0)
         self.assertIs(self.verdict(run)["allowed"], False)
 
-    def test_m7_lookaside_fails(self):
+    def test_lookaside_fails(self):
         """A lookaside that answers 500 is no answer, and nothing is committed"""
         self.signed("1")
         with CountingProxy(self.host) as broken:
@@ -834,7 +834,7 @@ class Ours(SignatureCase):
             self.denied(self.name + ":1", self.protected, "--retry", "1", exits=EXIT_NETWORK, code="E_FETCH",
                         registries_d=config)
 
-    def test_m8_not_a_signed_message(self):
+    def test_not_a_signed_message(self):
         """Clear-signed, armoured, detached, unsigned, doubled: none is a signed message"""
         digest = self.world.image(self.host, self.repository, "1")
         data = payload(self.name + ":1", digest)
@@ -858,7 +858,7 @@ class Ours(SignatureCase):
                 signatures = report["requirements"][0]["signatures"]
                 self.assertFalse(any(s["accepted"] for s in signatures))
 
-    def test_m10_pinned(self):
+    def test_pinned(self):
         """Another policy than the one that was launched: no request is made"""
         self.signed("1")
         path = self.signing.policy(self.protected)
@@ -870,7 +870,7 @@ class Ours(SignatureCase):
             self.assertNotEqual(run.returncode, 0)
             self.assertEqual(proxy.requests, [])
 
-    def test_m11_payloads(self):
+    def test_payloads(self):
         """Signed by the right key, and not what is to be signed"""
         digest = self.world.image(self.host, self.repository, "1")
         good = json.loads(payload(self.name + ":1", digest, COSIGN))
@@ -886,7 +886,7 @@ class Ours(SignatureCase):
                 self.assertEqual(self.signing.skopeo_judges(self.signing.policy(text), self.name + ":1")[0], "deny")
                 self.denied(self.name + ":1", text)
 
-    def test_m12_other_attachments(self):
+    def test_other_attachments(self):
         """A layer of another type is no signature, whatever its annotations"""
         digest = self.world.image(self.host, self.repository, "1")
         data, annotations = self.world.cosigned(self.name + ":1", digest)
@@ -894,7 +894,7 @@ class Ours(SignatureCase):
         text = policy(REJECT, {self.host: sigstore_signed(self.world.crafted)})
         self.denied(self.name + ":1", text, code="E_NOSIG")
 
-    def test_m13_expired(self):
+    def test_expired(self):
         """A key that has expired since it signed: refused, unless the policy says otherwise"""
         key = self.signing.gpg_key("expired", "rsa2048", "seconds=1")
         fake = ("--faked-system-time", "20200102T000000!")
@@ -913,7 +913,7 @@ class Ours(SignatureCase):
         self.denied(self.name + ":1", text, code="E_SIG_KEY")
         self.allowed(self.name + ":1", policy(REJECT, {self.host: signed_by(key, **{"x-allowExpiredKey": True})}))
 
-    def test_m14_skopeo_signs_with_sigstore_keys(self):
+    def test_skopeo_signs_with_sigstore_keys(self):
         """What skopeo and podman sign carries a tag: the strict default takes it"""
         folder, descriptor = self.world.layout()
         source = make_image.add_tag(folder, descriptor, "latest")
@@ -922,7 +922,7 @@ class Ours(SignatureCase):
         self.allowed(self.name + ":1", text)
         self.assertEqual(self.signing.skopeo_judges(self.signing.policy(text), self.name + ":1")[0], "allow")
 
-    def test_m15_attachments_switched_off(self):
+    def test_attachments_switched_off(self):
         """use-sigstore-attachments: false hides what is attached"""
         digest = self.world.image(self.host, self.repository, "1")
         self.uploads.attach(self.repository, digest, [self.world.cosigned(self.name + ":1", digest)])
@@ -932,7 +932,7 @@ class Ours(SignatureCase):
         silent = self.signing.registries_d("silent.d", section={"lookaside": "file:///nonexistent"})
         self.allowed(self.name + ":1", text, registries_d=silent)
 
-    def test_m16_bundle_without_leave(self):
+    def test_bundle_without_leave(self):
         """A bundle counts only where the policy says so"""
         if go_tools.why_not():
             self.skipTest(go_tools.why_not())
@@ -941,7 +941,7 @@ class Ours(SignatureCase):
         self.allowed(self.name + ":1", policy(REJECT, {self.host: bundle_signed(self.world.cosign)}))
         self.denied(self.name + ":1", policy(REJECT, {self.host: sigstore_signed(self.world.cosign, REPOSITORY)}))
 
-    def test_m17_bundle_of_another_predicate(self):
+    def test_bundle_of_another_predicate(self):
         """An attestation by the right key is no signature of the image"""
         if go_tools.why_not():
             self.skipTest(go_tools.why_not())
@@ -954,7 +954,7 @@ class Ours(SignatureCase):
         report = self.denied(self.name + ":1", policy(REJECT, {self.host: bundle_signed(self.world.cosign)}))
         self.assertIn("in-toto statement", json.dumps(report))
 
-    def test_m18_statements(self):
+    def test_statements(self):
         """Bundles by the right key: only a statement of cosign's kind about this image counts"""
         digest = self.world.image(self.host, self.repository, "1")
         size = len(self.uploads.read(self.repository, "1"))
