@@ -342,7 +342,7 @@ insecure = true
         self.assertEqual(self.pull_by(conf, "docker://quay.example/old/app:1"), self.digest)
         self.assertTrue(self.primary.gets("/v2/team/app/manifests/1"))
 
-    def test_d6_blocked_registry_is_refused(self):
+    def test_blocked_registry_is_refused(self):
         conf = f"""
 [[registry]]
 location = "{self.primary.host}"
@@ -358,7 +358,7 @@ blocked = true
         self.assertIn("is blocked by registry rule", run.stderr)
         self.assertEqual(self.primary.requests, [])
 
-    def test_d7_neighbour_of_a_blocked_name_is_allowed(self):
+    def test_neighbour_of_a_blocked_name_is_allowed(self):
         conf = f"""
 [[registry]]
 location = "{self.primary.host}"

@@ -40,14 +40,14 @@ class Layouts(SluiceCase):
 
     # ---- policy ----
 
-    def test_g1_policy_is_asked_although_the_image_is_cached(self):
+    def test_policy_is_asked_although_the_image_is_cached(self):
         image = self.layout(make_image.layer({"a": "1"}))
         self.pull(image)
         run = self.sluice("pull", image, self.path("bundle"))
         self.refused(EXIT_POLICY, DENIED, "--insecure-policy", run=run)
         self.assertFalse(os.path.exists(self.path("bundle", "rootfs")))
 
-    def test_g1_policy_is_asked_before_any_layer_is_read(self):
+    def test_policy_is_asked_before_any_layer_is_read(self):
         image = self.layout(make_image.layer({"a": "1"}))
         self.refused(EXIT_POLICY, DENIED, run=self.sluice("pull", image))
         self.assertEqual(self.in_store("layers/sha256"), [])
@@ -55,7 +55,7 @@ class Layouts(SluiceCase):
 
     # ---- diff_ids ----
 
-    def test_g2_lying_config_fails_although_the_blob_is_cached(self):
+    def test_lying_config_fails_although_the_blob_is_cached(self):
         truth = make_image.layer({"a": "true"})
         other = make_image.layer({"b": "other"})
         self.pull(self.layout(truth, name="honest"))
@@ -67,21 +67,21 @@ class Layouts(SluiceCase):
         self.assertEqual(len(self.in_store("images/sha256")), 1)
         self.assert_clean()
 
-    def test_g2_lying_config_fails_although_the_layer_it_names_is_cached(self):
+    def test_lying_config_fails_although_the_layer_it_names_is_cached(self):
         first, second = make_image.layer({"a": "1"}), make_image.layer({"b": "2"})
         self.pull(self.layout(first, name="first"))
         image = self.layout(second, name="second", diff_ids=[first.diff_id])
         self.pull_fails(EXIT_INTEGRITY, image, says=["layer 1/1", "diff_id"])
         self.assertEqual(self.in_store("layers/sha256"), [first.diff_id[7:]])
 
-    def test_g2_swapped_diff_ids_fail_although_both_layers_are_cached(self):
+    def test_swapped_diff_ids_fail_although_both_layers_are_cached(self):
         a, b = make_image.layer({"a": "1"}), make_image.layer({"b": "2"})
         self.pull(self.layout(a, b, name="honest"))
         image = self.layout(a, b, name="swapped", diff_ids=[b.diff_id, a.diff_id])
         self.pull_fails(EXIT_INTEGRITY, image, says="diff_id")
         self.assertEqual(len(self.in_store("images/sha256")), 1)
 
-    def test_p12_same_content_in_another_blob_is_verified_on_its_own_and_stored_once(self):
+    def test_same_content_in_another_blob_is_verified_on_its_own_and_stored_once(self):
         tar = make_image.tar_of({"a": "same" * 5000})
         blobs = [make_image.Layer(tar, 1), make_image.Layer(tar, 9), make_image.Layer(tar)]
         self.assertEqual(len({x.digest for x in blobs}), 3)
@@ -93,7 +93,7 @@ class Layouts(SluiceCase):
         for i, blob in enumerate(blobs):
             self.assertEqual(self.states(f"oci:{self.path(f'l{i}')}:latest"), ["cached"])
 
-    def test_p12_damaged_blob_of_a_stored_layer_is_refused(self):
+    def test_damaged_blob_of_a_stored_layer_is_refused(self):
         tar = make_image.tar_of({"a": "same" * 5000})
         good, damaged = make_image.Layer(tar, 1), make_image.Layer(tar, 9)
         self.pull(self.layout(good, name="good"))
@@ -117,7 +117,7 @@ class Layouts(SluiceCase):
 
     # ---- the order of layers ----
 
-    def test_g4_duplicate_layers_keep_their_positions(self):
+    def test_duplicate_layers_keep_their_positions(self):
         a = make_image.layer({"d/": b"", "d/a": "a"})
         gone = make_image.layer({"d/": b"", "d/.wh.a": b""})
         self.pull(self.layout(a, gone, a, name="back"), self.path("back-bundle"))
@@ -128,13 +128,13 @@ class Layouts(SluiceCase):
         self.assertIn([a.diff_id, gone.diff_id, a.diff_id], [x["diffIds"] for x in images])
         self.assertEqual(len(self.in_store("layers/sha256")), 2)
 
-    def test_g4_duplicate_layer_with_a_lying_second_diff_id_fails(self):
+    def test_duplicate_layer_with_a_lying_second_diff_id_fails(self):
         a, b = make_image.layer({"a": "1"}), make_image.layer({"b": "2"})
         image = self.layout(a, b, a, diff_ids=[a.diff_id, b.diff_id, b.diff_id])
         self.pull_fails(EXIT_INTEGRITY, image, says=["layer 3/3", "diff_id"])
         self.assertEqual(self.in_store("images/sha256"), [])
 
-    def test_g4_same_layer_in_two_blobs_of_one_image_keeps_both_positions(self):
+    def test_same_layer_in_two_blobs_of_one_image_keeps_both_positions(self):
         tar = make_image.tar_of({"d/": b"", "d/a": "a"})
         gone = make_image.layer({"d/": b"", "d/.wh.a": b""})
         image = self.layout(make_image.Layer(tar, 1), gone, make_image.Layer(tar, 9))
@@ -188,12 +188,12 @@ class Encrypted(SluiceCase):
         self.assertEqual([x["received"] for x in second["layers"]], [0])
         self.assertEqual([x["protocol"] for x in second["layers"]], ["jwe"])
 
-    def test_9_9_g3_cached_encrypted_layer_without_a_key_is_refused(self):
+    def test_cached_encrypted_layer_without_a_key_is_refused(self):
         self.pull_with_key(self.encrypted)
         self.pull_fails(EXIT_NETWORK, self.encrypted, self.path("bundle"), says="layer 1/1")
         self.assertFalse(os.path.exists(self.path("bundle", "rootfs")))
 
-    def test_9_9_g3_cached_encrypted_layer_with_a_wrong_key_is_refused(self):
+    def test_cached_encrypted_layer_with_a_wrong_key_is_refused(self):
         self.pull_with_key(self.encrypted)
         self.pull_fails(EXIT_NETWORK, "--decryption-key", self.wrong_key, self.encrypted,
                         self.path("bundle"), says="layer 1/1")
@@ -251,7 +251,7 @@ class Encrypted(SluiceCase):
         self.assertEqual(self.pull_with_key(self.encrypted)["layers"][0]["state"], "done")
         self.assertEqual(self.in_store("layers/sha256"), [self.layer.diff_id[7:]])
 
-    def test_9_9_g2_lying_config_fails_although_the_encrypted_blob_is_cached(self):
+    def test_lying_config_fails_although_the_encrypted_blob_is_cached(self):
         self.pull_with_key(self.encrypted)
         folder = self.path("liar")
         shutil.copytree(os.path.join(self.shared, "encrypted"), folder)
@@ -309,7 +309,7 @@ class Downloads(SluiceCase):
         gets = [path.rsplit("/", 1)[1] for path in self.proxy.gets("/blobs/")]
         return sorted(names[d] for d in gets if d in names)
 
-    def test_p10_second_pull_downloads_no_layer(self):
+    def test_second_pull_downloads_no_layer(self):
         self.pull("--tls-verify=false", self.image("one"))
         self.assertEqual(self.layer_gets(), [0, 1])
         self.proxy.forget()
@@ -318,25 +318,25 @@ class Downloads(SluiceCase):
         self.assertEqual([x["state"] for x in report["layers"]], ["cached", "cached"])
         self.assertEqual([x["received"] for x in report["layers"]], [0, 0])
 
-    def test_p11_shared_layers_are_fetched_once(self):
+    def test_shared_layers_are_fetched_once(self):
         self.pull("--tls-verify=false", self.image("one"))
         self.pull("--tls-verify=false", self.image("two"))
         self.assertEqual(self.layer_gets(), [0, 1, 2])
 
-    def test_p12_recompressed_layer_is_fetched_for_its_own_proof(self):
+    def test_recompressed_layer_is_fetched_for_its_own_proof(self):
         self.pull("--tls-verify=false", self.image("one"))
         self.pull("--tls-verify=false", self.image("again"))
         self.assertEqual(self.layer_gets(), [0, 1, 3])
         self.assertEqual(len(self.in_store("layers/sha256")), 2)
 
-    def test_g1_policy_on_a_cached_image_downloads_nothing(self):
+    def test_policy_on_a_cached_image_downloads_nothing(self):
         self.pull("--tls-verify=false", self.image("one"))
         self.proxy.forget()
         run = self.sluice("pull", "--tls-verify=false", self.image("one"))
         self.refused(EXIT_POLICY, DENIED, f"{self.proxy.host}/app:one", run=run)
         self.assertEqual(self.layer_gets(), [])
 
-    def test_g6_policy_rejection_is_not_answered_by_another_location(self):
+    def test_policy_rejection_is_not_answered_by_another_location(self):
         with CountingProxy(self.registry.host) as mirror:
             conf = self.write("registries.conf", f"""
 [[registry]]
@@ -351,7 +351,7 @@ insecure = true
                     self.proxy.host: [{"type": "reject"}]}}}))
             run = self.sluice("pull", "--policy", policy, "--registries-conf", conf,
                               self.image("one"))
-            # G5: what decides is the name that was asked for, not the mirror's.
+            # What decides is the name that was asked for, not the mirror's.
             self.refused(EXIT_POLICY, DENIED, self.proxy.host, run=run)
             self.assertEqual(self.proxy.requests, [])
             self.assertTrue(mirror.gets("/manifests/"))

@@ -103,7 +103,7 @@ class Answers(RegistryCase):
                 self.refuse({"on": on_blob(self.layers[0]), "status": status}, NETWORK, text,
                             "layer 1/4 sha256:", "fetch")
 
-    def test_p11_layers_that_passed_stay_where_the_network_failed(self):
+    def test_layers_that_passed_stay_where_the_network_failed(self):
         """The next try goes on from them; after any other failure nothing stays."""
         for status, kept in (404, 3), (None, 0):
             with self.subTest(status):

@@ -794,8 +794,8 @@ class Registries(AttackCase):
             self.not_a_policy(text)
             self.not_a_policy(text, registries_d=False)
 
-    def test_g1_rs_cached_under_another_name(self):
-        """G1: neither a store nor a verdict in it answers for another name, nor for another day"""
+    def test_cached_under_another_name(self):
+        """Neither a store nor a verdict in it answers for another name, nor for another day"""
         self.uploads.push(*self.copy_of(), "open/" + self.repository, "1")
         rules = policy(ACCEPT, {f"{self.host}/attacks": sigstore_signed(self.world.crafted)})
         self.pulls(f"{self.host}/open/{self.repository}:1", rules)
@@ -810,8 +810,8 @@ class Registries(AttackCase):
     def copy_of(self):
         return self.world.layout("the first")
 
-    def test_g5_g6_mirrors(self):
-        """G5, G6: rules are those of the name asked for, and a denial is not answered elsewhere"""
+    def test_mirrors(self):
+        """Rules are those of the name asked for, and a denial is not answered elsewhere"""
         mirror = self.enterContext(CountingProxy(self.host))
         conf = self.write("mirror.conf", '[[registry]]\nprefix = "vendor.example"\n'
                           f'location = "{self.host}"\ninsecure = true\n'
@@ -828,8 +828,8 @@ class Registries(AttackCase):
         self.good(self.sluice("unmount", self.path("bundle")))
         self.denied(name, policy(ACCEPT, {"vendor.example": REJECT}), "--registries-conf", conf, code="E_REJECT")
 
-    def test_g2_layer_of_a_denied_image(self):
-        """G2: a layer that a denial threw away, or another image keeps, is verified on its own"""
+    def test_layer_of_a_denied_image(self):
+        """A layer that a denial threw away, or another image keeps, is verified on its own"""
         self.refuses(self.image, self.rules, says=("E_NOSIG",))
         self.pulls(self.image, policy(ACCEPT), marker="the first")
         self.good(self.sluice("unmount", self.path("bundle")))

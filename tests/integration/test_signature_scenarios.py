@@ -2,10 +2,9 @@
 """Whose image may be pulled: the acceptance scenarios, from outside.
 
 Four scenarios (unsigned from an unprotected place; unsigned, signed, and signed by another from a
-protected one) for every kind of signature, plain and encrypted images, and two registries. Then the
-rows of image-rs's and Kata's acceptance tests, under the names their images have: registries.conf
-leads these names to a registry here. A test's first line begins with the row's id: S1, I1, X1, B1,
-K1 (Kata, end to end), U1 (image-rs, unit), M1 (ours)."""
+protected one) for every kind of signature, plain and encrypted images, and two registries. Then what
+image-rs's and Kata's acceptance tests do, under the names their images have: registries.conf
+leads these names to a registry here."""
 import base64
 import itertools
 import json
@@ -90,21 +89,21 @@ class Scenarios:
             return "deny" if done.returncode else "allow"
         return self.signing.skopeo_judges(self.signing.policy(self.policy), f"{self.place}/{name}")[0]
 
-    def test_s1_unsigned_from_an_unprotected_place_is_pulled(self):
-        """S1 I1 B1: unsigned, and nobody asks for a signature"""
+    def test_unsigned_from_an_unprotected_place_is_pulled(self):
+        """Unsigned, and nobody asks for a signature"""
         name = f"{self.host}/open/busybox:latest"
         self.pulls(name, self.policy, *self.options, marker=f"{self.place}/open/busybox:latest")
         self.allowed(name, self.policy)
 
-    def test_s2_unsigned_from_a_protected_place_is_refused(self):
-        """S2 I3 B3: unsigned, and a signature is required"""
+    def test_unsigned_from_a_protected_place_is_refused(self):
+        """Unsigned, and a signature is required"""
         name = f"{self.place}/team/image:unsigned"
         self.assertEqual(self.peer_judges("team/image:unsigned"), "deny")
         self.refuses(name, self.policy, *self.options, says=(self.requirement()["type"], "E_NOSIG"))
         self.denied(name, self.policy, code="E_NOSIG")
 
-    def test_s3_signed_is_pulled(self):
-        """S3 I2 I5 B2 B5: signed by the right key"""
+    def test_signed_is_pulled(self):
+        """Signed by the right key"""
         name = f"{self.place}/team/image:signed"
         self.assertEqual(self.peer_judges("team/image:signed"), "allow")
         self.pulls(name, self.policy, *self.options, marker=f"{self.place}/team/image:signed")
@@ -112,8 +111,8 @@ class Scenarios:
         self.assertIs(requirement["satisfied"], True)
         self.assertIn("manifest", [s["binding"] for s in requirement["signatures"] if s["accepted"]])
 
-    def test_s4_signed_by_another_is_refused(self):
-        """S4 I4 I6 B4 B6: signed by a key nobody trusts"""
+    def test_signed_by_another_is_refused(self):
+        """Signed by a key nobody trusts"""
         name = f"{self.place}/team/image:other_signed"
         self.assertEqual(self.peer_judges("team/image:other_signed"), "deny")
         self.refuses(name, self.policy, *self.options, says=(self.requirement()["type"], "E_SIG_"))
@@ -155,7 +154,7 @@ class Index(SignatureCase):
             self.assertEqual(self.signing.skopeo_judges(self.signing.policy(text), name)[0], "allow")
 
     def test_signed_at_the_index_only(self):
-        """M9: an index-only signature is enough, and the evidence says "index" """
+        """An index-only signature is enough, and the evidence says "index" """
         name, policies = self.names(at="index")
         for text in policies:
             self.assertEqual(self.binding(self.allowed(name, text)), ["index"])
@@ -264,58 +263,58 @@ class ImageRs(Named):
             self.refuses(name, *args, says=says, **kwargs)
 
     def test_unprotected(self):
-        """S1 I1 B1: busybox, unsigned, unprotected"""
+        """Busybox, unsigned, unprotected"""
         self.by_broker(BUSYBOX, True)
 
     def test_unsigned_simple(self):
-        """S2: protected and unsigned, simple signing"""
+        """Protected and unsigned, simple signing"""
         self.by_broker(f"{QUAY}:unsigned", False, "signedBy", "E_NOSIG")
 
     def test_signed_simple(self):
-        """S3 I2 B2: signed, simple signing"""
+        """Signed, simple signing"""
         self.by_broker(f"{QUAY}:signed", True)
 
     def test_other_signed_simple(self):
-        """S4 I4 B4: signed by a key that is not in the policy, simple signing"""
+        """Signed by a key that is not in the policy, simple signing"""
         self.by_broker(f"{QUAY}:other_signed", False, "signedBy", "E_SIG_")
 
     def test_unsigned_cosign(self):
-        """I3 B3: protected and unsigned, cosign"""
+        """Protected and unsigned, cosign"""
         self.by_broker(f"{GHCR}:unsigned", False, "sigstoreSigned", "E_NOSIG")
 
     def test_signed_cosign(self):
-        """I5 B5: signed, cosign"""
+        """Signed, cosign"""
         self.by_broker(f"{GHCR}:cosign-signed", True)
 
     def test_signed_by_key2_cosign(self):
-        """I6 B6: signed by another key, cosign"""
+        """Signed by another key, cosign"""
         self.by_broker(f"{GHCR}:cosign-signed-key2", False, "sigstoreSigned", "E_SIG_CRYPTO")
 
     def test_identity_of_another_repository(self):
-        """U1 B26: exactRepository names another repository"""
+        """exactRepository names another repository"""
         other = {"type": "exactRepository", "dockerRepository": "registry-1.docker.io/xynnn007/cosign-err"}
         self.denied(f"{GHCR}:cosign-signed", policy(REJECT, {GHCR: sigstore_signed(self.world.cosign, other)}),
                     code="E_SIG_IDENTITY")
 
     def test_another_key(self):
-        """U2 B27: another key"""
+        """Another key"""
         key = sigstore_signed(self.world.other_cosign, REPOSITORY)
         self.denied(f"{GHCR}:cosign-signed", policy(REJECT, {GHCR: key}), code="E_SIG_CRYPTO")
 
     def test_match_exact(self):
-        """U3 B28: matchExact cannot accept what cosign signs: a repository without a tag"""
+        """matchExact cannot accept what cosign signs: a repository without a tag"""
         self.denied(f"{GHCR}:cosign-signed", policy(REJECT, {GHCR: sigstore_signed(self.world.cosign, EXACT)}),
                     code="E_SIG_IDENTITY")
 
     def test_no_identity(self):
-        """U4 B29: no signedIdentity: a digest is enough in image-rs's dialect, not otherwise"""
+        """No signedIdentity: a digest is enough in image-rs's dialect, not otherwise"""
         text = policy(REJECT, {GHCR: sigstore_signed(self.world.cosign)})
         digest = digest_of(self.uploads.read(GHCR.split("/", 1)[1], "cosign-signed"))
         self.allowed(f"{GHCR}@{digest}", text, "--policy-compat", "image-rs")
         self.denied(f"{GHCR}@{digest}", text, code="E_SIG_IDENTITY")
 
     def test_identity_types_of_cosign(self):
-        """U5 B25: which identities can accept what cosign signs"""
+        """Which identities can accept what cosign signs"""
         for identity, good in (
                 (REPOSITORY, True), ({"type": "exactRepository", "dockerRepository": GHCR}, True),
                 (EXACT, False), (DEFAULT, False),
@@ -329,7 +328,7 @@ class ImageRs(Named):
                     self.denied(f"{GHCR}:cosign-signed", text, code="E_SIG_IDENTITY")
 
     def test_key_kinds(self):
-        """B23 B24: ECDSA and RSA keys; and a signature whose base64 was wrapped into lines"""
+        """ECDSA and RSA keys; and a signature whose base64 was wrapped into lines"""
         for name, options in (("p256", ()), ("rsa2048", ("-algorithm", "RSA")),
                               ("p384", ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"))):
             key = self.signing.openssl_key(f"kind-{name}", *options)
@@ -345,7 +344,7 @@ class ImageRs(Named):
             self.denied(f"{self.host}/kinds/{name}:1", text, code="E_SIG_FORMAT")
 
     def test_a_key_that_is_too_short(self):
-        """B23: RSA below 2048 bits"""
+        """RSA below 2048 bits"""
         key = self.signing.openssl_key("kind-rsa1024", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024")
         digest = self.world.image(self.host, "kinds/rsa1024", "1")
         name = f"{self.host}/kinds/rsa1024:1"
@@ -382,18 +381,18 @@ class Extension(Named):
         return {f"/extensions/v2/{repository}/signatures/{digest}": [self.entry(digest, message, **other)]}
 
     def test_no_extension(self):
-        """X1 B7: no lookaside and no extension"""
+        """No lookaside and no extension"""
         self.denied(f"{QUAY}:signed", self.policy, code="E_NOSIG", registries_d=self.registries_d)
 
     def test_signed(self):
-        """X2 B8: signed, and the registry has the signature"""
+        """Signed, and the registry has the signature"""
         proxy = self.serve(self.host, self.signed())
         self.allowed(f"{ICR}:signed-latest", self.policy, registries_d=self.registries_d)
         self.pulls(f"{ICR}:signed-latest", self.policy, registries_d=self.registries_d)
         self.assertTrue(proxy.gets("/extensions/"))
 
     def test_signed_with_credentials(self):
-        """X2 B8: the same where the registry wants a password"""
+        """The same where the registry wants a password"""
         with registry.Registry(htpasswd=("iamapikey", "secret")) as locked:
             repository = ICR.split("/", 1)[1]
             folder, descriptor = self.world.layout()
@@ -414,7 +413,7 @@ class Extension(Named):
                          registries_d=self.registries_d)
 
     def test_unsigned(self):
-        """X3 B9: the extension is there, and has no signature of this image"""
+        """The extension is there, and has no signature of this image"""
         digest = digest_of(self.uploads.read(ICR.split("/", 1)[1], "unsigned-1.35"))
         self.serve(self.host, {f"/signatures/{digest}": []})
         self.refuses(f"{ICR}:unsigned-1.35", self.policy, registries_d=self.registries_d, says=("E_NOSIG",))
@@ -442,23 +441,23 @@ class Kata(Named):
                                 "quay.io/prometheus": ACCEPT})
 
     def test_k1(self):
-        """K1: default reject, busybox is let through by its own scope"""
+        """Default reject, busybox is let through by its own scope"""
         self.pulls(BUSYBOX, self.policy(REJECT))
 
     def test_k2(self):
-        """K2: default accept, unsigned"""
+        """Default accept, unsigned"""
         self.refuses(f"{GHCR}:unsigned", self.policy(ACCEPT))
 
     def test_k3(self):
-        """K3: default reject, signed"""
+        """Default reject, signed"""
         self.pulls(f"{GHCR}:cosign-signed", self.policy(REJECT))
 
     def test_k4(self):
-        """K4: default accept, signed by another key"""
+        """Default accept, signed by another key"""
         self.refuses(f"{GHCR}:cosign-signed-key2", self.policy(ACCEPT))
 
     def test_k5(self):
-        """K5: no policy at all: refused, unless the caller says that this is meant"""
+        """No policy at all: refused, unless the caller says that this is meant"""
         missing = self.path("no-such-policy.json")
         run = self.judge(f"{GHCR}:unsigned", missing, verb="pull")
         self.refused(run.returncode, missing, run=run)
@@ -486,8 +485,8 @@ class Units(SignatureCase):
         self.write(name + ".d/default.yaml", json.dumps({"default-docker": {"lookaside": "file://" + base}}))
         return self.signing_d
 
-    def test_b10_forms(self):
-        """B10: every form of a requirement that image-rs's tests know"""
+    def test_forms(self):
+        """Every form of a requirement that image-rs's tests know"""
         digest = self.world.image(self.host, self.repository, "1")
         self.signing.lay(self.repository, digest, self.world.simple(self.name + ":1", digest))
         with open(self.world.gpg.public, "rb") as f:
@@ -508,8 +507,8 @@ class Units(SignatureCase):
                                  "allow" if good else "deny")
                 (self.allowed if good else self.denied)(self.name + ":1", text)
 
-    def test_b11_scopes(self):
-        """B11: a scope is chosen, lists are never merged"""
+    def test_scopes(self):
+        """A scope is chosen, lists are never merged"""
         self.world.image(self.host, self.repository, "1")
         text = policy(REJECT, {"": REJECT, self.host: REJECT, f"{self.host}/units": REJECT, self.name: REJECT,
                                self.name + ":1": ACCEPT})
@@ -523,8 +522,8 @@ class Units(SignatureCase):
         text["transports"]["docker"] = {}
         self.assertIsNone(self.denied(self.name + ":1", text)["scope"])
 
-    def test_b12_identities(self):
-        """B12: which signed names an identity takes"""
+    def test_identities(self):
+        """Which signed names an identity takes"""
         digest = self.world.image(self.host, self.repository, "1", "2")
         tag, at = self.name + ":1", f"{self.name}@{digest}"
 
@@ -550,8 +549,8 @@ class Units(SignatureCase):
                 else:
                     self.denied(image, text, registries_d=config, code="E_SIG_IDENTITY")
 
-    def test_b13_namespaces(self):
-        """B13: whose scope an image is in"""
+    def test_namespaces(self):
+        """Whose scope an image is in"""
         conf = self.write("registries.conf", "".join(
             f'[[registry]]\nprefix = "{name}"\nlocation = "{self.host}/units"\ninsecure = true\n'
             for name in ("docker.io", "test:5000", "registry.access.redhat.com")))
@@ -580,8 +579,8 @@ class Units(SignatureCase):
                              ("docker.io/opensuse/leap:15.3", "docker.io/opensuse/")):
             self.denied(image, policy(REJECT, {scope: ACCEPT}), "--registries-conf", conf)
 
-    def test_b14_b15_malformed_names(self):
-        """B14 B15: names and digests that are none"""
+    def test_malformed_names(self):
+        """Names and digests that are none"""
         zeros = "0" * 64
         for name in ("", ":justtag", "docker.io//library///repo:tag", "docker.io/library/repo::tag",
                      "docker.io/library/repo:tag/", f"repo@@@sha256:{zeros}", "docker.io/library/*:tag",
@@ -595,8 +594,8 @@ class Units(SignatureCase):
                 self.assertNotIn(run.returncode, (0, EXIT_POLICY, EXIT_NETWORK), run.stderr)
                 self.assertEqual(run.stderr.count("\n"), 1, run.stderr)
 
-    def test_b16_merging(self):
-        """B16: files of registries.d are one configuration; the same section twice is an error"""
+    def test_merging(self):
+        """Files of registries.d are one configuration; the same section twice is an error"""
         digest = self.world.image(self.host, self.repository, "1")
         base = self.path("lookaside")
         self.signing.lay(self.repository, digest, self.world.simple(self.name + ":1", digest), lookaside=base)
@@ -621,8 +620,8 @@ class Units(SignatureCase):
         self.assertNotEqual(0, self.judge(self.name + ":1", good, "--policy-compat", "image-rs",
                                           registries_d=self.path("conflict")).returncode)
 
-    def test_b17_base_url(self):
-        """B17: the most specific section that names a lookaside, else the default"""
+    def test_base_url(self):
+        """The most specific section that names a lookaside, else the default"""
         digest = self.world.image(self.host, self.repository, "1")
         message, text = self.world.simple(self.name + ":1", digest), policy(
             REJECT, {self.host: signed_by(self.world.gpg)})
@@ -642,8 +641,8 @@ class Units(SignatureCase):
                 judge = self.allowed if good else self.denied
                 judge(self.name + ":1", text, registries_d=self.path(f"b17-{number}"))
 
-    def test_b18_folder_names(self):
-        """B18: REPOSITORY@sha256=HEX and nothing else"""
+    def test_folder_names(self):
+        """REPOSITORY@sha256=HEX and nothing else"""
         digest = self.world.image(self.host, self.repository, "1")
         message, text = self.world.simple(self.name + ":1", digest), policy(
             REJECT, {self.host: signed_by(self.world.gpg)})
@@ -658,8 +657,8 @@ class Units(SignatureCase):
         self.signing.lay(self.repository, digest, message, lookaside=self.path("lookaside"))
         self.allowed(self.name + ":1", text, registries_d=config)
 
-    def test_b19_several_signatures(self):
-        """B19: signature-1, signature-2; one good one is enough, a gap ends the list"""
+    def test_several_signatures(self):
+        """signature-1, signature-2; one good one is enough, a gap ends the list"""
         digest = self.world.image(self.host, self.repository, "1")
         bad = self.world.simple(self.name + ":1", digest, self.world.other_gpg)
         good = self.world.simple(self.name + ":1", digest)
@@ -672,7 +671,7 @@ class Units(SignatureCase):
         self.denied(self.name + ":1", text, registries_d=config)
 
     def test_sigstore_signatures_in_the_lookaside(self):
-        """B19: skopeo keeps sigstore signatures there too, and finds them there"""
+        """Skopeo keeps sigstore signatures there too, and finds them there"""
         folder, descriptor = self.world.layout()
         by = self.signing.write("by-sigstore.yaml", json.dumps({
             "privateKeyFile": self.world.cosign.private, "privateKeyPassphraseFile": self.signing.passphrase}))
@@ -691,7 +690,7 @@ class Units(SignatureCase):
         self.assertIn("use-sigstore-attachments", requirement["reason"])
 
     def test_what_was_looked_at_in_vain(self):
-        """B19: no signature, and what might be wrong"""
+        """No signature, and what might be wrong"""
         digest = self.world.image(self.host, self.repository, "1")
         text = policy(REJECT, {self.host: signed_by(self.world.gpg)})
         armoured = self.signing.gpg_sign(self.world.gpg, payload(self.name + ":1", digest), "--armor", "--sign")
@@ -705,7 +704,7 @@ class Units(SignatureCase):
         self.assertIn("none below file://" + self.path("empty"), requirement["reason"])
 
     def test_keys_of_the_wrong_kind(self):
-        """B10: a key for the other requirement"""
+        """A key for the other requirement"""
         digest = self.world.image(self.host, self.repository, "1")
         self.signing.lay(self.repository, digest, self.world.simple(self.name + ":1", digest))
         for text, says in ((signed_by(self.world.cosign.public), "which sigstoreSigned reads"),
@@ -714,8 +713,8 @@ class Units(SignatureCase):
             requirement, = self.denied(self.name + ":1", policy(text), code="E_KEY_PARSE")["requirements"]
             self.assertIn(says, requirement["reason"])
 
-    def test_b20_b21_b22_published(self):
-        """B20 B21 B22: who signed, by the primary key's fingerprint; another digest, another name"""
+    def test_published(self):
+        """Who signed, by the primary key's fingerprint; another digest, another name"""
         digest = self.world.image(self.host, self.repository, "1")
         text = policy(REJECT, {self.host: signed_by(self.world.gpg)})
         config = self.lookaside("right", self.world.simple(self.name + ":1", digest, creator="atomic 2.0.0",
@@ -751,8 +750,8 @@ class Ours(SignatureCase):
         self.signing.lay(self.repository, digest, self.world.simple(f"{self.name}:{tags[0]}", digest))
         return digest
 
-    def test_m1_two_keys_wanted(self):
-        """M1: two requirements, one signature"""
+    def test_two_keys_wanted(self):
+        """Two requirements, one signature"""
         self.world.image(self.host, self.repository, "1")
         digest = digest_of(self.uploads.read(self.repository, "1"))
         first, second = self.world.crafted, self.signing.openssl_key("m1")
@@ -764,13 +763,13 @@ class Ours(SignatureCase):
             self.world.cosigned(self.name + ":1", digest, key) for key in (first, second)])
         self.allowed(self.name + ":1", text)
 
-    def test_m2_by_digest(self):
-        """M2: an image by digest, signed under a tag of the same repository"""
+    def test_by_digest(self):
+        """An image by digest, signed under a tag of the same repository"""
         digest = self.signed("1")
         self.allowed(f"{self.name}@{digest}", self.protected)
 
-    def test_m3_cached_under_another_name(self):
-        """M3: an image in the store is judged anew under its second name"""
+    def test_cached_under_another_name(self):
+        """An image in the store is judged anew under its second name"""
         folder, descriptor = self.world.layout()
         self.uploads.push(folder, descriptor, "ours/open", "1")
         self.uploads.push(folder, descriptor, self.repository, "1")
@@ -778,8 +777,8 @@ class Ours(SignatureCase):
         self.good(self.sluice("unmount", self.path("bundle")))
         self.refuses(self.name + ":1", self.protected, says=("E_NOSIG",))
 
-    def test_m4_two_answers_for_a_tag(self):
-        """M4: a tag that leads elsewhere when it is asked for again: what was verified is unpacked"""
+    def test_two_answers_for_a_tag(self):
+        """A tag that leads elsewhere when it is asked for again: what was verified is unpacked"""
         self.signed("1", marker="the signed one")
         other = self.world.image(self.host, self.repository, "other", marker="the other one")
         texts = [self.uploads.read(self.repository, tag) for tag in ("1", other)]
@@ -800,8 +799,8 @@ class Ours(SignatureCase):
                     self.refused(EXIT_POLICY, DENIED, run=run)
                     self.assertEqual(text[0], texts[1], "the signed one was refused")
 
-    def test_m5_mirror(self):
-        """M5: a mirror that serves an unsigned copy, although the mirror's own name is unprotected"""
+    def test_mirror(self):
+        """A mirror that serves an unsigned copy, although the mirror's own name is unprotected"""
         self.signed("1")
         mirror = self.enterContext(registry.Registry())
         self.world.image(mirror.host, self.repository, "1")
@@ -809,8 +808,8 @@ class Ours(SignatureCase):
                           f'insecure = true\n[[registry.mirror]]\nlocation = "{mirror.host}"\ninsecure = true\n')
         self.refuses(self.name + ":1", self.protected, "--registries-conf", conf, says=("E_NOSIG",))
 
-    def test_m6_among_junk(self):
-        """M6: one good signature among a hundred that are not; more than the limit is refused"""
+    def test_among_junk(self):
+        """One good signature among a hundred that are not; more than the limit is refused"""
         digest = self.world.image(self.host, self.repository, "1")
         junk = [(b"junk %d" % i, {COSIGN_SIGNATURE: "AAAA"}) for i in range(100)]
         good = self.world.cosigned(self.name + ":1", digest)
@@ -822,8 +821,8 @@ class Ours(SignatureCase):
         self.assertNotEqual(run.returncode, 0)
         self.assertIs(self.verdict(run)["allowed"], False)
 
-    def test_m7_lookaside_fails(self):
-        """M7: a lookaside that answers 500 is no answer, and nothing is committed"""
+    def test_lookaside_fails(self):
+        """A lookaside that answers 500 is no answer, and nothing is committed"""
         self.signed("1")
         with CountingProxy(self.host) as broken:
             broken.replace("/signature-1", 500)
@@ -835,8 +834,8 @@ class Ours(SignatureCase):
             self.denied(self.name + ":1", self.protected, "--retry", "1", exits=EXIT_NETWORK, code="E_FETCH",
                         registries_d=config)
 
-    def test_m8_not_a_signed_message(self):
-        """M8: clear-signed, armoured, detached, unsigned, doubled: none is a signed message"""
+    def test_not_a_signed_message(self):
+        """Clear-signed, armoured, detached, unsigned, doubled: none is a signed message"""
         digest = self.world.image(self.host, self.repository, "1")
         data = payload(self.name + ":1", digest)
         sign = self.signing.gpg_sign
@@ -859,8 +858,8 @@ class Ours(SignatureCase):
                 signatures = report["requirements"][0]["signatures"]
                 self.assertFalse(any(s["accepted"] for s in signatures))
 
-    def test_m10_pinned(self):
-        """M10: another policy than the one that was launched: no request is made"""
+    def test_pinned(self):
+        """Another policy than the one that was launched: no request is made"""
         self.signed("1")
         path = self.signing.policy(self.protected)
         with open(path, "rb") as f:
@@ -871,8 +870,8 @@ class Ours(SignatureCase):
             self.assertNotEqual(run.returncode, 0)
             self.assertEqual(proxy.requests, [])
 
-    def test_m11_payloads(self):
-        """M11: signed by the right key, and not what is to be signed"""
+    def test_payloads(self):
+        """Signed by the right key, and not what is to be signed"""
         digest = self.world.image(self.host, self.repository, "1")
         good = json.loads(payload(self.name + ":1", digest, COSIGN))
 
@@ -887,16 +886,16 @@ class Ours(SignatureCase):
                 self.assertEqual(self.signing.skopeo_judges(self.signing.policy(text), self.name + ":1")[0], "deny")
                 self.denied(self.name + ":1", text)
 
-    def test_m12_other_attachments(self):
-        """M12: a layer of another type is no signature, whatever its annotations"""
+    def test_other_attachments(self):
+        """A layer of another type is no signature, whatever its annotations"""
         digest = self.world.image(self.host, self.repository, "1")
         data, annotations = self.world.cosigned(self.name + ":1", digest)
         self.uploads.attach(self.repository, digest, [(data, annotations, "text/plain")])
         text = policy(REJECT, {self.host: sigstore_signed(self.world.crafted)})
         self.denied(self.name + ":1", text, code="E_NOSIG")
 
-    def test_m13_expired(self):
-        """M13: a key that has expired since it signed: refused, unless the policy says otherwise"""
+    def test_expired(self):
+        """A key that has expired since it signed: refused, unless the policy says otherwise"""
         key = self.signing.gpg_key("expired", "rsa2048", "seconds=1")
         fake = ("--faked-system-time", "20200102T000000!")
         name = "long-ago"
@@ -914,8 +913,8 @@ class Ours(SignatureCase):
         self.denied(self.name + ":1", text, code="E_SIG_KEY")
         self.allowed(self.name + ":1", policy(REJECT, {self.host: signed_by(key, **{"x-allowExpiredKey": True})}))
 
-    def test_m14_skopeo_signs_with_sigstore_keys(self):
-        """M14: what skopeo and podman sign carries a tag: the strict default takes it"""
+    def test_skopeo_signs_with_sigstore_keys(self):
+        """What skopeo and podman sign carries a tag: the strict default takes it"""
         folder, descriptor = self.world.layout()
         source = make_image.add_tag(folder, descriptor, "latest")
         self.signing.skopeo_push(source, self.name + ":1", None, self.world.cosign)
@@ -923,8 +922,8 @@ class Ours(SignatureCase):
         self.allowed(self.name + ":1", text)
         self.assertEqual(self.signing.skopeo_judges(self.signing.policy(text), self.name + ":1")[0], "allow")
 
-    def test_m15_attachments_switched_off(self):
-        """M15: use-sigstore-attachments: false hides what is attached"""
+    def test_attachments_switched_off(self):
+        """use-sigstore-attachments: false hides what is attached"""
         digest = self.world.image(self.host, self.repository, "1")
         self.uploads.attach(self.repository, digest, [self.world.cosigned(self.name + ":1", digest)])
         text = policy(REJECT, {self.host: sigstore_signed(self.world.crafted)})
@@ -933,8 +932,8 @@ class Ours(SignatureCase):
         silent = self.signing.registries_d("silent.d", section={"lookaside": "file:///nonexistent"})
         self.allowed(self.name + ":1", text, registries_d=silent)
 
-    def test_m16_bundle_without_leave(self):
-        """M16: a bundle counts only where the policy says so"""
+    def test_bundle_without_leave(self):
+        """A bundle counts only where the policy says so"""
         if go_tools.why_not():
             self.skipTest(go_tools.why_not())
         digest = self.world.image(self.host, self.repository, "1")
@@ -942,8 +941,8 @@ class Ours(SignatureCase):
         self.allowed(self.name + ":1", policy(REJECT, {self.host: bundle_signed(self.world.cosign)}))
         self.denied(self.name + ":1", policy(REJECT, {self.host: sigstore_signed(self.world.cosign, REPOSITORY)}))
 
-    def test_m17_bundle_of_another_predicate(self):
-        """M17: an attestation by the right key is no signature of the image"""
+    def test_bundle_of_another_predicate(self):
+        """An attestation by the right key is no signature of the image"""
         if go_tools.why_not():
             self.skipTest(go_tools.why_not())
         digest = self.world.image(self.host, self.repository, "1")
@@ -955,8 +954,8 @@ class Ours(SignatureCase):
         report = self.denied(self.name + ":1", policy(REJECT, {self.host: bundle_signed(self.world.cosign)}))
         self.assertIn("in-toto statement", json.dumps(report))
 
-    def test_m18_statements(self):
-        """M18: bundles by the right key: only a statement of cosign's kind about this image counts"""
+    def test_statements(self):
+        """Bundles by the right key: only a statement of cosign's kind about this image counts"""
         digest = self.world.image(self.host, self.repository, "1")
         size = len(self.uploads.read(self.repository, "1"))
         good = {"_type": "https://in-toto.io/Statement/v1", "predicate": {},

@@ -71,7 +71,6 @@ class KataCase(SluicedCase):
 
 class Plain(KataCase):
     def test_plain_image_is_pulled_in_the_guest_and_runs(self):
-        """E1"""
         service = self.serve_plain()
         answer = self.agent(service).pull(self.image, self.bundle()).wait()
         self.assert_pulled(answer, self.bundle(), hello="hello", base="b" * 1000)
@@ -80,7 +79,7 @@ class Plain(KataCase):
         self.assertIn(self.image, service.text())
 
     def test_a_program_of_the_image_runs(self):
-        """E1: Debian, from the registry to a process in its root."""
+        """Debian, from the registry to a process in its root."""
         layout = images.image("debian", KEPT, self.folder)
         self.registry.push(f"oci:{layout}:latest", "kata/debian:1")
         service = self.serve_plain()
@@ -221,7 +220,6 @@ class Space(KataCase):
         return self.registry.host + "/kata/large:1"
 
     def test_image_larger_than_the_store_fails_and_says_so(self):
-        """E2"""
         mount_tmpfs(self.root, SMALL_STORE)
         service = self.serve_plain()
         agent = self.agent(service)
@@ -235,7 +233,7 @@ class Space(KataCase):
         self.root = self.path("gone")
 
     def test_trusted_storage_that_is_mounted_after_the_start_takes_a_large_image(self):
-        """E3: a fresh ext4 over the store's place."""
+        """A fresh ext4 over the store's place."""
         service = self.serve_plain()
         device = self.path("disk")
         with open(device, "wb") as f:
@@ -273,7 +271,6 @@ class Deadlines(KataCase):
         return client
 
     def test_deadline_is_kept_finished_layers_stay_and_the_retry_takes_them(self):
-        """E4"""
         proxy = self.proxy()
         image = proxy.host + "/kata/slow:1"
         service = self.serve(insecure=[proxy.host])
@@ -299,7 +296,6 @@ class Deadlines(KataCase):
             self.assertEqual(proxy.gets(layer.digest), [], "a finished layer was fetched again")
 
     def test_long_deadline(self):
-        """E5"""
         service = self.serve_plain()
         image = self.registry.host + "/kata/slow:1"
         answer = self.agent(service).pull(image, self.bundle(), timeout=600).wait()
@@ -367,27 +363,21 @@ class Private(ByParameters, KataCase):
         self.assert_refused(answer, FAILED_TO_PULL, NOT_AUTHORIZED, bundle=self.bundle())
 
     def test_right_credentials_by_kernel_parameters(self):
-        """E6"""
         self.right("kernel")
 
     def test_wrong_credentials_by_kernel_parameters(self):
-        """E7"""
         self.wrong("kernel")
 
     def test_no_credentials_by_kernel_parameters(self):
-        """E8"""
         self.none("kernel")
 
     def test_right_credentials_by_file(self):
-        """E9"""
         self.right("file")
 
     def test_wrong_credentials_by_file(self):
-        """E10"""
         self.wrong("file")
 
     def test_no_credentials_by_file(self):
-        """E11"""
         self.none("file")
 
 
@@ -435,16 +425,13 @@ class Encrypted(KataCase):
         self.assert_pulled(answer, self.bundle(), architecture=architecture)
 
     def test_no_key(self):
-        """E12"""
         self.check_refused(*self.encrypted_pull({"sluice": {"offline_keys": self.keys({})}}))
 
     def test_right_key(self):
-        """E13"""
         _, answer = self.encrypted_pull({"sluice": {"offline_keys": self.keys({"default/key/key_id1": self.key})}})
         self.check_pulled(answer)
 
     def test_wrong_key(self):
-        """E14"""
         wrong = self.keys({"default/key/key_id1": os.urandom(32)})
         self.check_refused(*self.encrypted_pull({"sluice": {"offline_keys": wrong}}))
 
@@ -457,16 +444,14 @@ class Encrypted(KataCase):
         return service, answer
 
     def test_right_key_of_an_upstream(self):
-        """E13, a broker that the hub behind speaks"""
+        """A broker that the hub behind speaks"""
         _, answer = self.by_hub({"default/key/key_id1": self.key})
         self.check_pulled(answer)
 
     def test_no_key_of_an_upstream(self):
-        """E12"""
         self.check_refused(*self.by_hub({}))
 
     def test_wrong_key_of_an_upstream(self):
-        """E14"""
         self.check_refused(*self.by_hub({"default/key/key_id1": os.urandom(32)}))
 
 
@@ -500,33 +485,27 @@ class Policies(ByParameters, KataCase):
         self.assertEqual(self.in_store("layers/sha256"), [], "nothing of a denied image stays")
 
     def test_unsigned_where_everything_is_accepted(self):
-        """E15 E20"""
         for way in "file", "kernel":
             with self.subTest(way):
                 self.runs(way, "unsigned", signing.policy(signing.ACCEPT))
                 self.unmount(self.bundle())
 
     def test_unsigned_where_signatures_are_wanted_by_file(self):
-        """E16"""
         self.rejected("file", "unsigned", self.restricted)
 
     def test_unsigned_where_signatures_are_wanted_by_kernel_parameters(self):
-        """E21"""
         self.rejected("kernel", "unsigned", self.restricted)
 
     def test_signed_where_signatures_are_wanted(self):
-        """E17 E22"""
         for way in "file", "kernel":
             with self.subTest(way):
                 self.runs(way, "signed", self.restricted)
                 self.unmount(self.bundle())
 
     def test_signed_by_another_key_by_file(self):
-        """E18"""
         self.rejected("file", "other", self.restricted)
 
     def test_signed_by_another_key_by_kernel_parameters(self):
-        """E23"""
         self.rejected("kernel", "other", self.restricted)
 
     def test_configuration_of_signatures_in_the_file_is_read(self):
@@ -537,7 +516,6 @@ class Policies(ByParameters, KataCase):
         self.assert_refused(answer, FAILED_TO_PULL, "lookaside configuration", bundle=self.bundle())
 
     def test_no_policy(self):
-        """E19 E24"""
         for way in "file", "kernel":
             with self.subTest(way):
                 self.runs(way, "unsigned", None)

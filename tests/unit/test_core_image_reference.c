@@ -99,7 +99,7 @@ static void reference_with_only_a_digest_has_no_tag(void **state)
     assert_true(ref->has_digest);
 }
 
-static void reference_b14_malformed_are_refused(void **state)
+static void reference_malformed_are_refused(void **state)
 {
     (void)state;
     char long_name[301];
@@ -122,7 +122,7 @@ static void reference_b14_malformed_are_refused(void **state)
     assert_refused("aa/asdf$$^/aa", SL_E_FORMAT);
 }
 
-static void reference_b15_bad_digests_are_refused(void **state)
+static void reference_bad_digests_are_refused(void **state)
 {
     (void)state;
     assert_refused("a@", SL_E_FORMAT);
@@ -233,8 +233,8 @@ int main(void)
         cmocka_unit_test(reference_familiar_names_are_normalised),
         cmocka_unit_test(reference_parts_are_told_apart),
         cmocka_unit_test(reference_with_only_a_digest_has_no_tag),
-        cmocka_unit_test(reference_b14_malformed_are_refused),
-        cmocka_unit_test(reference_b15_bad_digests_are_refused),
+        cmocka_unit_test(reference_malformed_are_refused),
+        cmocka_unit_test(reference_bad_digests_are_refused),
         cmocka_unit_test(reference_outside_the_grammar_is_refused),
         cmocka_unit_test(reference_name_of_255_is_the_longest),
         cmocka_unit_test(reference_tag_of_128_is_the_longest),

@@ -81,7 +81,7 @@ static void pubopts_malformed_is_refused(void **state)
     assert_int_equal(err.code, SL_E_FORMAT);
 }
 
-static void annotations_c9_absent_say_missing_key(void **state)
+static void annotations_absent_say_missing_key(void **state)
 {
     (void)state;
     SL_AUTO(sl_enc_annotations) a = NULL;
@@ -260,7 +260,7 @@ int main(void)
         cmocka_unit_test(pubopts_l1_published_yields_hmac),
         cmocka_unit_test(pubopts_lenient_forms_are_accepted),
         cmocka_unit_test(pubopts_malformed_is_refused),
-        cmocka_unit_test(annotations_c9_absent_say_missing_key),
+        cmocka_unit_test(annotations_absent_say_missing_key),
         cmocka_unit_test(lists_are_split_trimmed_and_ordered),
         cmocka_unit_test(lists_beyond_limits_are_refused),
         cmocka_unit_test(info_tells_what_anybody_can_see),

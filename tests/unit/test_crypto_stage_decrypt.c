@@ -150,8 +150,8 @@ static void assert_fails(struct sl_stage_harness *h, const struct layer *l, cons
         }
 }
 
-/* Row C12, the right key. */
-static void decrypt_c12_vectors_with_the_right_key(void **state)
+/* The right key. */
+static void decrypt_vectors_with_the_right_key(void **state)
 {
     struct sl_stage_harness *h = *state;
     for (size_t v = 0; v < N_VECTORS; v++) {
@@ -212,8 +212,8 @@ static void sha512_blob_decrypts(void **state)
     layer_done(&l);
 }
 
-/* Row C12, no key and no HMAC: an error at set-up. */
-static void decrypt_c12_key_missing_fails_at_set_up(void **state)
+/* No key and no HMAC: an error at set-up. */
+static void decrypt_key_missing_fails_at_set_up(void **state)
 {
     (void)state;
     struct layer l = layer_of(&vectors[0]);
@@ -241,8 +241,8 @@ static void key_wrong_fails_with_mac(void **state)
     }
 }
 
-/* Row C12, a wrong HMAC: an error at the end of data. Each bit of it counts. */
-static void decrypt_c12_hmac_wrong_fails_at_the_end(void **state)
+/* A wrong HMAC: an error at the end of data. Each bit of it counts. */
+static void decrypt_hmac_wrong_fails_at_the_end(void **state)
 {
     struct sl_stage_harness *h = *state;
     struct layer l = layer_of(&vectors[0]);
@@ -355,13 +355,13 @@ int main(void)
     else
         print_message("no SHA extensions: the fused kernel is not tested\n");
     const struct CMUnitTest tests[] = {
-        CASE(decrypt_c12_vectors_with_the_right_key),
+        CASE(decrypt_vectors_with_the_right_key),
         CASE(long_layer_decrypts),
         CASE(short_layers_decrypt_at_any_cut),
         CASE(sha512_blob_decrypts),
-        CASE(decrypt_c12_key_missing_fails_at_set_up),
+        CASE(decrypt_key_missing_fails_at_set_up),
         CASE(key_wrong_fails_with_mac),
-        CASE(decrypt_c12_hmac_wrong_fails_at_the_end),
+        CASE(decrypt_hmac_wrong_fails_at_the_end),
         CASE(mac_error_prints_no_mac),
         CASE(nonce_replaced_passes_the_mac),
         CASE(blob_damaged_fails_with_digest),

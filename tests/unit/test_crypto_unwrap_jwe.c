@@ -66,7 +66,7 @@ static void jwe_flattened_published_opens_and_decrypts_its_blob(void **state)
     free(text);
 }
 
-static void jwe_c13_general_opens_for_each_recipient_and_ignores_the_stray_key(void **state)
+static void jwe_general_opens_for_each_recipient_and_ignores_the_stray_key(void **state)
 {
     (void)state;
     char *text = read_text(J2);
@@ -211,7 +211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(jwe_flattened_published_opens_and_decrypts_its_blob),
-        cmocka_unit_test(jwe_c13_general_opens_for_each_recipient_and_ignores_the_stray_key),
+        cmocka_unit_test(jwe_general_opens_for_each_recipient_and_ignores_the_stray_key),
         cmocka_unit_test(jwe_compact_and_blanks_are_read),
         cmocka_unit_test(jwe_changed_or_wrong_key_fails_with_one_text),
         cmocka_unit_test(jwe_without_fitting_key_says_so),

@@ -43,7 +43,7 @@ static void assert_strings(const struct sl_json *list, const char *const *expect
 
 #define LAYERS "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}"
 
-static void config_c10_of_empty_image_config_has_the_defaults(void **state)
+static void config_of_empty_image_config_has_the_defaults(void **state)
 {
     (void)state;
     static const char *const args[] = {"sh", NULL};
@@ -99,7 +99,7 @@ static void config_of_full_image_config_carries_every_field(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(config_c10_of_empty_image_config_has_the_defaults),
+        cmocka_unit_test(config_of_empty_image_config_has_the_defaults),
         cmocka_unit_test(config_of_full_image_config_carries_every_field),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,7 +76,7 @@ static void check_candidates(const char *const *keys)
     expect_anonymous(file, "quay.org", repository);
 }
 
-static void auth_d11_candidates_go_from_specific_to_registry(void **state)
+static void auth_candidates_go_from_specific_to_registry(void **state)
 {
     (void)state;
     check_candidates((const char *const[]){"quay.io/a/b/c/d/image", "quay.io/a/b/c/d",
@@ -86,7 +86,7 @@ static void auth_d11_candidates_go_from_specific_to_registry(void **state)
     check_candidates((const char *const[]){"quay.io/image", "quay.io", NULL});
 }
 
-static void auth_d12_worked_lookups_of_the_file(void **state)
+static void auth_worked_lookups_of_the_file(void **state)
 {
     (void)state;
     static const char file[] = "{\"auths\": {\"https://index.docker.io/v1/\": {\"auth\": "
@@ -97,7 +97,7 @@ static void auth_d12_worked_lookups_of_the_file(void **state)
     expect_anonymous(file, "gcr.io", "google-containers/busybox");
 }
 
-static void auth_d13_keys_of_docker_io_are_normalised(void **state)
+static void auth_keys_of_docker_io_are_normalised(void **state)
 {
     (void)state;
     static const char *const spellings[] = {"https://index.docker.io/v1/", "https://docker.io/v1/",
@@ -458,9 +458,9 @@ static void credentials_are_gone_after_done(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(auth_d11_candidates_go_from_specific_to_registry),
-        cmocka_unit_test(auth_d12_worked_lookups_of_the_file),
-        cmocka_unit_test(auth_d13_keys_of_docker_io_are_normalised),
+        cmocka_unit_test(auth_candidates_go_from_specific_to_registry),
+        cmocka_unit_test(auth_worked_lookups_of_the_file),
+        cmocka_unit_test(auth_keys_of_docker_io_are_normalised),
         cmocka_unit_test(auth_exact_host_beats_other_spellings),
         cmocka_unit_test(auth_key_of_another_host_does_not_match),
         cmocka_unit_test(auth_password_is_split_at_the_first_colon_and_trimmed),

@@ -38,7 +38,7 @@ static void assert_unhandled(const char *type)
     assert_true(media.encrypted);
 }
 
-static void media_type_c7_known_types_map(void **state)
+static void media_type_known_types_map(void **state)
 {
     (void)state;
     assert_is(OCI, SL_LAYER_PLAIN, false);
@@ -50,7 +50,7 @@ static void media_type_c7_known_types_map(void **state)
     assert_is(NONDIST "+zstd", SL_LAYER_ZSTD, false);
 }
 
-static void media_type_c7_unknown_types_fail(void **state)
+static void media_type_unknown_types_fail(void **state)
 {
     (void)state;
     assert_unhandled("");
@@ -58,7 +58,7 @@ static void media_type_c7_unknown_types_fail(void **state)
     assert_unhandled("foo/ bar");
 }
 
-static void media_type_c8_encrypted_types_are_classified(void **state)
+static void media_type_encrypted_types_are_classified(void **state)
 {
     (void)state;
     assert_is(OCI "+encrypted", SL_LAYER_PLAIN, true);
@@ -67,7 +67,7 @@ static void media_type_c8_encrypted_types_are_classified(void **state)
     assert_is(NONDIST "+gzip+encrypted", SL_LAYER_GZIP, true);
 }
 
-static void media_type_c8_others_are_not_encrypted(void **state)
+static void media_type_others_are_not_encrypted(void **state)
 {
     (void)state;
     assert_unhandled("");
@@ -75,7 +75,7 @@ static void media_type_c8_others_are_not_encrypted(void **state)
     assert_unhandled("foo bar");
 }
 
-static void media_type_a7_config_type_is_no_layer(void **state)
+static void media_type_config_type_is_no_layer(void **state)
 {
     (void)state;
     assert_unhandled("application/vnd.oci.image.config.v1+json");
@@ -108,11 +108,11 @@ static void media_type_near_misses_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(media_type_c7_known_types_map),
-        cmocka_unit_test(media_type_c7_unknown_types_fail),
-        cmocka_unit_test(media_type_c8_encrypted_types_are_classified),
-        cmocka_unit_test(media_type_c8_others_are_not_encrypted),
-        cmocka_unit_test(media_type_a7_config_type_is_no_layer),
+        cmocka_unit_test(media_type_known_types_map),
+        cmocka_unit_test(media_type_unknown_types_fail),
+        cmocka_unit_test(media_type_encrypted_types_are_classified),
+        cmocka_unit_test(media_type_others_are_not_encrypted),
+        cmocka_unit_test(media_type_config_type_is_no_layer),
         cmocka_unit_test(media_type_docker_and_zstd_forms_are_read),
         cmocka_unit_test(media_type_near_misses_fail),
     };

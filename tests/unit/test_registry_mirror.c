@@ -117,7 +117,7 @@ static void expect_refused(const struct sl_registry_rules *rules, struct name n,
     "{\"location\": \"docker.io\", \"mirror\": [{\"location\": \"123456.mirror.aliyuncs.com\"}]}," \
     "{\"location\": \"example.com/banned\", \"blocked\": true}]}"
 
-static void mirror_d6_blocked_image_is_refused(void **state)
+static void mirror_blocked_image_is_refused(void **state)
 {
     SL_AUTO(sl_registry_rules) rules = rules_of(*state);
     expect_refused(rules, tagged("example.com", "banned/image", "tag"), SL_E_POLICY,
@@ -128,7 +128,7 @@ static void mirror_d6_blocked_image_is_refused(void **state)
                    "is blocked by registry rule");
 }
 
-static void mirror_d7_names_that_only_resemble_a_blocked_one_are_allowed(void **state)
+static void mirror_names_that_only_resemble_a_blocked_one_are_allowed(void **state)
 {
     SL_AUTO(sl_registry_rules) rules = rules_of(*state);
     expect_plan(rules, tagged("example.com", "no-banned/image", "tag"),
@@ -137,7 +137,7 @@ static void mirror_d7_names_that_only_resemble_a_blocked_one_are_allowed(void **
                 "example.com/banned-suffix/image");
 }
 
-static void mirror_d8_unqualified_name_goes_to_mirror_then_all_search_registries(void **state)
+static void mirror_unqualified_name_goes_to_mirror_then_all_search_registries(void **state)
 {
     SL_AUTO(sl_registry_rules) rules = rules_of(*state);
     expect_plan(rules, hostless("library/bar", "tag"),
@@ -146,7 +146,7 @@ static void mirror_d8_unqualified_name_goes_to_mirror_then_all_search_registries
                 "example1.com/bar");
 }
 
-static void mirror_d9_unqualified_name_with_namespace_keeps_it(void **state)
+static void mirror_unqualified_name_with_namespace_keeps_it(void **state)
 {
     SL_AUTO(sl_registry_rules) rules = rules_of(*state);
     expect_plan(rules, hostless("foo/bar", "tag"),
@@ -155,7 +155,7 @@ static void mirror_d9_unqualified_name_with_namespace_keeps_it(void **state)
                 "example1.com/foo/bar");
 }
 
-static void mirror_d10_mirrors_come_before_the_remapped_location(void **state)
+static void mirrors_come_before_the_remapped_location(void **state)
 {
     SL_AUTO(sl_registry_rules) rules = rules_of(*state);
     expect_plan(rules, tagged("example.com", "foo/image", "tag"),
@@ -350,16 +350,16 @@ int main(void)
 {
     static const char example_toml[] = WORKED_EXAMPLE, example_json[] = WORKED_EXAMPLE_JSON;
     const struct CMUnitTest tests[] = {
-        WITH_EXAMPLE(mirror_d6_blocked_image_is_refused, toml),
-        WITH_EXAMPLE(mirror_d6_blocked_image_is_refused, json),
-        WITH_EXAMPLE(mirror_d7_names_that_only_resemble_a_blocked_one_are_allowed, toml),
-        WITH_EXAMPLE(mirror_d7_names_that_only_resemble_a_blocked_one_are_allowed, json),
-        WITH_EXAMPLE(mirror_d8_unqualified_name_goes_to_mirror_then_all_search_registries, toml),
-        WITH_EXAMPLE(mirror_d8_unqualified_name_goes_to_mirror_then_all_search_registries, json),
-        WITH_EXAMPLE(mirror_d9_unqualified_name_with_namespace_keeps_it, toml),
-        WITH_EXAMPLE(mirror_d9_unqualified_name_with_namespace_keeps_it, json),
-        WITH_EXAMPLE(mirror_d10_mirrors_come_before_the_remapped_location, toml),
-        WITH_EXAMPLE(mirror_d10_mirrors_come_before_the_remapped_location, json),
+        WITH_EXAMPLE(mirror_blocked_image_is_refused, toml),
+        WITH_EXAMPLE(mirror_blocked_image_is_refused, json),
+        WITH_EXAMPLE(mirror_names_that_only_resemble_a_blocked_one_are_allowed, toml),
+        WITH_EXAMPLE(mirror_names_that_only_resemble_a_blocked_one_are_allowed, json),
+        WITH_EXAMPLE(mirror_unqualified_name_goes_to_mirror_then_all_search_registries, toml),
+        WITH_EXAMPLE(mirror_unqualified_name_goes_to_mirror_then_all_search_registries, json),
+        WITH_EXAMPLE(mirror_unqualified_name_with_namespace_keeps_it, toml),
+        WITH_EXAMPLE(mirror_unqualified_name_with_namespace_keeps_it, json),
+        WITH_EXAMPLE(mirrors_come_before_the_remapped_location, toml),
+        WITH_EXAMPLE(mirrors_come_before_the_remapped_location, json),
         cmocka_unit_test(mirror_explicit_docker_io_is_not_searched_elsewhere),
         cmocka_unit_test(mirror_rule_matches_from_the_start_only),
         cmocka_unit_test(mirror_without_rules_gives_the_reference),

@@ -34,7 +34,7 @@ static void layer_path(unsigned n, const char *below, char out[SL_STORE_PATH_MAX
 
 /* ---- commits ---- */
 
-static void store_c11_layer_committed_is_found_after_reopen(void **state)
+static void store_layer_committed_is_found_after_reopen(void **state)
 {
     struct store_fixture *f = *state;
     struct sl_blob_record record;
@@ -765,7 +765,7 @@ static void full_file_system_leaves_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(store_c11_layer_committed_is_found_after_reopen),
+        TEST(store_layer_committed_is_found_after_reopen),
         TEST(commit_without_pass_is_refused),
         TEST(layer_not_committed_leaves_nothing),
         TEST(layer_of_second_blob_is_recorded_only),
