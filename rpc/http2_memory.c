@@ -2,7 +2,8 @@
 /*
  * libcurl gives nghttp2 no allocator before version 8.15, and there is no option for one, so that a
  * request with its keys would stay in buffers that were only freed. The makers of sessions are
- * therefore defined here too: the program's definitions go before those of a library.
+ * therefore defined here too: the program's definitions go before those of a library, if they can
+ * be seen from outside. Those of a shared library of ours do not, and are not exported by it.
  */
 #include "http2_memory.h"
 
@@ -41,12 +42,16 @@ nghttp2_mem *sl_http2_memory(void)
     return &memory;
 }
 
+#define SEEN_BY_LIBCURL __attribute__((visibility("default")))
+
+SEEN_BY_LIBCURL
 int nghttp2_session_client_new2(nghttp2_session **ret, const nghttp2_session_callbacks *callbacks,
                                 void *arg, const nghttp2_option *option)
 {
     return nghttp2_session_client_new3(ret, callbacks, arg, option, sl_http2_memory());
 }
 
+SEEN_BY_LIBCURL
 int nghttp2_session_client_new(nghttp2_session **ret, const nghttp2_session_callbacks *callbacks,
                                void *arg)
 {
