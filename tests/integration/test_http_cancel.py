@@ -132,7 +132,9 @@ class OneOfTwo(HttpCase):
         self.assertEqual(self.end(run), ["other: %d" % self.manifest["size"]])
         # One token, at the second try.
         self.assertEqual([r["status"] for r in self.requests("/token")], [503, 200])
-        self.assertEqual([r["status"] for r in self.requests("/manifests/")], [401, 401, 200])
+        # The second image may have been told by the first where tokens are to be had.
+        statuses = [r["status"] for r in self.requests("/manifests/")]
+        self.assertEqual((statuses[0], statuses[-1]), (401, 200))
 
 
 if __name__ == "__main__":
