@@ -62,7 +62,7 @@ static int is_mounted(struct sl_store *store, const struct sl_image_record *imag
                       const struct bundle *b, struct sl_error *err)
 {
     struct sl_mount_record **mounts;
-    int r = sl_store_list_mounts(store, &mounts, err);
+    int r = sl_store_list_mounts_above(store, b->rootfs, &mounts, err);
     if (r < 0)
         return r;
     for (size_t i = 0; mounts[i]; i++) {

@@ -29,9 +29,9 @@ static bool is_in_place(const struct mount_walk *walk, const struct sl_mount_rec
     return there && there->overlay && strcmp(there->overlay, source) == 0;
 }
 
-/* 0 when it vanished. */
-static int load(const struct mount_walk *walk, const char *id, struct sl_stored_mount *mount,
-                struct sl_error *err)
+/* 0 when it vanished. What its state is, is not looked for. */
+static int read_record(const struct mount_walk *walk, const char *id, struct sl_stored_mount *mount,
+                       struct sl_error *err)
 {
     SL_AUTO_DONE(sl_bytes) text = {0};
     char path[SL_STORE_PATH_MAX];
@@ -53,10 +53,20 @@ static int load(const struct mount_walk *walk, const char *id, struct sl_stored_
                              "%s/%s/mount.json is damaged (unmount what it was, then remove its "
                              "directory)",
                              walk->store->root, path);
+    mount->record->in_place = is_in_place(walk, mount->record);
+    return 1;
+}
+
+/* 0 when it vanished. */
+static int load(const struct mount_walk *walk, const char *id, struct sl_stored_mount *mount,
+                struct sl_error *err)
+{
+    int r = read_record(walk, id, mount, err);
+    if (r <= 0)
+        return r;
     r = sl_mount_state_find(id, &mount->origin, &walk->here, &walk->origin_here, &mount->state,
                             err);
     mount->record->alive = mount->state == SL_MOUNT_ALIVE;
-    mount->record->in_place = is_in_place(walk, mount->record);
     return r < 0 ? r : 1;
 }
 
@@ -152,6 +162,59 @@ int sl_store_list_mounts(struct sl_store *store, struct sl_mount_record ***ret,
     if (!list.records)
         return sl_error_oom(err);
     int r = sl_mount_each(store, collect, &list, err);
+    if (r < 0)
+        return r;
+    *ret = list.records;
+    list = (struct mount_list){0};
+    return 0;
+}
+
+static bool is_at_or_above(const char *point, const char *path)
+{
+    size_t n = strlen(point);
+    return strncmp(point, path, n) == 0 && (path[n] == '/' || !path[n]);
+}
+
+/* One that the table shows, and which is alive therefore. */
+static int collect_shown(const struct mount_walk *walk, const char *id, struct mount_list *list,
+                         struct sl_error *err)
+{
+    struct sl_stored_mount mount = {.fd = -1, .state = SL_MOUNT_ALIVE};
+    int r = read_record(walk, id, &mount, err);
+    if (r > 0) {
+        mount.record->alive = true;
+        r = collect(list, &mount, err);
+    }
+    sl_cleanup_fdp(&mount.fd);
+    (void)sl_mount_record_free(mount.record);
+    return r;
+}
+
+static int collect_above(const struct mount_walk *walk, const char *path, struct mount_list *list,
+                         struct sl_error *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < walk->here.n; i++) {
+        const struct sl_mounted *m = &walk->here.mounts[i];
+        const char *id = m->overlay ? sl_mount_source_id(m->overlay) : NULL;
+        if (id && is_at_or_above(m->point, path))
+            r = collect_shown(walk, id, list, err);
+    }
+    return r;
+}
+
+int sl_store_list_mounts_above(struct sl_store *store, const char *path,
+                               struct sl_mount_record ***ret, struct sl_error *err)
+{
+    SL_AUTO_DONE(mount_list) list = {0};
+    struct mount_walk walk = {.store = store};
+    list.records = calloc(1, sizeof(struct sl_mount_record *));
+    if (!list.records)
+        return sl_error_oom(err);
+    int r = sl_mount_table_load("thread-self", &walk.here, err);
+    if (r == 0)
+        r = collect_above(&walk, path, &list, err);
+    sl_mount_table_done(&walk.here);
     if (r < 0)
         return r;
     *ret = list.records;

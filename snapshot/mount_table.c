@@ -10,12 +10,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define SOURCE_PREFIX "sluice-"
+
 /* PROC_PID_INIT_INO of the kernel's include/uapi/linux/nsfs.h: the first pid namespace. */
 static const ino_t first_pid_namespace = 0xEFFFFFFC;
 
 void sl_mount_source(const char *id, char out[SL_MOUNT_SOURCE_MAX])
 {
-    (void)snprintf(out, SL_MOUNT_SOURCE_MAX, "sluice-%s", id);
+    (void)snprintf(out, SL_MOUNT_SOURCE_MAX, SOURCE_PREFIX "%s", id);
+}
+
+const char *sl_mount_source_id(const char *source)
+{
+    size_t n = strlen(SOURCE_PREFIX);
+    bool is_ours = strncmp(source, SOURCE_PREFIX, n) == 0 && source[n] && source[n] != '.' &&
+                   !strchr(source + n, '/');
+    return is_ours ? source + n : NULL;
 }
 
 /* Blanks, newlines and backslashes are \ooo in mountinfo. Always shorter than the text. */

@@ -26,6 +26,8 @@ const struct sl_mounted *sl_mount_table_find_overlay(const struct sl_mount_table
 /* The source our overlays have, so that they are known wherever they were moved or bound to. */
 enum { SL_MOUNT_SOURCE_MAX = 64 };
 void sl_mount_source(const char *id, char out[SL_MOUNT_SOURCE_MAX]);
+/* The id in the source of an overlay; NULL: it is not one of ours. */
+const char *sl_mount_source_id(const char *source);
 
 /* Boot and mount namespace of this thread. */
 SL_MUST_CHECK int sl_mount_origin_here(struct sl_mount_origin *ret, struct sl_error *err);

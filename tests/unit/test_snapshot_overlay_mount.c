@@ -481,6 +481,50 @@ static void mounted_image_is_kept_until_unmounted(void **state)
     assert_int_equal(result.images, 1);
 }
 
+static unsigned count_above(struct store_fixture *f, const char *path, const char *target)
+{
+    struct sl_mount_record **mounts = NULL;
+    unsigned n = 0;
+    assert_ok(sl_store_list_mounts_above(f->store, path, &mounts, ok_err));
+    for (size_t i = 0; mounts[i]; i++) {
+        n += mounts[i]->in_place && mounts[i]->alive && !strcmp(mounts[i]->target, target);
+        (void)sl_mount_record_free(mounts[i]);
+    }
+    free(mounts);
+    return n;
+}
+
+/* Records of others are not even read. */
+static void mounts_above_a_place_are_found(void **state)
+{
+    struct store_fixture *f = *state;
+    struct mounted m;
+    char below[512], beside[512], other[512];
+    PUT_LAYER(f->store, 1, {'f', "a", 0});
+    MOUNT(&m, f, 1);
+    (void)snprintf(below, sizeof(below), "%s/some/where", m.target);
+    (void)snprintf(beside, sizeof(beside), "%s-2", m.target);
+    (void)snprintf(other, sizeof(other), "%s/other", f->dir);
+    assert_int_equal(mkdirat(f->store->fd, "mounts/damaged", 0700), 0);
+    close(openat(f->store->fd, "mounts/damaged/mount.json", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    assert_int_equal(count_above(f, m.target, m.target), 1);
+    assert_int_equal(count_above(f, below, m.target), 1);
+    assert_int_equal(count_above(f, beside, m.target), 0);
+    assert_int_equal(count_above(f, f->dir, m.target), 0);
+    assert_int_equal(unlinkat(f->store->fd, "mounts/damaged/mount.json", 0), 0);
+    assert_int_equal(unlinkat(f->store->fd, "mounts/damaged", AT_REMOVEDIR), 0);
+    /* What is bound elsewhere and covered here is in place nowhere. */
+    assert_int_equal(mkdir(other, 0700), 0);
+    assert_int_equal(mount(m.target, other, NULL, MS_BIND, NULL), 0);
+    assert_int_equal(mount("x", m.target, "tmpfs", 0, NULL), 0);
+    assert_int_equal(count_above(f, other, m.target) + count_above(f, below, m.target), 0);
+    assert_int_equal(umount(m.target), 0);
+    assert_int_equal(umount(other), 0);
+    assert_int_equal(count_above(f, below, m.target), 1);
+    unmount_image(&m);
+    assert_int_equal(count_above(f, below, m.target), 0);
+}
+
 static void mount_ended_by_others_is_collected(void **state)
 {
     struct store_fixture *f = *state;
@@ -699,6 +743,7 @@ static const struct CMUnitTest tests[] = {
     TEST(failed_mount_leaves_nothing),
     TEST(read_only_mount_takes_no_writes),
     TEST(mounted_image_is_kept_until_unmounted),
+    TEST(mounts_above_a_place_are_found),
     TEST(mount_ended_by_others_is_collected),
     TEST(mount_of_another_namespace_is_spared),
     TEST(mount_that_comes_to_life_meanwhile_is_spared),

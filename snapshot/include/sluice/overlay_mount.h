@@ -41,3 +41,7 @@ SL_MUST_CHECK int sl_store_forget_dead_mounts(struct sl_store *store, unsigned *
 /* All mounts, a NULL-terminated list, each to be freed, then the list. */
 SL_MUST_CHECK int sl_store_list_mounts(struct sl_store *store, struct sl_mount_record ***ret,
                                        struct sl_error *err);
+/* Only those that this mount namespace shows at path (absolute, without links) or above it: costs
+ * one look at its table of mounts, however many there are. */
+SL_MUST_CHECK int sl_store_list_mounts_above(struct sl_store *store, const char *path,
+                                             struct sl_mount_record ***ret, struct sl_error *err);
