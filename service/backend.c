@@ -202,7 +202,16 @@ static struct sluice *take_stale(struct sl_backend *b)
     return stale;
 }
 
-/* With change held. */
+static bool is_cancelled(struct sl_backend *b)
+{
+    pthread_mutex_lock(&b->lock);
+    bool is_cancelled = b->is_cancelled;
+    pthread_mutex_unlock(&b->lock);
+    return is_cancelled;
+}
+
+/* With change held. Many may have waited for it, behind a broker that is silent: at the end they do
+ * not ask it one after the other. */
 static int ensure_open(struct sl_backend *b, struct sl_error *err)
 {
     struct sluice *opened = NULL;
@@ -210,15 +219,16 @@ static int ensure_open(struct sl_backend *b, struct sl_error *err)
     /* Only who holds change writes these two. */
     if (b->sluice)
         return 0;
+    if (is_cancelled(b))
+        return sl_error_set(err, SL_E_CANCELLED, ESHUTDOWN, "the service is shutting down");
     int r = open_engine(b, b->newest, &opened, err);
     if (r < 0)
         return r;
     pthread_mutex_lock(&b->lock);
     b->sluice = opened;
     remember_root(b);
-    bool is_cancelled = b->is_cancelled;
     pthread_mutex_unlock(&b->lock);
-    if (is_cancelled)
+    if (is_cancelled(b))
         sluice_cancel(opened);
     return 0;
 }
