@@ -98,6 +98,7 @@ int sl_api_key_options(const struct sluice_key_options *keys, struct sl_key_opti
         .unsafe_sample_key = o.unsafe_sample_key,
         .allow_a256ctr = o.allow_a256ctr,
         .timeout_s = o.timeout_s,
+        .cancel_fd = o.cancel_fd,
     };
     return 0;
 }

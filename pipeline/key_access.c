@@ -196,7 +196,8 @@ static int open_kbc(const struct sl_key_options *o, const char *selection, int c
 int sl_key_access_open_broker(const struct sl_key_options *options, struct sl_kbc **ret,
                               struct sl_error *err)
 {
-    return open_kbc(options, options->kbc, /* cancel_fd= */ -1, ret, err);
+    return open_kbc(options, options->kbc, options->cancel_fd > 0 ? options->cancel_fd : -1, ret,
+                    err);
 }
 
 static int open_broker(const struct sl_key_options *o, int cancel_fd, struct sl_key_access *access,

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 
 /* Borrows from its configuration. */
@@ -35,6 +36,7 @@ struct fixed {
 
 struct sl_backend {
     struct fixed fixed;
+    int cancel_fd; /* readable once all is cancelled: ends the wait for a broker */
     pthread_mutex_t change;
     pthread_mutex_t lock; /* guards all below, but sluice is opened and closed under both */
     struct generation *newest;
@@ -119,7 +121,7 @@ static void warn_of_policy(const struct generation *g)
 }
 
 /* Takes the configuration when it succeeds. */
-static int generation_new(struct sl_loaded_config **config, uint64_t number,
+static int generation_new(struct sl_loaded_config **config, uint64_t number, int cancel_fd,
                           struct generation **ret, struct sl_error *err)
 {
     SL_AUTO(generation) g = calloc(1, sizeof(*g));
@@ -129,6 +131,7 @@ static int generation_new(struct sl_loaded_config **config, uint64_t number,
     int r = set_keys(g, c, err);
     if (r < 0)
         return r;
+    g->keys.cancel_fd = cancel_fd;
     set_policy(g, c);
     set_registry(g, c);
     g->face = (struct sl_generation){
@@ -202,7 +205,16 @@ static struct sluice *take_stale(struct sl_backend *b)
     return stale;
 }
 
-/* With change held. */
+static bool is_cancelled(struct sl_backend *b)
+{
+    pthread_mutex_lock(&b->lock);
+    bool is_cancelled = b->is_cancelled;
+    pthread_mutex_unlock(&b->lock);
+    return is_cancelled;
+}
+
+/* With change held. Many may have waited for it, behind a broker that is silent: at the end they do
+ * not ask it one after the other. */
 static int ensure_open(struct sl_backend *b, struct sl_error *err)
 {
     struct sluice *opened = NULL;
@@ -210,15 +222,16 @@ static int ensure_open(struct sl_backend *b, struct sl_error *err)
     /* Only who holds change writes these two. */
     if (b->sluice)
         return 0;
+    if (is_cancelled(b))
+        return sl_error_set(err, SL_E_CANCELLED, ESHUTDOWN, "the service is shutting down");
     int r = open_engine(b, b->newest, &opened, err);
     if (r < 0)
         return r;
     pthread_mutex_lock(&b->lock);
     b->sluice = opened;
     remember_root(b);
-    bool is_cancelled = b->is_cancelled;
     pthread_mutex_unlock(&b->lock);
-    if (is_cancelled)
+    if (is_cancelled(b))
         sluice_cancel(opened);
     return 0;
 }
@@ -318,6 +331,7 @@ void sl_backend_cancel(struct sl_backend *b)
 {
     pthread_mutex_lock(&b->lock);
     b->is_cancelled = true;
+    (void)eventfd_write(b->cancel_fd, 1);
     if (b->sluice)
         sluice_cancel(b->sluice);
     pthread_mutex_unlock(&b->lock);
@@ -371,7 +385,7 @@ static int replace(struct sl_backend *b, struct sl_loaded_config **config, struc
                    struct sl_error *err)
 {
     SL_AUTO(generation) g = NULL;
-    int r = generation_new(config, b->newest->face.number + 1, &g, err);
+    int r = generation_new(config, b->newest->face.number + 1, b->cancel_fd, &g, err);
     if (r == 0)
         r = reload_engine(b, g, err);
     if (r != 0)
@@ -404,7 +418,10 @@ static int backend_fill(struct sl_backend *b, struct sl_loaded_config **config,
     b->fixed.root = strdup(c->work_dir);
     if (!b->fixed.root)
         return sl_error_oom(err);
-    return generation_new(config, /* number= */ 1, &b->newest, err);
+    b->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (b->cancel_fd < 0)
+        return sl_error_system(err, errno, "eventfd");
+    return generation_new(config, /* number= */ 1, b->cancel_fd, &b->newest, err);
 }
 
 int sl_backend_new(struct sl_loaded_config **config, struct sl_backend **ret, struct sl_error *err)
@@ -412,6 +429,7 @@ int sl_backend_new(struct sl_loaded_config **config, struct sl_backend **ret, st
     struct sl_backend *alloc = calloc(1, sizeof(*alloc));
     if (!alloc)
         return sl_error_oom(err);
+    alloc->cancel_fd = -1;
     pthread_mutex_init(&alloc->change, NULL);
     pthread_mutex_init(&alloc->lock, NULL);
     SL_AUTO(sl_backend) b = alloc;
@@ -427,6 +445,7 @@ struct sl_backend *sl_backend_free(struct sl_backend *b)
         return NULL;
     (void)sluice_close(b->sluice);
     (void)generation_free(b->newest);
+    sl_cleanup_fdp(&b->cancel_fd);
     free(b->fixed.root);
     pthread_mutex_destroy(&b->change);
     pthread_mutex_destroy(&b->lock);

@@ -51,5 +51,6 @@ SL_MUST_CHECK int sl_backend_reload(struct sl_backend *backend, struct sl_loaded
                                     struct sl_error *err);
 /* The present configuration; borrowed until the next reload. Main thread. */
 const struct sl_config *sl_backend_config(struct sl_backend *backend);
-/* Everything that runs ends soon. */
+/* Everything that runs ends soon, and nothing is opened any more: SL_E_CANCELLED with ESHUTDOWN for
+ * those who would hold it. Any thread, does not block. */
 void sl_backend_cancel(struct sl_backend *backend);

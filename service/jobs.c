@@ -428,7 +428,8 @@ void sl_jobs_drain(struct sl_jobs *jobs, unsigned seconds)
     while (jobs->list && r == 0)
         r = pthread_cond_timedwait(&jobs->changed, &jobs->lock, &until);
     pthread_mutex_unlock(&jobs->lock);
-    sl_jobs_hurry(jobs);
+    sl_jobs_hurry(jobs); /* first, since it knows what to tell them */
+    sl_backend_cancel(jobs->options.backend);
     pthread_mutex_lock(&jobs->lock);
     while (jobs->list)
         pthread_cond_wait(&jobs->changed, &jobs->lock);

@@ -59,7 +59,7 @@ void sl_job_infos_free(struct sl_job_info *infos, size_t n);
 /* By id, or by image as it was asked for; how many were cancelled. */
 unsigned sl_jobs_cancel(struct sl_jobs *jobs, const char *id_or_image);
 /* No more jobs; what runs or waits may go on until the time is up (0: is cancelled now, and whoever
- * waited hears ESHUTDOWN). Blocks until all is over. */
+ * waited hears ESHUTDOWN), and the backend with it. Blocks until all is over. */
 void sl_jobs_drain(struct sl_jobs *jobs, unsigned seconds);
 /* A drain waits for nobody any more: whoever does is told that the service shuts down. Does not
  * block. Any thread. */

@@ -92,9 +92,9 @@ struct sluice_key_options {
     const char *pgp_home;
     bool unsafe_sample_key, allow_a256ctr;
     unsigned timeout_s; /* for each request; 0: 50 */
-    /* Of sluice_keys_open(): whatever waits for a broker, a hub or a provider ends with
-     * SLUICE_E_CANCELLED once this descriptor is readable (borrowed, not read). 0 or below: none.
-     * Pulls and the like go by their own. */
+    /* Of sluice_keys_open(), sluice_open() and sluice_reload(): whatever waits for a broker, a hub
+     * or a provider ends with SLUICE_E_CANCELLED once this descriptor is readable (borrowed, not
+     * read). 0 or below: none. Pulls and the like go by their own. */
     int cancel_fd;
 };
 

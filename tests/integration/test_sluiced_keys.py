@@ -133,6 +133,20 @@ class Answers(KeysCase):
         self.upstream.wait_asked("GetResource", 4)
         service.stop()
 
+    def test_pulls_behind_a_silent_hub_end_with_the_service(self):
+        """They take turns to ask for the credentials of registries, and it is told to end at once."""
+        self.upstream = self.hub({})
+        self.upstream.behave(hang=True)
+        service = self.serve({
+            "kbc": {"name": "cc_kbc", "url": "http://127.0.0.1:1"},
+            "image": {"authenticated_registry_credentials_uri": "kbs:///default/credential/1"},
+            "sluice": {"upstream": "unix://" + self.upstream.socket, "drain_s": 0}})
+        agent = self.agent(service)
+        for i in range(4):
+            agent.pull(self.image, self.bundle(str(i)))
+        self.upstream.wait_asked("GetResource")
+        service.stop()
+
     def test_nobody_wraps(self):
         answer = self.agent(self.start_own()).call(
             guest_peers.UNWRAP[0], "WrapKey", {"KeyProviderKeyWrapProtocolInput": "e30="})

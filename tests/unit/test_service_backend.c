@@ -16,6 +16,7 @@ static struct {
     const struct sluice_registry_options *registry; /* of the last that was opened or reloaded */
     const struct sluice_key_options *broker;
     char logged[4096];
+    struct sl_backend *cancelled; /* while something is opened, or NULL */
 } fake;
 
 static int end_badly(struct sluice_error *err)
@@ -37,6 +38,8 @@ int sluice_open(const struct sluice_options *options, struct sluice **ret, struc
     fake.registry = options->registry;
     fake.broker = options->broker;
     *ret = (struct sluice *)slot;
+    if (fake.cancelled)
+        sl_backend_cancel(fake.cancelled);
     return 0;
 }
 
@@ -393,16 +396,30 @@ static void store_that_was_replaced_is_opened_anew_once_nobody_uses_the_old_one(
     free(root);
 }
 
-static void cancelling_also_ends_what_is_opened_later(void **state)
+static void cancelling_also_ends_what_is_being_opened(void **state)
 {
     (void)state;
     struct sl_backend *backend = begin("[image]\nwork_dir = '/tmp'");
-    sl_backend_cancel(backend);
-    assert_int_equal(fake.n_cancelled, 0);
+    fake.cancelled = backend;
     sl_backend_release(backend, hold(backend));
     assert_int_equal(fake.n_cancelled, 1);
     sl_backend_cancel(backend);
     assert_int_equal(fake.n_cancelled, 2);
+    sl_backend_release(backend, hold(backend)); /* what is open may be held */
+    finish(backend);
+}
+
+/* Each would ask the broker, one after the other. */
+static void nothing_is_opened_once_all_is_cancelled(void **state)
+{
+    (void)state;
+    struct sl_backend *backend = begin("[image]\nwork_dir = '/tmp'");
+    struct sl_generation *g = NULL;
+    struct sl_error err = {0};
+    sl_backend_cancel(backend);
+    assert_int_equal(sl_backend_hold(backend, &g, &err), -ESHUTDOWN);
+    assert_int_equal(err.code, SL_E_CANCELLED);
+    assert_int_equal(fake.n_opened, 0);
     finish(backend);
 }
 
@@ -510,7 +527,8 @@ int main(void)
         cmocka_unit_test_setup(memory_goes_back_where_an_engine_is_open, begin_test),
         cmocka_unit_test_setup(store_that_was_replaced_is_opened_anew_once_nobody_uses_the_old_one,
                                begin_test),
-        cmocka_unit_test_setup(cancelling_also_ends_what_is_opened_later, begin_test),
+        cmocka_unit_test_setup(cancelling_also_ends_what_is_being_opened, begin_test),
+        cmocka_unit_test_setup(nothing_is_opened_once_all_is_cancelled, begin_test),
         cmocka_unit_test_setup(reload_leaves_those_alone_who_hold_the_old_one, begin_test),
         cmocka_unit_test_setup(reload_that_fails_changes_nothing, begin_test),
         cmocka_unit_test_setup(reload_tells_of_what_waits_for_the_next_start, begin_test),

@@ -29,7 +29,7 @@ enum { PATIENCE_S = 30, PULLS_SEEN_MAX = 16 };
 static struct {
     int resolve, finish;      /* eventfds: one pull goes on for each one that is added */
     sem_t begun, going, over; /* pulls that were begun, that were resolved and go on, that end */
-    atomic_uint joins, jobs_counted, n_begun, n_cancelled;
+    atomic_uint joins, jobs_counted, n_begun, n_cancelled, n_backend_cancelled;
     char order[PULLS_SEEN_MAX][64];
     char manifest[64];
     enum sluice_code result; /* of what finishes */
@@ -148,6 +148,12 @@ void sl_backend_release(struct sl_backend *backend, struct sl_generation *genera
     free(generation);
 }
 
+void sl_backend_cancel(struct sl_backend *backend)
+{
+    (void)backend;
+    fake.n_backend_cancelled++;
+}
+
 uint64_t sl_backend_number(struct sl_backend *backend)
 {
     (void)backend;
@@ -233,6 +239,7 @@ static struct sl_jobs *begin(unsigned pulls)
     sem_init(&fake.merged, 0, 0);
     sem_init(&fake.leave, 0, 0);
     fake.joins = fake.jobs_counted = fake.n_begun = fake.n_cancelled = 0;
+    fake.n_backend_cancelled = 0;
     fake.result = SLUICE_OK;
     fake.errnum = EIO;
     fake.is_deaf = fake.lingers = false;
@@ -247,6 +254,7 @@ static void finish(struct sl_jobs *jobs)
 {
     sl_jobs_drain(jobs, PATIENCE_S);
     assert_true(sl_jobs_are_idle(jobs));
+    assert_true(fake.n_backend_cancelled > 0); /* for those who wait for it, behind a broker */
     (void)sl_jobs_free(jobs);
     fake.claims = sl_image_claims_free(fake.claims);
     close(fake.resolve);

@@ -94,6 +94,7 @@ struct sl_key_options {
     bool unsafe_sample_key;    /* sample_kbc and sample=true: a key that everybody knows */
     bool allow_a256ctr;        /* packets that anybody on the way can change bit by bit */
     unsigned timeout_s;        /* for each request to a broker or provider; 0: 50 */
+    int cancel_fd;             /* ends those of sl_registry_open(); 0 or below: none */
 };
 
 /* sl_registry_new() for options whose authfile and registries_conf may be resources too
