@@ -28,7 +28,12 @@ static int create(const struct sl_store *store, const char *path, bool is_dir)
         return openat(store->fd, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (mkdirat(store->fd, path, 0700) < 0)
         return -1;
-    return openat(store->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(store->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int saved = errno;
+    if (fd < 0)
+        (void)unlinkat(store->fd, path, AT_REMOVEDIR);
+    errno = saved;
+    return fd;
 }
 
 /* Between creation and flock a sweep may have taken the entry for rubbish. Then it is locked or

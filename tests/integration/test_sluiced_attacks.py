@@ -331,7 +331,8 @@ class Clients(AttackCase):
         service = self.serve_here()
         agent = self.agent(service)
         pid = service.process.pid
-        service.status()
+        # Whoever has no connection yet waits for a descriptor until there is one again.
+        agent.pull("", self.bundle("none")).wait()
         before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         for more in range(0, 24, 3):
             used = max(map(int, os.listdir(f"/proc/{pid}/fd"))) + 1

@@ -509,11 +509,12 @@ class Policies(ByParameters, KataCase):
         self.rejected("kernel", "other", self.restricted)
 
     def test_configuration_of_signatures_in_the_file_is_read(self):
-        """What is none fails the pull, and does not mean that none was given."""
-        service = self.serve_plain({"image": {"image_security_policy": json.dumps(self.restricted),
-                                              "sigstore_config": "docker: 7"}})
+        """One that hides what is attached: what is signed is as good as unsigned."""
+        hidden = {"docker": {self.repository: {"use-sigstore-attachments": False}}}
+        service = self.serve({"image": {"image_security_policy": json.dumps(self.restricted),
+                                        "sigstore_config": json.dumps(hidden)}}, insecure=[self.host])
         answer = self.agent(service).pull(f"{self.repository}:signed", self.bundle()).wait()
-        self.assert_refused(answer, FAILED_TO_PULL, "lookaside configuration", bundle=self.bundle())
+        self.assert_refused(answer, FAILED_TO_PULL, DENIED, "use-sigstore-attachments", bundle=self.bundle())
 
     def test_no_policy(self):
         for way in "file", "kernel":
