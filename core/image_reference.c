@@ -122,17 +122,40 @@ static bool domain_label_is_valid(struct piece s)
     return true;
 }
 
-/* domain := dcomp { "." dcomp } [ ":" digits ] */
+/* ":" digits, or nothing. */
+static bool port_is_valid(struct piece s)
+{
+    if (s.len == 0)
+        return true;
+    for (size_t i = 1; i < s.len; i++)
+        if (!is_digit(s.p[i]))
+            return false;
+    return s.p[0] == ':' && s.len > 1;
+}
+
+/* The bytes of "[" ( hex | ":" )+ "]" at the start of domain; 0: there is none. Whether it is an
+ * address is seen when it is asked for, as with other hosts. */
+static size_t ipv6_len(struct piece domain)
+{
+    size_t n = 1;
+    if (domain.len == 0 || domain.p[0] != '[')
+        return 0;
+    while (n < domain.len && strchr("0123456789abcdefABCDEF:", domain.p[n]))
+        n++;
+    return n > 1 && n < domain.len && domain.p[n] == ']' ? n + 1 : 0;
+}
+
+/* domain := ( dcomp { "." dcomp } | "[" ipv6 "]" ) [ ":" digits ] */
 static bool domain_is_valid(struct piece domain)
 {
-    bool has_port = memchr(domain.p, ':', domain.len) != NULL;
-    struct piece port = domain;
-    struct piece name = cut(&port, ':');
-    if (has_port && port.len == 0)
+    size_t n = ipv6_len(domain);
+    const char *colon = n ? NULL : memchr(domain.p, ':', domain.len);
+    size_t host_len = n ? n : colon ? (size_t)(colon - domain.p) : domain.len;
+    struct piece name = {domain.p, host_len};
+    if (!port_is_valid((struct piece){domain.p + host_len, domain.len - host_len}))
         return false;
-    for (size_t i = 0; i < port.len; i++)
-        if (!is_digit(port.p[i]))
-            return false;
+    if (n)
+        return true;
     if (name.len == 0 || name.p[name.len - 1] == '.')
         return false;
     while (name.len > 0)

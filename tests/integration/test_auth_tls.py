@@ -5,13 +5,15 @@ import base64
 import json
 import os
 import shutil
+import unittest
 
 import sluice_case
-from sluice_case import EXIT_FAILED, EXIT_NETWORK, SluiceCase
+from sluice_case import EXIT_FAILED, EXIT_NETWORK, EXIT_POLICY, SluiceCase
 
 import make_image
 import registry as registries
 from counting_proxy import CountingProxy
+from push_proxy import PushProxy
 
 USER, PASSWORD = "user", "pass word:with colon"
 NOT_AUTHORIZED = "Not authorized"
@@ -261,6 +263,43 @@ class Password(Case):
         secret = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         for text in (PASSWORD, secret):
             self.assertNotIn(text, run.stderr)
+
+
+class BracketedRegistry(registries.Registry):
+    """At ::1. Older skopeos take no such name, and are led there by another."""
+
+    def __init__(self):
+        super().__init__(htpasswd=(USER, PASSWORD), address="[::1]")
+
+    def push(self, source, name):
+        bracketed = self.host
+        with PushProxy(bracketed) as proxy:
+            self.host = proxy.host
+            try:
+                return super().push(source, name)
+            finally:
+                self.host = bracketed
+
+
+@unittest.skipUnless(os.path.exists("/proc/net/if_inet6"), "no IPv6")
+class BracketedHost(Password):
+    """Whatever Password tests, and what else looks hosts up by their names."""
+
+    make_registry = BracketedRegistry
+
+    def login(self, password=PASSWORD):
+        return self.registry.write_authfile()
+
+    def test_rules_and_policies_name_it(self):
+        conf = self.write("registries.conf",
+                          f'[[registry]]\nlocation = "{self.registry.host}"\ninsecure = true\n')
+        accept = [{"type": "insecureAcceptAnything"}]
+        for scope, status in (f"{self.registry.host}/team", 0), ("[::1]:1/team", EXIT_POLICY):
+            policy = self.write("policy.json", json.dumps(
+                {"default": [{"type": "reject"}], "transports": {"docker": {scope: accept}}}))
+            run = self.sluice("pull", "--policy", policy, "--registries-conf", conf,
+                              "--authfile", self.login(), self.ref)
+            self.assertEqual(run.returncode, status, run.stderr)
 
 
 class Token(Case):

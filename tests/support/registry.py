@@ -190,12 +190,14 @@ class Registry:
     tls       HTTPS with a certificate of its own authority (.ca is the path of its PEM)
     htpasswd  (user, password): Basic authentication
     token     (user, password): Bearer tokens of a TokenServer (.tokens)
+    address   a loopback address, as in a name of an image: "[::1]"
     """
 
-    def __init__(self, tls=False, htpasswd=None, token=None):
+    def __init__(self, tls=False, htpasswd=None, token=None, address="127.0.0.1"):
         assert not (htpasswd and token), "one kind of authentication at a time"
         self.tls, self.htpasswd, self.token = tls, htpasswd, token
         self.ca = self.tokens = self.host = None
+        self.address = address
         self._folder = self._process = self._log = None
 
     def __enter__(self):
@@ -302,7 +304,7 @@ class Registry:
         config = self._config()
         self._log = open(self.path("log"), "wb")  # pylint: disable=consider-using-with
         for _ in range(5):  # the port may be taken between our look and its start
-            config["http"]["addr"] = self.host = f"127.0.0.1:{_free_port()}"
+            config["http"]["addr"] = self.host = f"{self.address}:{_free_port()}"
             with open(self.path("config.yml"), "w", encoding="utf-8") as f:
                 json.dump(config, f)  # JSON is YAML
             self._process = subprocess.Popen(  # pylint: disable=consider-using-with

@@ -67,6 +67,22 @@ static void reference_familiar_names_are_normalised(void **state)
         {"busybox:latest@sha256:" HEX64, "docker.io/library/busybox:latest@sha256:" HEX64},
         {"busybox@sha256:" HEX64, "docker.io/library/busybox@sha256:" HEX64},
         {"Registry.Example.COM/a/b:1", "Registry.Example.COM/a/b:1"},
+        {"[::1]:5000/x:tag", "[::1]:5000/x:tag"},
+        {"[::1]/x", "[::1]/x:latest"},
+        {"[2001:DB8::1]:5000/a/b@sha256:" HEX64, "[2001:DB8::1]:5000/a/b@sha256:" HEX64},
+        {"[fd00:1:2::3]:75050/foo:tag@sha256:" HEX64, "[fd00:1:2::3]:75050/foo:tag@sha256:" HEX64},
+        {"[2001:db8::1", NULL},
+        {"[2001:db8::1/x", NULL},
+        {"2001:db8::1]:5000/x", NULL},
+        {"[fd00:1:2::3]:/foo", NULL},
+        {"[fd00:1:2::3]5000/foo", NULL},
+        {"[fe80::1%eth0]:5000/x", NULL},
+        {"[fe80::1%@invalidzone]:5000/x", NULL},
+        {"[::ffff:1.2.3.4]/x", NULL},
+        {"[[::1]]/x", NULL},
+        {"[::1].x/x", NULL},
+        {"[]:5000/x", NULL},
+        {"[abc]/x", NULL},
         {"foo.com:/bar", NULL},
         {"a.b:c/d", NULL},
     };
@@ -88,6 +104,10 @@ static void reference_parts_are_told_apart(void **state)
     assert_true(ref->has_digest);
     assert_int_equal(ref->digest.alg, SL_SHA256);
     assert_int_equal(ref->digest.bytes[31], 0xff);
+    ref = sl_reference_free(ref);
+    assert_int_equal(sl_reference_parse("[::1]:5000/a:tag", &ref, NULL), 0);
+    assert_string_equal(ref->host, "[::1]:5000");
+    assert_string_equal(ref->repository, "a");
 }
 
 static void reference_with_only_a_digest_has_no_tag(void **state)
@@ -172,7 +192,6 @@ static void reference_outside_the_grammar_is_refused(void **state)
         "x.com./a",
         "x.com:80:80/a",
         "x.com:8o/a",
-        "[::1]:5000/a",
         HEX64,
         NULL,
     };
