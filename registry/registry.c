@@ -217,6 +217,8 @@ int sl_registry_new(const struct sl_registry_options *options, struct sl_registr
     int r = copy_options(registry, options ? options : &defaults, err);
     if (r == 0)
         r = sl_http_loop_new(&registry->loop, err);
+    if (r == 0 && registry->registries_conf_text)
+        r = load_rules(registry, err);
     if (r < 0)
         return r;
     registry->tokens.loop = registry->loop;

@@ -120,6 +120,23 @@ static void warn_of_policy(const struct generation *g)
                "image.image_security_policy_uri, or sluice.require_policy)");
 }
 
+/* The engine may be opened much later, by the first pull: a table that is wrong is told now. What
+ * keeps no store makes and contacts nothing. */
+static int check_registries(const struct sl_config *c, struct sl_error *err)
+{
+    const struct sluice_registry_options registry =
+        SLUICE_OPTIONS(sluice_registry_options, .registries_conf_text = c->registry_config);
+    const struct sluice_options options = SLUICE_OPTIONS(sluice_options, .parts = SLUICE_NO_STORE,
+                                                         .threads = 1, .registry = &registry);
+    struct sluice *probe = NULL;
+    struct sluice_error why = {0};
+    if (!c->registry_config)
+        return 0;
+    int r = sl_error_from_api(sluice_open(&options, &probe, &why), &why, err);
+    (void)sluice_close(probe);
+    return r < 0 ? sl_error_wrap(err, r, "image.registry_config") : 0;
+}
+
 /* Takes the configuration when it succeeds. */
 static int generation_new(struct sl_loaded_config **config, uint64_t number, int cancel_fd,
                           struct generation **ret, struct sl_error *err)
@@ -129,6 +146,8 @@ static int generation_new(struct sl_loaded_config **config, uint64_t number, int
         return sl_error_oom(err);
     const struct sl_config *c = &(*config)->values;
     int r = set_keys(g, c, err);
+    if (r == 0)
+        r = check_registries(c, err);
     if (r < 0)
         return r;
     g->keys.cancel_fd = cancel_fd;

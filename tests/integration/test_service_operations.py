@@ -261,6 +261,23 @@ class ServiceOperations(SluicedCase):
         service.wait_log("1 images that no mount uses any more")
         self.assertEqual(self.in_store("images/sha256"), [])
 
+    def test_registry_table_that_is_none_is_told_before_the_first_pull(self):
+        service = self.start()
+        wrong = {"registry_config": {"registry": [{"prefix": "*.example.com", "insecure": "yes"}]}}
+        for with_engine in False, True:
+            good = service.config
+            service.reload(sluiced_case.merged(good, {"image": wrong}), good=False)
+            said = service.wait_log("configuration not reloaded", count=1 + with_engine)
+            self.assertIn("insecure", said)
+            service.write_config(good)
+            image = self.push_one(f"still{with_engine:d}:1").lower()
+            bundle = self.bundle(str(with_engine))
+            self.assert_pulled(self.agent(service).pull(image, bundle).wait(), bundle)
+        service = self.serve({"image": wrong}, name="other", ready=False)
+        service.process.wait(sluiced_case.DEADLINE)
+        service.stop(expect=1)
+        self.assertIn("image.registry_config", service.text())
+
     # ---- the start ----
 
     def pipe_config(self):

@@ -14,7 +14,8 @@ struct sl_registry_options {
     const char *creds;           /* --creds USER:PASSWORD; beats auth_json and every file */
     const char *cert_dir;        /* --cert-dir; instead of the certs.d folders */
     const char *registries_conf; /* --registries-conf; instead of the system's */
-    /* Contents of such a file, TOML or the same as a JSON object, instead of any; or NULL. */
+    /* Contents of such a file, TOML or the same as a JSON object, instead of any; or NULL. Unlike a
+     * file they are read at once. */
     const char *registries_conf_text;
     bool insecure;     /* --tls-verify=false: no verification, plain HTTP allowed */
     bool force_secure; /* --tls-verify=true: beats "insecure" of the configuration */
