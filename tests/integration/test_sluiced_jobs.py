@@ -17,6 +17,7 @@ import guest_peers  # noqa: E402
 from guest_peers import CANCELLED, INTERNAL, INVALID_ARGUMENT, RESOURCE_EXHAUSTED
 import make_image  # noqa: E402
 import registry as registries  # noqa: E402
+import service_load  # noqa: E402
 import ttrpc  # noqa: E402
 from counting_proxy import CountingProxy  # noqa: E402
 from counting_proxy import DEADLINE as PROXY_DEADLINE
@@ -377,14 +378,13 @@ class Misbehaving(JobsCase):
         agent = self.agent(service)
         self.assert_pulled(agent.pull(self.image(), self.bundle()).wait(), self.bundle())
         self.until(lambda: service.status()["jobs"] == [], "rest")
-        before = service.descriptors(), service.threads()
+        kept = service_load.Kept(service)
         for i in range(300):
             with socket.socket(socket.AF_UNIX) as s:
                 s.connect(service.socket)
                 s.sendall(ttrpc.frame(1, ttrpc.REQUEST, ttrpc.request(*guest_peers.PULL))[:i % 60])
         self.assert_pulled(agent.pull(self.image(), self.bundle("two")).wait(), self.bundle("two"))
-        self.until(lambda: service.threads() <= before[1] and
-                   len(service.descriptors()) <= len(before[0]), f"as before: {before}")
+        self.until(kept.is_as_before, kept.difference)
 
 
 if __name__ == "__main__":
