@@ -90,6 +90,12 @@ int sl_grpc_body_append(struct sl_bytes *body, struct sl_span message, struct sl
     uint32_t n = (uint32_t)message.len;
     uint8_t prefix[SL_GRPC_PREFIX_SIZE] = {0, (uint8_t)(n >> 24), (uint8_t)(n >> 16),
                                            (uint8_t)(n >> 8), (uint8_t)n};
+    /* One message is all that most bodies are: no more memory than it takes. */
+    size_t size = sizeof(prefix) + message.len + 1;
+    if (!body->data && !(body->data = malloc(size)))
+        return sl_error_oom(err);
+    if (!body->cap)
+        body->cap = size;
     int r = sl_bytes_append(body, (struct sl_span){prefix, sizeof(prefix)}, SIZE_MAX, err);
     return r < 0 ? r : sl_bytes_append(body, message, SIZE_MAX, err);
 }

@@ -22,7 +22,7 @@ enum {
     CALL_BYTES_MAX = 64 * 1024 * 1024,  /* of requests in flight, together */
     HELD_BYTES_MAX = 64 * 1024 * 1024,  /* of requests that are not yet whole, together */
     UNREAD_BYTES_MAX = 8 * 1024 * 1024, /* of answers that a peer does not read */
-    ALL_UNREAD_BYTES_MAX = 64 * 1024 * 1024,
+    ALL_UNREAD_BYTES_MAX = 16 * 1024 * 1024,
     REQUEST_MS_MAX = 10000, /* for all bytes of a request */
     STALL_MS_MAX = 30000,   /* until a peer takes some of its answers */
     ACCEPT_PAUSE_MS = 200,  /* when there are no descriptors left */

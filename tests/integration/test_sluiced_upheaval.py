@@ -39,9 +39,9 @@ SIZE = MIB  # bytes of a shared layer of the load
 YEAR = 365 * 24 * 3600
 CROWD = 10000
 BIG_ANSWER = 256 * 1024  # bytes of a resource that nobody reads
-# Resident, that a crowd may cost: 64 MiB of unread answers (rpc/server.c) in buffers that double, and
-# as much again of answers that are being made.
-CROWD_KIB = 256 * 1024
+# Resident, that a crowd may cost: 16 MiB of unread answers (rpc/server.c), as much again of answers
+# that are being made, and the connections.
+CROWD_KIB = 48 * 1024
 GPG_KILLS = 40           # pulls until one must have been hit
 
 # Programs that say that they are there, and go on when they are told to; whoever asks waits.
