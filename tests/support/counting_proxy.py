@@ -205,6 +205,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 break
             self.wfile.write(data)
             sent += len(data)
+        # Cut off by an upstream that has died; whoever waits for the rest is to see it.
+        if answer.getheader("Content-Length", str(sent)) != str(sent):
+            self.close_connection = True
 
     do_GET = do_HEAD = _forward
 
