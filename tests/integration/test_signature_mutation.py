@@ -6,7 +6,8 @@ change is and signed anew by whoever signs there, so that nothing but the one ch
 
 What survives must be in SURVIVORS, with its reason; what stands there and never survives is stale.
 
-    test_signature_mutation.py JUDGE_DRIVER [FORM...]      forms alone: their survivors are shown
+    test_signature_mutation.py JUDGE_DRIVER EVERY [FORM...]     one mutant in EVERY, stale is told for
+                                                                all; forms alone: survivors are shown
 """
 import base64
 import collections
@@ -881,8 +882,8 @@ def judge_share(driver, cases):
 
 
 class Report:
-    def __init__(self, driver, workers):
-        self.driver = driver
+    def __init__(self, driver, workers, every):
+        self.driver, self.every = driver, every
         self.pool = concurrent.futures.ThreadPoolExecutor(workers)
         self.pending = collections.deque()
         self.n = collections.Counter()
@@ -923,8 +924,8 @@ class Report:
         if answer != "allowed":
             raise AssertionError(f"{form.name}: the original is not accepted: {answer}")
         share = []
-        for label, case in form.mutants(base):
-            if case == base:
+        for i, (label, case) in enumerate(form.mutants(base)):
+            if case == base or i % self.every:
                 continue
             share.append((label, case))
             if len(share) == SHARE:
@@ -961,8 +962,8 @@ def main():
     if not shutil.which("gpg"):
         print("skipped: needs gpg")
         sys.exit(SKIPPED)
-    wanted = sys.argv[2:]
-    report = Report(sys.argv[1], len(os.sched_getaffinity(0)))
+    every, wanted = int(sys.argv[2]), sys.argv[3:]
+    report = Report(sys.argv[1], len(os.sched_getaffinity(0)), every)
     with tempfile.TemporaryDirectory() as gnupg:
         try:
             for form in forms(Workshop(gnupg)):
@@ -971,7 +972,7 @@ def main():
             report.finish()
         finally:
             subprocess.run(["gpgconf", "--homedir", gnupg, "--kill", "all"], check=False)
-    stale = [] if wanted else [pattern for i, (pattern, why) in enumerate(SURVIVORS)
+    stale = [] if wanted or every > 1 else [pattern for i, (pattern, why) in enumerate(SURVIVORS)
                                if i not in report.used and not why.startswith("at times")]
     tell(report, stale)
     sys.exit(1 if report.unexplained or stale else 0)
