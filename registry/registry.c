@@ -152,6 +152,15 @@ static int load_rules(struct sl_registry *registry, struct sl_error *err)
     return sl_registry_rules_load(registry->registries_conf, &registry->rules, err);
 }
 
+int sl_registry_check_rules(const char *registries_conf_text, struct sl_error *err)
+{
+    struct sl_registry_rules *rules = NULL;
+    int r =
+        sl_registry_rules_parse(sl_span_of(registries_conf_text), "registries.conf", &rules, err);
+    (void)sl_registry_rules_free(rules);
+    return r;
+}
+
 int sl_registry_get_rules(struct sl_registry *registry, const struct sl_registry_rules **ret,
                           struct sl_error *err)
 {

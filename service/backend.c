@@ -8,6 +8,7 @@
 
 #include "sluice/api_error.h"
 #include "sluice/core/log.h"
+#include "sluice/image_source.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -120,20 +121,10 @@ static void warn_of_policy(const struct generation *g)
                "image.image_security_policy_uri, or sluice.require_policy)");
 }
 
-/* The engine may be opened much later, by the first pull: a table that is wrong is told now. What
- * keeps no store makes and contacts nothing. */
+/* The engine may be opened much later, by the first pull: a table that is wrong is told now. */
 static int check_registries(const struct sl_config *c, struct sl_error *err)
 {
-    const struct sluice_registry_options registry =
-        SLUICE_OPTIONS(sluice_registry_options, .registries_conf_text = c->registry_config);
-    const struct sluice_options options = SLUICE_OPTIONS(sluice_options, .parts = SLUICE_NO_STORE,
-                                                         .threads = 1, .registry = &registry);
-    struct sluice *probe = NULL;
-    struct sluice_error why = {0};
-    if (!c->registry_config)
-        return 0;
-    int r = sl_error_from_api(sluice_open(&options, &probe, &why), &why, err);
-    (void)sluice_close(probe);
+    int r = c->registry_config ? sl_registry_check_rules(c->registry_config, err) : 0;
     return r < 0 ? sl_error_wrap(err, r, "image.registry_config") : 0;
 }
 

@@ -28,8 +28,6 @@ static int end_badly(struct sluice_error *err)
 
 int sluice_open(const struct sluice_options *options, struct sluice **ret, struct sluice_error *err)
 {
-    if (options->parts == SLUICE_NO_STORE)
-        return 0; /* a look at the registries' table */
     if (fake.must_fail)
         return end_badly(err);
     assert_true(fake.n_opened < 4);

@@ -33,6 +33,8 @@ struct sl_registry_options {
 struct sl_registry;
 SL_MUST_CHECK int sl_registry_new(const struct sl_registry_options *options,
                                   struct sl_registry **ret, struct sl_error *err);
+/* Whether such contents would be taken: nothing else is opened or made. */
+SL_MUST_CHECK int sl_registry_check_rules(const char *registries_conf_text, struct sl_error *err);
 /* All sources and streams must be closed. */
 struct sl_registry *sl_registry_free(struct sl_registry *registry);
 SL_DEFINE_AUTO(sl_registry, sl_registry_free)
