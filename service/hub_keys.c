@@ -127,7 +127,7 @@ static int respond(struct sl_hub_keys *hub, const struct sl_rpc_call *call, size
 static void refuse_unknown(struct sl_rpc_call *call)
 {
     SL_AUTO_FREE char *text =
-        sl_strf("/%s/%s/ is not supported", sl_rpc_call_service(call), sl_rpc_call_method(call));
+        sl_strf("/%s/%s is not supported", sl_rpc_call_service(call), sl_rpc_call_method(call));
     sl_rpc_call_refuse(call, SL_RPC_NOT_FOUND, text ? text : "not supported");
 }
 

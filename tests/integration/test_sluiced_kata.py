@@ -809,7 +809,7 @@ class Upstream(KataCase):
         service.stop()
         refused = self.agent(self.serve_plain(name="alone")).call(*wrap)
         self.assertEqual((refused.code, refused.message),
-                         (NOT_FOUND, "/keyprovider.KeyProviderService/WrapKey/ is not supported"))
+                         (NOT_FOUND, "/keyprovider.KeyProviderService/WrapKey is not supported"))
 
     def test_resources_after_a_reload_are_those_of_the_new_configuration(self):
         service = agent = None

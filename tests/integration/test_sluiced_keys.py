@@ -151,7 +151,7 @@ class Answers(KeysCase):
         answer = self.agent(self.start_own()).call(
             guest_peers.UNWRAP[0], "WrapKey", {"KeyProviderKeyWrapProtocolInput": "e30="})
         self.assertEqual((answer.code, answer.message),
-                         (NOT_FOUND, "/keyprovider.KeyProviderService/WrapKey/ is not supported"))
+                         (NOT_FOUND, "/keyprovider.KeyProviderService/WrapKey is not supported"))
 
 
 class Memory(KeysCase):
