@@ -170,15 +170,21 @@ static int segment_finish(struct segment *seg, struct sl_error *err)
     return 0;
 }
 
+/* Whether there is a buffer to be pushed next. */
+static bool segment_has_buffer(struct segment *seg, bool *ret_ended)
+{
+    *ret_ended = false;
+    if (!seg->offered)
+        seg->offered = queue_take(seg, ret_ended);
+    return seg->offered;
+}
+
 /* One buffer's worth of work: 1 when there may be more to do, 0 when there is nothing now. */
 static int segment_step(struct segment *seg, struct sl_error *err)
 {
-    if (!seg->offered) {
-        bool ended;
-        seg->offered = queue_take(seg, &ended);
-        if (!seg->offered)
-            return ended ? segment_finish(seg, err) : 0;
-    }
+    bool ended;
+    if (!segment_has_buffer(seg, &ended))
+        return ended ? segment_finish(seg, err) : 0;
     int r = sl_stage_push(seg->stages[0], &seg->offered, err);
     return r < 0 ? r : 1;
 }
@@ -196,29 +202,69 @@ static void pause_ends(struct segment *seg)
     seg->stalled = NULL;
 }
 
+/* A step with all that may come of it; whether there may be more to do. */
+static bool segment_goes_on(struct segment *seg)
+{
+    struct sl_stage_stats *stats = &seg->stages[0]->stats;
+    if (seg->through || atomic_load(&seg->flow->failed)) {
+        segment_stop(seg);
+        return false;
+    }
+    struct sl_error err = {0};
+    int r = segment_step(seg, &err);
+    if (r == -EAGAIN || r == 0) {
+        /* Woken by the lane, or by whoever feeds us. */
+        if (!seg->through)
+            pause_begins(seg, r == 0 ? &stats->stalled_in_ns : &stats->stalled_out_ns);
+        return false;
+    }
+    if (r < 0)
+        sl_flow_fail(seg->flow, r, &err);
+    return true;
+}
+
+/* Of two segments whose heads are faster together, the one the worker took as well. Nobody waits
+ * for a partner: it goes as soon as it has nothing to do, and so does who took it. */
+static struct segment *partner_take(struct segment *seg)
+{
+    struct segment *partner = (struct segment *)sl_task_take_partner(&seg->task);
+    if (partner)
+        pause_ends(partner);
+    return partner;
+}
+
+static struct segment *partner_give_back(struct segment *partner)
+{
+    if (partner)
+        sl_task_give_back(&partner->task);
+    return NULL;
+}
+
+static void look_ahead(struct segment *seg, struct segment *partner)
+{
+    bool ended;
+    if (segment_has_buffer(seg, &ended) && segment_has_buffer(partner, &ended))
+        sl_stage_look_ahead(seg->stages[0], seg->offered, partner->stages[0], partner->offered);
+}
+
 static void segment_run(struct sl_task *task)
 {
     struct segment *seg = (struct segment *)task;
-    struct sl_flow *flow = seg->flow;
-    struct sl_stage_stats *stats = &seg->stages[0]->stats;
     pause_ends(seg);
-    for (int i = 0; i < BUFFERS_PER_TURN; i++) {
-        if (seg->through || atomic_load(&flow->failed)) {
-            segment_stop(seg);
-            return;
-        }
-        struct sl_error err = {0};
-        int r = segment_step(seg, &err);
-        if (r == -EAGAIN || r == 0) {
-            /* Woken by the lane, or by whoever feeds us. */
-            if (!seg->through)
-                pause_begins(seg, r == 0 ? &stats->stalled_in_ns : &stats->stalled_out_ns);
-            return;
-        }
-        if (r < 0)
-            sl_flow_fail(flow, r, &err);
+    struct segment *partner = partner_take(seg);
+    bool goes_on = true;
+    for (int i = 0; goes_on && i < BUFFERS_PER_TURN; i++) {
+        if (partner)
+            look_ahead(seg, partner);
+        goes_on = segment_goes_on(seg);
+        if (partner && !segment_goes_on(partner))
+            partner = partner_give_back(partner);
     }
-    sl_task_wake(task);
+    if (goes_on)
+        sl_task_wake(task);
+    if (partner)
+        sl_task_wake(&partner->task);
+    (void)partner_give_back(partner);
 }
 
 /* ---- the flow ---- */
@@ -307,8 +353,11 @@ void sl_flow_bind_lane(struct sl_flow *flow, struct sl_buf_lane *lane)
 
 void sl_flow_start(struct sl_flow *flow)
 {
-    for (size_t i = 0; i < flow->n_segments; i++)
-        pause_begins(&flow->segments[i], &flow->segments[i].stages[0]->stats.stalled_in_ns);
+    for (size_t i = 0; i < flow->n_segments; i++) {
+        struct segment *seg = &flow->segments[i];
+        pause_begins(seg, &seg->stages[0]->stats.stalled_in_ns);
+        seg->task.kind = (void (*)(void))seg->stages[0]->ops->look_ahead;
+    }
     atomic_store(&flow->source_active, true);
     atomic_store(&flow->active, (unsigned)flow->n_segments + 1);
 }

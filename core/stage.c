@@ -47,6 +47,18 @@ int sl_stage_push(struct sl_stage *stage, struct sl_buf **bufp, struct sl_error 
     return name_failure(stage, r, err);
 }
 
+void sl_stage_look_ahead(struct sl_stage *a, const struct sl_buf *a_buf, struct sl_stage *b,
+                         const struct sl_buf *b_buf)
+{
+    if (a_buf->len == 0 || b_buf->len == 0)
+        return;
+    uint64_t start = sl_clock_ns();
+    a->ops->look_ahead(a, sl_buf_span(a_buf), b, sl_buf_span(b_buf));
+    uint64_t half = (sl_clock_ns() - start) / 2;
+    a->stats.nanoseconds += half;
+    b->stats.nanoseconds += half;
+}
+
 int sl_stage_finish(struct sl_stage *stage, struct sl_error *err)
 {
     struct clock c = clock_start();

@@ -39,24 +39,27 @@ static void enqueue(struct sl_worker_pool *pool, struct sl_task *task)
     pool->n_queued++;
 }
 
-static struct sl_task *dequeue(struct sl_worker_pool *pool)
+/* Takes the task behind `before` out of the queue; NULL: the first. */
+static struct sl_task *dequeue(struct sl_worker_pool *pool, struct sl_task *before)
 {
-    struct sl_task *task = pool->head;
-    pool->head = task->next;
-    if (!pool->head)
-        pool->tail = NULL;
+    struct sl_task **place = before ? &before->next : &pool->head;
+    struct sl_task *task = *place;
+    *place = task->next;
+    if (pool->tail == task)
+        pool->tail = before;
     pool->n_queued--;
     return task;
 }
 
-/* Runs one task outside the lock. sl_task_wait_idle() may free the task once it is idle. */
-static void run_one(struct sl_worker_pool *pool, struct sl_task *task)
+static void run_begins(struct sl_worker_pool *pool, struct sl_task *task)
 {
     task->state = TASK_RUNNING;
     pool->n_running++;
-    pthread_mutex_unlock(&pool->lock);
-    task->run(task);
-    pthread_mutex_lock(&pool->lock);
+}
+
+/* sl_task_wait_idle() may free the task once it is idle. */
+static void run_ends(struct sl_worker_pool *pool, struct sl_task *task)
+{
     pool->n_running--;
     if (task->state == TASK_RUN_AGAIN) {
         task->state = TASK_QUEUED;
@@ -66,6 +69,16 @@ static void run_one(struct sl_worker_pool *pool, struct sl_task *task)
     task->state = TASK_IDLE;
     if (pool->n_waiting)
         pthread_cond_broadcast(&pool->idle);
+}
+
+/* Runs one task outside the lock. */
+static void run_one(struct sl_worker_pool *pool, struct sl_task *task)
+{
+    run_begins(pool, task);
+    pthread_mutex_unlock(&pool->lock);
+    task->run(task);
+    pthread_mutex_lock(&pool->lock);
+    run_ends(pool, task);
 }
 
 static void *worker(void *arg)
@@ -80,7 +93,7 @@ static void *worker(void *arg)
         }
         if (!pool->head)
             break;
-        run_one(pool, dequeue(pool));
+        run_one(pool, dequeue(pool, /* before= */ NULL));
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
@@ -171,6 +184,7 @@ void sl_task_init(struct sl_task *task, struct sl_worker_pool *pool,
 {
     task->run = run;
     task->pool = pool;
+    task->kind = NULL;
     task->next = NULL;
     task->state = TASK_IDLE;
 }
@@ -190,6 +204,41 @@ void sl_task_wake(struct sl_task *task)
             (void)add_thread(pool);
         pthread_cond_signal(&pool->work);
     }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* The first of the queue that is of this kind. Its length is bounded by the segments in flight. */
+static struct sl_task *dequeue_like(struct sl_worker_pool *pool, void (*kind)(void))
+{
+    struct sl_task *before = NULL;
+    for (struct sl_task *task = pool->head; task; before = task, task = task->next)
+        if (task->kind == kind)
+            return dequeue(pool, before);
+    return NULL;
+}
+
+struct sl_task *sl_task_take_partner(struct sl_task *task)
+{
+    struct sl_worker_pool *pool = task->pool;
+    if (!task->kind)
+        return NULL;
+    struct sl_task *partner = NULL;
+    pthread_mutex_lock(&pool->lock);
+    /* What is queued while a worker is free is that worker's. */
+    if (pool->n_sleeping == 0)
+        partner = dequeue_like(pool, task->kind);
+    if (partner)
+        run_begins(pool, partner);
+    pthread_mutex_unlock(&pool->lock);
+    return partner;
+}
+
+void sl_task_give_back(struct sl_task *partner)
+{
+    struct sl_worker_pool *pool = partner->pool;
+    pthread_mutex_lock(&pool->lock);
+    run_ends(pool, partner);
+    pthread_cond_signal(&pool->work);
     pthread_mutex_unlock(&pool->lock);
 }
 

@@ -57,7 +57,7 @@ int sl_blob_sums_new(enum sl_blob_sums_kind kind, enum sl_digest_alg alg,
                      const uint8_t key[SL_LEK_SIZE], struct sl_blob_sums **ret,
                      struct sl_error *err)
 {
-    bool can_fuse = alg == SL_SHA256 && sl_sha256_pair_is_supported();
+    bool can_fuse = alg == SL_SHA256 && sl_sha256_is_supported();
     if (kind == SL_SUMS_FUSED && !can_fuse)
         return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP,
                             "the fused hash needs SHA-256 and a processor with SHA extensions");

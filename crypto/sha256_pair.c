@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blocks, padding and length (FIPS 180-4, 5.1.1) around the kernel of two chains. */
 #include "sha256_pair.h"
 
-#include <endian.h>
-#include <string.h>
+#include "sha256.h"
+#include "sluice/core/secret.h"
 
-/* FIPS 180-4, 5.3.3. */
-static const uint32_t initial_state[8] = {
-    0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
-};
+#include <string.h>
 
 void sl_sha256_pair_init(struct sl_sha256_pair *p, const uint8_t prefix[SL_SHA256_BLOCK])
 {
-    memcpy(p->state[0], initial_state, sizeof(initial_state));
-    memcpy(p->state[1], initial_state, sizeof(initial_state));
-    sl_sha256_pair_blocks(p->state[0], p->state[1], prefix, 1);
-    memcpy(p->state[0], initial_state, sizeof(initial_state));
+    struct sl_sha256 fresh;
+    sl_sha256_init(&fresh);
+    memcpy(p->state[0], fresh.state, sizeof(fresh.state));
+    memcpy(p->state[1], fresh.state, sizeof(fresh.state));
+    sl_sha256_blocks(p->state[1], prefix, 1);
     p->length = 0;
 }
 
@@ -46,23 +43,11 @@ void sl_sha256_pair_update(struct sl_sha256_pair *p, struct sl_span message)
 static void end_chain(const struct sl_sha256_pair *p, const uint32_t state[8], uint64_t length,
                       uint8_t ret[SL_SHA256_SIZE])
 {
-    size_t in_tail = p->length % SL_SHA256_BLOCK;
-    uint8_t last[2 * SL_SHA256_BLOCK] = {0};
-    size_t n_blocks = in_tail + 1 + sizeof(uint64_t) <= SL_SHA256_BLOCK ? 1 : 2;
-    memcpy(last, p->tail, in_tail);
-    last[in_tail] = 0x80;
-    uint64_t bits = htobe64(length * 8);
-    memcpy(last + n_blocks * SL_SHA256_BLOCK - sizeof(bits), &bits, sizeof(bits));
-
-    uint32_t both[2][8];
-    memcpy(both[0], state, sizeof(both[0]));
-    memcpy(both[1], state, sizeof(both[1]));
-    sl_sha256_pair_blocks(both[0], both[1], last, n_blocks);
-    for (size_t i = 0; i < 8; i++) {
-        uint32_t word = htobe32(both[0][i]);
-        memcpy(ret + i * sizeof(word), &word, sizeof(word));
-    }
-    sl_wipe(both, sizeof(both));
+    struct sl_sha256 alone = {.length = length};
+    memcpy(alone.state, state, sizeof(alone.state));
+    memcpy(alone.tail, p->tail, length % SL_SHA256_BLOCK);
+    sl_sha256_final(&alone, ret);
+    sl_wipe(&alone, sizeof(alone));
 }
 
 void sl_sha256_pair_final(struct sl_sha256_pair *p, uint8_t plain[SL_SHA256_SIZE],

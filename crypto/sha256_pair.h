@@ -8,9 +8,8 @@
  */
 #pragma once
 
+#include "sha256_blocks.h"
 #include "sluice/core/bytes.h"
-
-enum { SL_SHA256_BLOCK = 64, SL_SHA256_SIZE = 32 };
 
 /* A value. Holds what is derived from the prefix: wipe with sl_sha256_pair_done(). */
 struct sl_sha256_pair {
@@ -19,16 +18,9 @@ struct sl_sha256_pair {
     uint8_t tail[SL_SHA256_BLOCK]; /* the last length % SL_SHA256_BLOCK of them */
 };
 
-/* Whether this processor has the instructions. No other function may be called if not. */
-bool sl_sha256_pair_is_supported(void);
-
 void sl_sha256_pair_init(struct sl_sha256_pair *p, const uint8_t prefix[SL_SHA256_BLOCK]);
 void sl_sha256_pair_update(struct sl_sha256_pair *p, struct sl_span message);
 /* Ends both sums; afterwards only sl_sha256_pair_done() is allowed. */
 void sl_sha256_pair_final(struct sl_sha256_pair *p, uint8_t plain[SL_SHA256_SIZE],
                           uint8_t prefixed[SL_SHA256_SIZE]);
 void sl_sha256_pair_done(struct sl_sha256_pair *p);
-
-/* The kernel: both states over the same n_blocks blocks. */
-void sl_sha256_pair_blocks(uint32_t first[8], uint32_t second[8], const uint8_t *data,
-                           size_t n_blocks);

@@ -325,6 +325,129 @@ static void workers_block_signals_and_the_caller_does_not(void **state)
     assert_int_equal(sigismember(&mine, SIGTERM), 0);
 }
 
+/* ---- partners ---- */
+
+static void a_kind(void)
+{
+}
+
+static void another_kind(void)
+{
+}
+
+struct taker {
+    struct sl_task task;
+    struct gated *gate; /* first of all waits here */
+    struct sl_task *took;
+    struct sl_task *then_wakes; /* may be NULL */
+    bool wakes_it, gave_back;
+};
+
+static void take(struct sl_task *task)
+{
+    struct taker *t = (struct taker *)task;
+    gated_run(&t->gate->task);
+    t->took = sl_task_take_partner(task);
+    if (t->then_wakes)
+        sl_task_wake(t->then_wakes);
+    if (!t->took)
+        return;
+    if (t->wakes_it)
+        sl_task_wake(t->took);
+    t->gave_back = true;
+    sl_task_give_back(t->took);
+}
+
+/* The taker waits behind its gate until `other` is queued. */
+static void run_taker(struct taker *t, struct counter *other, void (*kind)(void),
+                      void (*other_kind)(void))
+{
+    SL_AUTO(sl_worker_pool) pool = make_pool(1);
+    struct gated gate;
+    gated_open(&gate, pool);
+    t->gate = &gate;
+    sl_task_init(&t->task, pool, take);
+    sl_task_init(&other->task, pool, count);
+    t->task.kind = kind;
+    other->task.kind = other_kind;
+    sl_task_wake(&t->task);
+    sem_wait(&gate.entered);
+    sl_task_wake(&other->task);
+    sem_post(&gate.go);
+    sl_task_wait_idle(&other->task);
+    assert_true(!t->took || t->gave_back);
+    sl_task_wait_idle(&t->task);
+    gated_done(&gate);
+}
+
+static void partner_is_taken_instead_of_run(void **state)
+{
+    (void)state;
+    struct taker t = {0};
+    struct counter other = {0};
+    run_taker(&t, &other, a_kind, a_kind);
+    assert_ptr_equal(t.took, &other.task);
+    assert_int_equal(other.runs, 0);
+}
+
+static void partner_woken_meanwhile_runs_once(void **state)
+{
+    (void)state;
+    struct taker t = {.wakes_it = true};
+    struct counter other = {0};
+    run_taker(&t, &other, a_kind, a_kind);
+    assert_ptr_equal(t.took, &other.task);
+    assert_int_equal(other.runs, 1);
+}
+
+static void tasks_of_other_kinds_are_no_partners(void **state)
+{
+    (void)state;
+    void (*const kinds[][2])(void) = {{NULL, NULL}, {a_kind, another_kind}, {a_kind, NULL}};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        struct taker t = {0};
+        struct counter other = {0};
+        run_taker(&t, &other, kinds[i][0], kinds[i][1]);
+        assert_null(t.took);
+        assert_int_equal(other.runs, 1);
+    }
+}
+
+/* From anywhere in the queue, and nobody else is lost. */
+static void partner_is_found_among_others(void **state)
+{
+    (void)state;
+    enum { QUEUED = 3 };
+    for (int partner = 0; partner < QUEUED; partner++) {
+        SL_AUTO(sl_worker_pool) pool = make_pool(1);
+        struct gated gate;
+        struct counter queued[QUEUED] = {0};
+        struct counter late = {0};
+        gated_open(&gate, pool);
+        struct taker t = {.gate = &gate, .then_wakes = &late.task};
+        sl_task_init(&late.task, pool, count);
+        sl_task_init(&t.task, pool, take);
+        t.task.kind = a_kind;
+        sl_task_wake(&t.task);
+        sem_wait(&gate.entered);
+        for (int i = 0; i < QUEUED; i++) {
+            sl_task_init(&queued[i].task, pool, count);
+            queued[i].task.kind = i == partner ? a_kind : another_kind;
+            sl_task_wake(&queued[i].task);
+        }
+        sem_post(&gate.go);
+        sl_task_wait_idle(&t.task);
+        for (int i = 0; i < QUEUED; i++) {
+            sl_task_wait_idle(&queued[i].task);
+            assert_int_equal(queued[i].runs, i == partner ? 0 : 1);
+        }
+        assert_ptr_equal(t.took, &queued[partner].task);
+        sl_task_wait_idle(&late.task);
+        assert_int_equal(late.runs, 1);
+        gated_done(&gate);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +462,10 @@ int main(void)
         cmocka_unit_test(pool_has_the_threads_it_was_asked_for),
         cmocka_unit_test(threads_come_with_the_work),
         cmocka_unit_test(workers_block_signals_and_the_caller_does_not),
+        cmocka_unit_test(partner_is_taken_instead_of_run),
+        cmocka_unit_test(partner_woken_meanwhile_runs_once),
+        cmocka_unit_test(tasks_of_other_kinds_are_no_partners),
+        cmocka_unit_test(partner_is_found_among_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

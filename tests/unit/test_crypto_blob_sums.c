@@ -87,7 +87,7 @@ static void check_lengths(enum sl_blob_sums_kind kind, enum sl_digest_alg alg)
 
 static void require_sha_extensions(void)
 {
-    if (!sl_sha256_pair_is_supported()) {
+    if (!sl_sha256_is_supported()) {
         print_message("this processor has no SHA extensions\n");
         skip();
     }

@@ -350,7 +350,7 @@ static int tear_down(void **state)
 int main(void)
 {
     kinds[n_kinds++] = SL_SUMS_OPENSSL;
-    if (sl_sha256_pair_is_supported())
+    if (sl_sha256_is_supported())
         kinds[n_kinds++] = SL_SUMS_FUSED;
     else
         print_message("no SHA extensions: the fused kernel is not tested\n");

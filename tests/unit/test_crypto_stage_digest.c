@@ -220,6 +220,55 @@ static void summary_tells_digest_and_size_of_what_passed(void **state)
     }
 }
 
+/* Ends with what the two diff_ids say of their first `n` letters each, of which the look ahead saw
+ * the first piece. */
+static void run_two(const char *const expected[2], size_t first, const size_t n[2], int ret[2])
+{
+    struct sl_stage_harness h[2];
+    struct sl_stage *stages[2] = {NULL, NULL};
+    struct sl_buf *bufs[2];
+    for (size_t i = 0; i < 2; i++) {
+        struct sl_digest d = digest_of(expected[i]);
+        sl_stage_harness_open(&h[i], 1);
+        assert_int_equal(sl_stage_diff_id_new(&d, &stages[i], NULL), 0);
+        bufs[i] = sl_buf_acquire(h[i].in_lane);
+        bufs[i]->len = first < n[i] ? first : n[i];
+        memcpy(bufs[i]->data, letters, bufs[i]->len);
+    }
+    sl_stage_look_ahead(stages[0], bufs[0], stages[1], bufs[1]);
+    for (size_t i = 0; i < 2; i++) {
+        struct sl_span rest = {letters, n[i] - bufs[i]->len};
+        assert_int_equal(sl_stage_push(stages[i], &bufs[i], NULL), 0);
+        ret[i] = sl_stage_harness_run(&h[i], &stages[i], rest, long_cuts[1], NULL);
+        sl_stage_harness_close(&h[i]);
+    }
+}
+
+static void looked_ahead_counts_once_in_each_sum(void **state)
+{
+    (void)state;
+    const size_t firsts[] = {1, 63, 64, 1000, 200000};
+    const char *const both[2] = {million_sha256, million_sha256};
+    const char *const mixed[2] = {million_sha512, million_sha256};
+    const char *const mixed_too[2] = {million_sha256, million_sha512};
+    const char *const one_wrong[2] = {million_sha256, empty_sha256};
+    const char *const one_empty[2] = {empty_sha256, million_sha256};
+    int r[2];
+    for (size_t i = 0; i < sizeof(firsts) / sizeof(firsts[0]); i++) {
+        run_two(both, firsts[i], (const size_t[]){N_LETTERS, N_LETTERS}, r);
+        assert_int_equal(r[0] | r[1], 0);
+        run_two(mixed, firsts[i], (const size_t[]){N_LETTERS, N_LETTERS}, r);
+        assert_int_equal(r[0] | r[1], 0);
+        run_two(mixed_too, firsts[i], (const size_t[]){N_LETTERS, N_LETTERS}, r);
+        assert_int_equal(r[0] | r[1], 0);
+        run_two(one_wrong, firsts[i], (const size_t[]){N_LETTERS, N_LETTERS}, r);
+        assert_int_equal(r[0], 0);
+        assert_int_equal(r[1], -EBADMSG);
+        run_two(one_empty, firsts[i], (const size_t[]){0, N_LETTERS}, r);
+        assert_int_equal(r[0] | r[1], 0);
+    }
+}
+
 int main(void)
 {
     memset(letters, 'a', sizeof(letters));
@@ -233,6 +282,7 @@ int main(void)
         CASE(blob_short_fails_with_both_sizes),
         CASE(diff_id_sha256_and_sha512_pass),
         CASE(diff_id_mismatch_has_the_known_text),
+        cmocka_unit_test(looked_ahead_counts_once_in_each_sum),
         cmocka_unit_test(summary_tells_digest_and_size_of_what_passed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

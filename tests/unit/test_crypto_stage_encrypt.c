@@ -140,7 +140,7 @@ static void generated_keys_differ_and_decrypt(void **state)
 
 int main(void)
 {
-    if (sl_sha256_pair_is_supported())
+    if (sl_sha256_is_supported())
         kinds[n_kinds++] = SL_SUMS_FUSED;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(published_vectors_are_met),

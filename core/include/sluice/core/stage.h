@@ -32,6 +32,12 @@ struct sl_stage_ops {
      * offset may have moved, and it is offered again. Only a stage at the head of a segment may
      * answer -EAGAIN. */
     int (*push)(struct sl_stage *stage, struct sl_buf **bufp, struct sl_error *err);
+    /* May be NULL. Does for two stages that both have this function what push() does longest,
+     * faster together than one after the other. It cannot fail, and the bytes are never empty. Each
+     * is then pushed this very buffer, unless its flow has failed; what becomes of one does not
+     * concern the other. */
+    void (*look_ahead)(struct sl_stage *a, struct sl_span a_bytes, struct sl_stage *b,
+                       struct sl_span b_bytes);
     /* End of input: checks tags, digests and trailers, pushes what is left. May answer -EAGAIN as
      * push() does, and is then called again. */
     int (*finish)(struct sl_stage *stage, struct sl_error *err);
@@ -58,6 +64,10 @@ struct sl_stage {
 /* Offers a buffer to a stage and accounts for it. Releases an empty buffer without offering it.
  * A NULL stage is the end of the road: the buffer is released. */
 SL_MUST_CHECK int sl_stage_push(struct sl_stage *stage, struct sl_buf **bufp, struct sl_error *err);
+/* Both have the same look_ahead(). Accounts half of the time to each; does nothing where a buffer
+ * is empty. */
+void sl_stage_look_ahead(struct sl_stage *a, const struct sl_buf *a_buf, struct sl_stage *b,
+                         const struct sl_buf *b_buf);
 SL_MUST_CHECK int sl_stage_finish(struct sl_stage *stage, struct sl_error *err);
 /* Accepts NULL, returns NULL. */
 struct sl_stage *sl_stage_close(struct sl_stage *stage);

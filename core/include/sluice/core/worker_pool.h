@@ -14,6 +14,8 @@ struct sl_worker_pool;
 struct sl_task {
     void (*run)(struct sl_task *task);
     struct sl_worker_pool *pool;
+    /* What partners do together; set before the first wake. NULL: has none. */
+    void (*kind)(void);
     struct sl_task *next; /* the pool's */
     int state;            /* the pool's */
 };
@@ -32,5 +34,12 @@ void sl_task_init(struct sl_task *task, struct sl_worker_pool *pool,
                   void (*run)(struct sl_task *task));
 /* run() will start (again) some time after this call. Any thread, also from run() itself. */
 void sl_task_wake(struct sl_task *task);
+/* Another task of the same kind that is queued and that no worker is free for; NULL: none. It
+ * counts as run by the calling worker until it is given back, exactly once; its own run() is not
+ * called. Only from run() of `task`, and never more than one at a time. */
+struct sl_task *sl_task_take_partner(struct sl_task *task);
+/* As if its run() had returned: it may be freed, and is queued again when it was woken meanwhile.
+ */
+void sl_task_give_back(struct sl_task *partner);
 /* Waits until the task neither runs nor will run. Not from a worker. */
 void sl_task_wait_idle(struct sl_task *task);
