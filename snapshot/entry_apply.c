@@ -13,7 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-enum { WRITE_OUT_FROM = 16 * 1024 }; /* bytes */
+enum { INODE_COST = 4096 }; /* bytes of a file that are not its content: more or less */
 
 /* What the kernel stores of a device number; more would silently become another device. */
 enum { MAJOR_MAX = 0xfff, MINOR_MAX = 0xfffff };
@@ -314,10 +314,7 @@ static int end(void *arg, struct sl_error *err)
     if (fd < 0)
         return 0;
     int r = complete_file(applier, fd, err);
-    /* The commit syncs the tree. Large files begin their way to the disk now, beside the rest of
-     * the layer, so that it has less to wait for; it is the one to tell of failures. */
-    if (r >= 0 && applier->file_end >= WRITE_OUT_FROM)
-        (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    sl_staged_layer_note_written(applier->staged, applier->file_end + INODE_COST);
     if (close(fd) < 0 && r >= 0) /* where a full disk may show */
         return sl_error_system(err, errno, "close the file");
     return r;

@@ -183,14 +183,26 @@ static int apply_xattrs(const struct sl_attr_rules *rules, const struct xattr_ta
 
 /* ---- all attributes ---- */
 
+/* An access ACL is a mode, too; nothing outside its name space is. */
+static bool sets_acl(const struct sl_tar_entry *entry)
+{
+    for (size_t i = 0; i < entry->n_xattrs; i++)
+        if (has_prefix((const char *)entry->xattrs[i].name.data, "system."))
+            return true;
+    return false;
+}
+
 static bool owner_is_right(const struct sl_attr_rules *rules, const struct sl_tar_entry *entry)
 {
     return entry->uid == rules->uid && entry->gid == rules->gid && !rules->inherits_gid;
 }
 
+/* Of what was created with sl_attr_create_mode(). A change of owner takes only bits that are not
+ * there: setuid and setgid, unless a directory has inherited the latter. */
 static bool mode_is_right(const struct sl_attr_rules *rules, const struct sl_tar_entry *entry)
 {
-    return !(entry->mode & (07000 | rules->umask)) && !rules->inherits_acl && !entry->n_xattrs;
+    return !(entry->mode & (07000 | rules->umask)) && !rules->inherits_gid &&
+           !rules->inherits_acl && !sets_acl(entry);
 }
 
 int sl_attrs_apply_fd(const struct sl_attr_rules *rules, int fd, const struct sl_tar_entry *entry,
@@ -205,7 +217,7 @@ int sl_attrs_apply_fd(const struct sl_attr_rules *rules, int fd, const struct sl
         r = apply_xattrs(rules, &to, entry, err);
     if (r < 0)
         return r;
-    bool mode_done = is_new && owner_done && mode_is_right(rules, entry);
+    bool mode_done = is_new && mode_is_right(rules, entry);
     if (!mode_done && fchmod(fd, entry->mode) < 0)
         return sl_error_system(err, errno, "change the mode to %04o", entry->mode);
     return 0;

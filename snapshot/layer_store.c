@@ -60,6 +60,7 @@ int sl_store_open(const char *root, struct sl_store **ret, struct sl_error *err)
     if (!store)
         return sl_error_oom(err);
     store->fd = -1;
+    sl_early_sync_init(&store->early_sync, store);
     int r = open_root(store, root);
     if (r < 0)
         return sl_error_system(err, -r, "opening the store %s", root);
@@ -74,6 +75,7 @@ struct sl_store *sl_store_close(struct sl_store *store)
 {
     if (!store)
         return NULL;
+    sl_early_sync_done(&store->early_sync);
     sl_cleanup_fdp(&store->fd);
     free(store->root);
     free(store);

@@ -41,6 +41,11 @@ int sl_staged_layer_fd(const struct sl_staged_layer *staged)
     return staged->fs;
 }
 
+void sl_staged_layer_note_written(struct sl_staged_layer *staged, uint64_t bytes)
+{
+    sl_early_sync_note(&staged->store->early_sync, bytes);
+}
+
 int sl_staged_layer_add_implicit(struct sl_staged_layer *staged, struct sl_span path,
                                  struct sl_error *err)
 {

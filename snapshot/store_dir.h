@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "early_sync.h"
 #include "sluice/layer_store.h"
 
 #include <sys/file.h>
@@ -25,6 +26,7 @@ struct sl_store {
     char *root;
     int fd;
     bool is_volatile; /* on tmpfs: nothing outlives the machine, syncing is pure cost */
+    struct sl_early_sync early_sync;
     sl_store_step_fn step_hook;
 };
 

@@ -142,6 +142,10 @@ ok("acl-default-is-not-inherited", archive(
    {"d": {"xattrs": {"system.posix_acl_access": ACL, "system.posix_acl_default": ACL}},
     "d/f": {"xattrs": {}, "mode": 0o640}, "d/s": {"xattrs": {}, "mode": 0o755},
     "d/i": {"xattrs": {}, "mode": 0o755}})
+ok("acl-access-leaves-the-mode", archive(
+    pax([(b"SCHILY.xattr.system.posix_acl_access", ACL)]), entry(b"f", b"x", mode=0o600),
+    pax([(b"SCHILY.xattr.system.posix_acl_access", ACL)]), entry(b"g", b"x", mode=0o640, uid=5, gid=6)),
+   {"f": {"mode": 0o600}, "g": {"mode": 0o640, "uid": 5}})
 ok("setgid-is-not-inherited", archive(directory(b"d", mode=0o2775, gid=50), entry(b"d/f"),
                                       directory(b"d/s"), entry(b"d/i/f")),
    {"d": {"mode": 0o2775}, "d/f": {"gid": 0}, "d/s": {"gid": 0, "mode": 0o755},

@@ -94,7 +94,7 @@ class Kept:
     """What the service holds at rest, to be compared with later on. Threads of its pools start when
     there is work for them, and stay: there are never more than those."""
     POOLS = 2 + 2 + 4  # housekeepers, of the control socket, of key requests
-    OTHERS = 5         # main, two servers, HTTP, cancel watch
+    OTHERS = 6         # main, two servers, HTTP, cancel watch, early sync
     SOCKETS = 8        # connections that libcurl keeps for the next pull
 
     def __init__(self, service):

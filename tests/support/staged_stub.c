@@ -8,6 +8,11 @@ int sl_staged_layer_fd(const struct sl_staged_layer *staged)
     return staged->fd;
 }
 
+void sl_staged_layer_note_written(struct sl_staged_layer *staged, uint64_t bytes)
+{
+    (void)staged, (void)bytes;
+}
+
 int sl_staged_layer_add_implicit(struct sl_staged_layer *staged, struct sl_span path,
                                  struct sl_error *err)
 {

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mount.h>
 
 static int set_up(void **state)
@@ -728,6 +729,38 @@ static void damaged_records_are_told_in_one_line(void **state)
     assert_ok(sl_store_find_image(f->store, "registry/name:tag", &found, ok_err));
 }
 
+static atomic_uint n_early;
+
+static void count_early(const char *step)
+{
+    if (strcmp(step, "synced-early") == 0)
+        atomic_fetch_add(&n_early, 1);
+}
+
+/* Closing the store waits for what was begun. */
+static unsigned early_syncs(struct store_fixture *f, bool is_volatile, uint64_t bytes)
+{
+    f->store->is_volatile = is_volatile;
+    f->store->step_hook = count_early;
+    atomic_store(&n_early, 0);
+    struct sl_staged_layer *staged = NULL;
+    assert_ok(sl_staged_layer_new(f->store, &staged, ok_err));
+    for (int i = 0; i < 16; i++)
+        sl_staged_layer_note_written(staged, bytes / 16);
+    sl_staged_layer_free(staged);
+    fixture_reopen(f);
+    return atomic_load(&n_early);
+}
+
+static void large_layers_are_on_their_way_to_the_disk_early(void **state)
+{
+    struct store_fixture *f = *state;
+    const uint64_t mib = 1024 * 1024;
+    assert_int_equal(early_syncs(f, /* is_volatile= */ false, 63 * mib), 0);
+    assert_int_equal(early_syncs(f, /* is_volatile= */ false, 64 * mib), 1);
+    assert_int_equal(early_syncs(f, /* is_volatile= */ true, 64 * mib), 0);
+}
+
 static void full_file_system_leaves_nothing(void **state)
 {
     (void)state;
@@ -790,6 +823,7 @@ int main(void)
         TEST(image_is_found_by_digest_and_its_beginning),
         TEST(image_is_removed_by_name_or_wholly),
         TEST(damaged_records_are_told_in_one_line),
+        TEST(large_layers_are_on_their_way_to_the_disk_early),
         cmocka_unit_test(full_file_system_leaves_nothing),
     };
     return cmocka_run_group_tests_name("layer_store", tests, NULL, NULL);

@@ -78,6 +78,9 @@ struct sl_staged_layer *sl_staged_layer_free(struct sl_staged_layer *staged);
 SL_DEFINE_AUTO(sl_staged_layer, sl_staged_layer_free)
 /* The directory of the tree (staging/<random>/fs); borrowed, and closed by the commit. */
 int sl_staged_layer_fd(const struct sl_staged_layer *staged);
+/* So many bytes were written to the tree: from time to time all of it is sent on its way to the
+ * disk beside what goes on, and the commit, which waits for that, has less to wait for. */
+void sl_staged_layer_note_written(struct sl_staged_layer *staged, uint64_t bytes);
 /* Paths (relative, bytes) of directories that the layer needed and did not describe: their
  * attributes come from the layers below. "" is the root. Takes a copy. */
 SL_MUST_CHECK int sl_staged_layer_add_implicit(struct sl_staged_layer *staged, struct sl_span path,
