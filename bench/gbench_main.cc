@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Hands the tables of cases to google-benchmark. */
 #include "bench_case.h"
+#include "limit.h"
 
 #include <benchmark/benchmark.h>
+
+#include <cstring>
 
 namespace
 {
@@ -43,6 +46,8 @@ void run_case(benchmark::State &state, const sl_bench_case *c)
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && std::strcmp(argv[1], "limit") == 0)
+        return sl_bench_limit(argc - 1, argv + 1);
     for (const auto *table : tables)
         for (size_t i = 0; i < table->n_cases; i++)
             benchmark::RegisterBenchmark(table->cases[i].name, run_case, &table->cases[i]);
