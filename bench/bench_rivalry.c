@@ -3,6 +3,7 @@
 
 #include "sluice/core/cleanup.h"
 
+#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,15 +108,26 @@ static int collect(const struct selection *s, struct sl_bench_results *ret, stru
     return 0;
 }
 
-int sl_bench_select(bool (*is_wanted)(void *arg, const char *name), void *arg,
-                    struct sl_bench_results *ret, struct sl_error *err)
+static int mark_wanted(struct selection *s, const char *pattern, struct sl_error *err)
+{
+    regex_t filter;
+    if (regcomp(&filter, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+        return sl_error_set(err, SL_E_FORMAT, EINVAL,
+                            "--filter %s is no regular expression: name cases, such as crypto/",
+                            pattern);
+    for (size_t i = 0; i < s->n; i++)
+        s->is_in[i] = s->list[i].is_wanted = regexec(&filter, s->list[i].c->name, 0, NULL, 0) == 0;
+    regfree(&filter);
+    return 0;
+}
+
+int sl_bench_select(const char *pattern, struct sl_bench_results *ret, struct sl_error *err)
 {
     SL_AUTO_FREE struct selection *s = calloc(1, sizeof(*s));
     if (!s)
         return sl_error_oom(err);
     int r = add_cases(s, err);
-    for (size_t i = 0; r == 0 && i < s->n; i++)
-        s->is_in[i] = s->list[i].is_wanted = is_wanted(arg, s->list[i].c->name);
+    r = r ? r : mark_wanted(s, pattern, err);
     for (size_t i = 0; r == 0 && i < s->n; i++)
         r = add_rivals(s, i, err);
     for (size_t i = 0; r == 0 && i < s->n; i++) {

@@ -27,10 +27,9 @@ struct sl_bench_results {
     size_t n;
 };
 
-/* The wanted cases and their rivals. is_wanted is asked for each case. -EINVAL: a rival is no
- * case, or a name is there twice. */
-int sl_bench_select(bool (*is_wanted)(void *arg, const char *name), void *arg,
-                    struct sl_bench_results *ret, struct sl_error *err);
+/* The wanted cases, whose names match the extended regular expression, and their rivals. -EINVAL:
+ * it is none, a rival is no case, or a name is there twice. */
+int sl_bench_select(const char *pattern, struct sl_bench_results *ret, struct sl_error *err);
 void sl_bench_results_done(struct sl_bench_results *results);
 
 /* Aligned, to standard output. */

@@ -14,7 +14,6 @@
 #include <cstring>
 #include <ctime>
 #include <iostream>
-#include <regex>
 #include <string>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -236,44 +235,48 @@ bool parse(int argc, char **argv, Options &options)
     return true;
 }
 
-bool is_wanted(void *arg, const char *name)
+void print_names(const sl_bench_results &results)
 {
-    return std::regex_search(name, *static_cast<const std::regex *>(arg));
+    for (size_t i = 0; i < results.n; i++)
+        if (results.list[i].is_wanted)
+            std::printf("%s\n", results.list[i].c->name);
+}
+
+/* Returns the exit status. */
+int measure(const sl_bench_results &results, const Options &options)
+{
+    sl_error err = {};
+    run_all(results, options);
+    sl_bench_print_table(&results);
+    std::printf("\n%s", sl_bench_data_note());
+    sl_bench_data_done();
+    if (!options.records.empty() &&
+        sl_bench_write_records(&results, options.records.c_str(), &err) < 0) {
+        std::cerr << "sluice-bench: " << err.msg << "\n";
+        return 1;
+    }
+    return sl_bench_failures(&results) > 0;
 }
 
 int run(const Options &options)
 {
     sl_error err = {};
     sl_bench_results results = {};
-    std::regex filter;
-    try {
-        filter.assign(options.filter.empty() ? "." : options.filter, std::regex::extended);
-    } catch (const std::regex_error &) {
-        std::cerr << "sluice-bench: --filter " << options.filter
-                  << " is no regular expression: name cases, such as crypto/ or '/stage'\n";
-        return 2;
-    }
-    int r = sl_bench_select(is_wanted, &filter, &results, &err);
-    if (r == 0 && results.n == 0) {
-        std::cerr << "sluice-bench: no case matches " << options.filter << ": see --list\n";
-        return 2;
-    }
-    for (size_t i = 0; r == 0 && options.list && i < results.n; i++)
-        if (results.list[i].is_wanted)
-            std::printf("%s\n", results.list[i].c->name);
-    if (r == 0 && !options.list) {
-        run_all(results, options);
-        sl_bench_print_table(&results);
-        std::printf("\n%s", sl_bench_data_note());
-        if (!options.records.empty())
-            r = sl_bench_write_records(&results, options.records.c_str(), &err);
-    }
-    if (r < 0)
+    const char *pattern = options.filter.empty() ? "." : options.filter.c_str();
+    int status = 0;
+    if (sl_bench_select(pattern, &results, &err) < 0) {
         std::cerr << "sluice-bench: " << err.msg << "\n";
-    const bool failed = r < 0 || sl_bench_failures(&results) > 0;
+        return 2;
+    }
+    if (results.n == 0) {
+        std::cerr << "sluice-bench: no case matches " << pattern << ": see --list\n";
+        status = 2;
+    } else if (options.list)
+        print_names(results);
+    else
+        status = measure(results, options);
     sl_bench_results_done(&results);
-    sl_bench_data_done();
-    return failed;
+    return status;
 }
 
 } // namespace
