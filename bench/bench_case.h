@@ -24,12 +24,14 @@ enum sl_bench_measure {
     SL_BENCH_WALL, /* for what threads or other programs do */
 };
 
+#define SL_BENCH_UNKNOWN UINT64_MAX
+
 /* A case that is being run. */
 struct sl_bench_run {
     void *state;         /* set_up()'s, and tear_down()'s to free */
     uint64_t bytes;      /* set by set_up(): read, or written where the subject says so, by a run */
-    uint64_t peak_bytes; /* set by run(): the most of the pool's memory, or what a child had
-                          * resident; 0: how far the process has grown is measured instead */
+    uint64_t peak_bytes; /* set by run(): the most that was taken of the pool, or SL_BENCH_UNKNOWN;
+                          * 0: how far the process has grown is measured instead */
 };
 
 /* set_up, run and reset: 0, or -errno and *err, which is a case that failed. SL_E_UNSUPPORTED: it

@@ -53,6 +53,8 @@ static double ratio(const struct sl_bench_result *own, const struct sl_bench_res
 
 static const char *megabytes(uint64_t bytes, char text[TEXT_MAX])
 {
+    if (bytes == SL_BENCH_UNKNOWN)
+        return "-";
     (void)snprintf(text, TEXT_MAX, bytes < 10 * MIB ? "%.2f" : "%.0f", (double)bytes / MIB);
     return text;
 }
@@ -125,10 +127,13 @@ static void put_record(FILE *f, const struct sl_bench_results *results,
     if (x->r < 0 || (other && other->r < 0)) {
         put_failure(f, x->r < 0 ? x : other);
     } else {
-        fprintf(f,
-                ", \"bytes\": %" PRIu64 ", \"seconds\": %.9g, \"cpu_seconds\": %.9g, "
-                "\"peak_bytes\": %" PRIu64 ", \"measure\": \"%s\", \"ratio\": ",
-                x->bytes, median(x->wall, x->n), median(x->cpu, x->n), x->peak_bytes,
+        fprintf(f, ", \"bytes\": %" PRIu64 ", \"seconds\": %.9g, \"cpu_seconds\": %.9g", x->bytes,
+                median(x->wall, x->n), median(x->cpu, x->n));
+        if (x->peak_bytes == SL_BENCH_UNKNOWN)
+            fprintf(f, ", \"peak_bytes\": null");
+        else
+            fprintf(f, ", \"peak_bytes\": %" PRIu64, x->peak_bytes);
+        fprintf(f, ", \"measure\": \"%s\", \"ratio\": ",
                 x->c->measure == SL_BENCH_WALL ? "wall" : "cpu");
         double times = ratio(x, other);
         if (times > 0)

@@ -15,7 +15,8 @@ struct sl_bench_result {
     const struct sl_bench_case *c;
     bool is_wanted; /* named by the filter, and not only somebody's rival */
     size_t group;   /* cases that are rivals, or have rivals in common, share it */
-    uint64_t bytes, peak_bytes;
+    uint64_t bytes;
+    uint64_t peak_bytes;                                                  /* or SL_BENCH_UNKNOWN */
     size_t n;                                                             /* repetitions so far */
     double wall[SL_BENCH_REPETITIONS_MAX], cpu[SL_BENCH_REPETITIONS_MAX]; /* seconds of a run */
     int r;               /* 0, or the failure that err tells */
@@ -36,8 +37,8 @@ void sl_bench_results_done(struct sl_bench_results *results);
 void sl_bench_print_table(const struct sl_bench_results *results);
 /* One JSON object a line for each wanted case and rival:
  *   {"name", "rival", "bytes", "seconds", "cpu_seconds", "peak_bytes", "measure", "ratio"}
- * with null for a rival and a ratio that are not; or {"name", "rival", "skipped": why} and the same
- * with "failed". Ratio: the rival's time for a byte, by the case's own. */
+ * with null for a rival, a ratio and a peak that are not known; or {"name", "rival", "skipped":
+ * why} and the same with "failed". Ratio: the rival's time for a byte, by the case's own. */
 int sl_bench_write_records(const struct sl_bench_results *results, const char *path,
                            struct sl_error *err);
 /* Cases that failed; skipped ones have not. */

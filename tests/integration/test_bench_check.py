@@ -62,6 +62,10 @@ class Check(unittest.TestCase):
         self.assertEqual(lines, [])
         self.assertEqual(self.measure.asked, [["a", CASE[0]], [CASE[0]], [CASE[0]], [CASE[0]]])
 
+    def test_best_of_all_runs(self):
+        lines = self.complaints({CASE: 2.0}, [record(1.0)], [record(1.6)], [record(1.2)], [record(0.5)])
+        self.assertEqual(lines, [f"{CASE[0]} against {CASE[1]}: committed 2.00, now 1.60 (-20 %)"])
+
     def test_missing_case(self):
         lines = self.complaints({CASE: 2.0}, [record(2.0, ("crypto/other", "b"))])
         self.assertEqual(len(lines), 1)
