@@ -27,8 +27,9 @@ COMMITTED = HERE / "ratios.json"
 PROGRAM = HERE.parent / "build/bench/bin/sluice-bench"
 # What their names begin with. Such a script runs as a whole, whichever of its cases is wanted.
 SCRIPTS = {"pull/": "latency.py", "service/": "service.py"}
-# What makes them quick.
-QUICK = {"service/": ["--runs", "1", "--size", "16", "--repeats", "50", "--rest", "1"]}
+# The same always, since ratios to a first pull depend on what is pulled; quickly, once.
+ARGUMENTS = {"service/": ["--size", "16", "--repeats", "50", "--rest", "1"]}
+QUICK = {"service/": ["--runs", "1"]}
 UPDATE_RUNS = 3
 
 
@@ -70,7 +71,8 @@ class Suites:
         path = HERE / SCRIPTS[prefix]
         if not path.exists():
             return []
-        return run_suite([str(path), *(QUICK.get(prefix, []) if self.options.quick else [])])
+        quick = QUICK.get(prefix, []) if self.options.quick else []
+        return run_suite([str(path), *ARGUMENTS.get(prefix, []), *quick])
 
     def wanted(self, filters):
         """Records of the cases that match any of the regular expressions; of all without one."""
