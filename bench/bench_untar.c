@@ -1,210 +1,161 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The unpacking stage against libarchive in the same process, told to do the same work: owners,
- * modes, times, and no way out of the folder. In bytes of tar per second; into a folder on
- * /dev/shm, or below SLUICE_BENCH_DIR. Needs root, for the owners.
+ * The unpacking stage against libarchive in the same process, and against GNU tar and bsdtar as
+ * programs, from a file in memory on their standard input; all told to do the same work. Bytes are
+ * those of the tar. Nobody syncs.
  */
+#include "archive_rival.h"
 #include "bench_case.h"
+#include "bench_data.h"
+#include "bench_place.h"
+#include "bench_stage.h"
+#include "staged_stub.h"
 
 #include "sluice/untar.h"
 
-#include "remove_tree.h"
-#include "staged_stub.h"
-#include "tar_maker.h"
-
-#include <archive.h>
-#include <archive_entry.h>
 #include <fcntl.h>
-#include <sys/stat.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-enum { MIB = 1024 * 1024, FILES_PER_DIR = 50, SMALL_FILE = 2000, LARGE_FILE = 32 * MIB };
-
-enum variant { SMALL_FILES, LARGE_FILES };
-
 struct untar_run {
-    struct sl_bytes tar;
-    char base[128];
-    int base_fd, root_fd; /* the folder, and root/ in it: empty before each run */
-    struct sl_buf_pool *pool;
-    struct sl_buf_lane *lane;
+    struct sl_span tar;
+    int tar_fd; /* the same in a memfd, for programs */
+    struct sl_bench_place place;
+    struct sl_bench_lanes lanes;
 };
 
-static void tear_down(void *state)
+static void tear_down(struct sl_bench_run *run)
 {
-    struct untar_run *s = state;
-    (void)sl_buf_lane_close(s->lane);
-    (void)sl_buf_pool_free(s->pool);
-    sl_cleanup_fdp(&s->root_fd);
-    if (s->base_fd >= 0 && sl_remove_tree(s->base_fd, "root", NULL) == 0)
-        (void)rmdir(s->base);
-    sl_cleanup_fdp(&s->base_fd);
-    sl_bytes_done(&s->tar);
+    struct untar_run *s = run->state;
+    sl_bench_place_close(&s->place);
+    sl_bench_lanes_done(&s->lanes);
+    sl_cleanup_fdp(&s->tar_fd);
     free(s);
 }
 
-/* Directories of 50 files, or one after the other of 32 MiB, until there are so many bytes. */
-static void make_tar(struct sl_bytes *tar, enum variant variant, size_t bytes)
+static int copy_tar(struct untar_run *s, struct sl_error *err)
 {
-    size_t size = variant == SMALL_FILES ? SMALL_FILE : LARGE_FILE;
-    char *content = malloc(size), name[64];
-    if (!content)
-        abort();
-    memset(content, 'x', size);
-    for (unsigned i = 0; tar->len + size + 4 * TAR_MAKER_BLOCK < bytes; i++) {
-        unsigned dir = i / FILES_PER_DIR;
-        (void)snprintf(name, sizeof(name), "usr/share/package-%u/", dir);
-        if (i % FILES_PER_DIR == 0)
-            tar_entry(tar, name, '5', "", 0);
-        (void)snprintf(name, sizeof(name), "usr/share/package-%u/file-%u", dir, i);
-        tar_entry(tar, name, '0', content, size);
+    s->tar_fd = memfd_create("tar", MFD_CLOEXEC);
+    for (size_t at = 0; s->tar_fd >= 0 && at < s->tar.len;) {
+        ssize_t n = write(s->tar_fd, s->tar.data + at, s->tar.len - at);
+        if (n <= 0)
+            break;
+        at += (size_t)n;
     }
-    tar_end(tar);
-    free(content);
-}
-
-static int reset(void *state)
-{
-    struct untar_run *s = state;
-    sl_cleanup_fdp(&s->root_fd);
-    s->root_fd = -1;
-    int r = sl_remove_tree(s->base_fd, "root", NULL);
-    if (r == 0 && mkdirat(s->base_fd, "root", 0755) < 0)
-        r = -errno;
-    if (r == 0)
-        s->root_fd = openat(s->base_fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return r == 0 && s->root_fd < 0 ? -errno : r;
-}
-
-static int prepare(struct untar_run *s, const struct sl_bench_case *c)
-{
-    const char *parent = getenv("SLUICE_BENCH_DIR");
-    (void)snprintf(s->base, sizeof(s->base), "%s/untar-XXXXXX", parent ? parent : "/dev/shm");
-    if (!mkdtemp(s->base))
-        return -errno;
-    s->base_fd = open(s->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (s->base_fd < 0)
-        return -errno;
-    make_tar(&s->tar, (enum variant)c->variant, c->bytes);
-    int r = sl_buf_pool_new(SL_BUF_SIZE, &s->pool, NULL);
-    return r ? r : sl_buf_lane_open(s->pool, 1, &s->lane, NULL);
-}
-
-static int set_up(const struct sl_bench_case *c, void **ret_state)
-{
-    struct untar_run *s = calloc(1, sizeof(*s));
-    if (!s)
-        return -ENOMEM;
-    s->base_fd = s->root_fd = -1;
-    int r = prepare(s, c);
-    if (r) {
-        tear_down(s);
-        return r;
-    }
-    *ret_state = s;
+    if (s->tar_fd < 0 || lseek(s->tar_fd, 0, SEEK_CUR) < (off_t)s->tar.len)
+        return sl_error_set(err, SL_E_SYSTEM, errno, "cannot keep the tar in memory");
     return 0;
 }
 
-static int run_stage(void *state)
+static int set_up(const struct sl_bench_case *c, struct sl_bench_run *run, struct sl_error *err)
 {
-    struct untar_run *s = state;
-    struct sl_staged_layer staged = {.fd = s->root_fd};
+    struct untar_run *s = calloc(1, sizeof(*s));
+    if (!s)
+        return sl_error_oom(err);
+    s->tar_fd = -1;
+    *run = (struct sl_bench_run){.state = s};
+    int r = sl_bench_data_tar((enum sl_bench_shape)c->variant, &s->tar, err);
+    run->bytes = s->tar.len;
+    r = r ? r : sl_bench_lanes_open(1, /* n_out= */ 0, &s->lanes, err);
+    r = r ? r : sl_bench_place_open((enum sl_bench_fs)c->detail, &s->place, err);
+    r = r ? r : copy_tar(s, err);
+    if (r < 0)
+        tear_down(run);
+    return r;
+}
+
+static int reset(struct sl_bench_run *run, struct sl_error *err)
+{
+    struct untar_run *s = run->state;
+    return sl_bench_place_reset(&s->place, err);
+}
+
+static int run_stage(struct sl_bench_run *run, struct sl_error *err)
+{
+    struct untar_run *s = run->state;
+    struct sl_staged_layer staged = {.fd = s->place.root_fd};
     SL_AUTO(sl_stage) stage = NULL;
-    int r = sl_stage_untar_new(&staged, /* options= */ NULL, &stage, NULL);
-    for (size_t at = 0; r == 0 && at < s->tar.len;) {
-        struct sl_buf *buf = sl_buf_acquire(s->lane);
-        buf->len = s->tar.len - at < buf->cap ? s->tar.len - at : buf->cap;
-        memcpy(buf->data, s->tar.data + at, buf->len);
-        at += buf->len;
-        r = sl_stage_push(stage, &buf, NULL);
-        sl_buf_release(&buf);
-    }
-    if (r == 0)
-        r = sl_stage_finish(stage, NULL);
+    run->peak_bytes = sl_buf_pool_peak(s->lanes.pool) * SL_BUF_SIZE;
+    int r = sl_stage_untar_new(&staged, /* options= */ NULL, &stage, err);
+    r = r ? r : sl_bench_push_all(&s->lanes, stage, s->tar, /* piece= */ 0, err);
     staged_stub_done(&staged);
     return r;
 }
 
-/* libarchive's source: through one buffer of ours as well, since no layer lies in memory whole. */
-struct source {
-    const struct untar_run *run;
-    struct sl_buf *buf;
-    size_t at;
-};
-
-static la_ssize_t read_some(struct archive *from, void *arg, const void **ret)
+static int run_libarchive(struct sl_bench_run *run, struct sl_error *err)
 {
-    (void)from;
-    struct source *src = arg;
-    size_t left = src->run->tar.len - src->at;
-    size_t n = left < src->buf->cap ? left : src->buf->cap;
-    memcpy(src->buf->data, src->run->tar.data + src->at, n);
-    src->at += n;
-    *ret = src->buf->data;
-    return (la_ssize_t)n;
+    struct untar_run *s = run->state;
+    struct sl_buf *buf = sl_buf_acquire(s->lanes.in);
+    int r = archive_rival_unpack(s->tar, s->place.root_fd, buf->data, buf->cap, err);
+    sl_buf_release(&buf);
+    return r;
 }
 
-static int copy_content(struct archive *from, struct archive *to)
+/* In the calling thread's namespace of mounts. */
+static int start(const struct untar_run *s, const char *const argv[], pid_t *ret)
 {
-    const void *block;
-    size_t len;
-    la_int64_t at;
-    int r;
-    while ((r = archive_read_data_block(from, &block, &len, &at)) == ARCHIVE_OK)
-        if (archive_write_data_block(to, block, len, at) < 0)
-            return ARCHIVE_FATAL;
-    return r == ARCHIVE_EOF ? ARCHIVE_OK : r;
+    posix_spawn_file_actions_t actions;
+    int r = posix_spawn_file_actions_init(&actions);
+    if (r)
+        return r;
+    r = posix_spawn_file_actions_adddup2(&actions, s->tar_fd, STDIN_FILENO);
+    r = r ? r : posix_spawn_file_actions_addfchdir_np(&actions, s->place.root_fd);
+    r = r ? r : posix_spawnp(ret, argv[0], &actions, NULL, (char *const *)argv, environ);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    return r;
 }
 
-static int copy_entries(struct archive *from, struct archive *to)
+static int run_program(struct sl_bench_run *run, const char *const argv[], struct sl_error *err)
 {
-    struct archive_entry *entry;
-    int r;
-    while ((r = archive_read_next_header(from, &entry)) == ARCHIVE_OK) {
-        r = archive_write_header(to, entry);
-        if (r == ARCHIVE_OK)
-            r = copy_content(from, to);
-        if (r == ARCHIVE_OK)
-            r = archive_write_finish_entry(to);
-        if (r != ARCHIVE_OK)
-            return r;
-    }
-    return r == ARCHIVE_EOF ? archive_write_close(to) : r;
+    struct untar_run *s = run->state;
+    pid_t pid = -1;
+    int status = 0;
+    /* The kernel counts what was resident before exec() for the child: that is our memory. */
+    run->peak_bytes = SL_BENCH_UNKNOWN;
+    (void)lseek(s->tar_fd, 0, SEEK_SET);
+    int r = start(s, argv, &pid);
+    if (r == ENOENT)
+        return sl_error_set(err, SL_E_UNSUPPORTED, ENOTSUP, "no %s here", argv[0]);
+    if (r || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status))
+        return sl_error_set(err, SL_E_SYSTEM, EIO, "%s has failed", argv[0]);
+    return 0;
 }
 
-static int run_libarchive(void *state)
+static int run_gnu_tar(struct sl_bench_run *run, struct sl_error *err)
 {
-    struct untar_run *s = state;
-    struct archive *from = archive_read_new(), *to = archive_write_disk_new();
-    const int flags = ARCHIVE_EXTRACT_OWNER | ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME |
-                      ARCHIVE_EXTRACT_XATTR | ARCHIVE_EXTRACT_UNLINK |
-                      ARCHIVE_EXTRACT_SECURE_SYMLINKS | ARCHIVE_EXTRACT_SECURE_NODOTDOT |
-                      ARCHIVE_EXTRACT_SECURE_NOABSOLUTEPATHS;
-    struct source src = {.run = s, .buf = sl_buf_acquire(s->lane)};
-    int r = ARCHIVE_FATAL;
-    /* It knows no folder but the current one. */
-    if (from && to && fchdir(s->root_fd) == 0 &&
-        archive_write_disk_set_options(to, flags) == ARCHIVE_OK &&
-        archive_read_support_format_tar(from) == ARCHIVE_OK &&
-        archive_read_open(from, &src, NULL, read_some, NULL) == ARCHIVE_OK)
-        r = copy_entries(from, to);
-    (void)archive_read_free(from);
-    (void)archive_write_free(to);
-    sl_buf_release(&src.buf);
-    (void)!chdir("/");
-    return r == ARCHIVE_OK ? 0 : -EIO;
+    return run_program(run,
+                       (const char *const[]){"tar", "--numeric-owner", "--xattrs", "--same-owner",
+                                             "-xpf", "-", NULL},
+                       err);
 }
 
-#define CASE(name_, variant_, run_, rival_)                                                        \
+static int run_bsdtar(struct sl_bench_run *run, struct sl_error *err)
+{
+    return run_program(run, (const char *const[]){"bsdtar", "--numeric-owner", "-xpf", "-", NULL},
+                       err);
+}
+
+#define CASE(name_, shape, fs, run_, ...)                                                          \
     {                                                                                              \
-        "untar/" name_, rival_, 64 * MIB, variant_, set_up, run_, tear_down, reset                 \
+        "untar/" name_, {__VA_ARGS__}, SL_BENCH_WALL, shape, fs, set_up, run_, tear_down, reset    \
     }
+#define RIVALRY(name_, shape, fs)                                                                  \
+    CASE(name_ "/stage", shape, fs, run_stage, "untar/" name_ "/gnu_tar",                          \
+         "untar/" name_ "/bsdtar", "untar/" name_ "/libarchive"),                                  \
+        CASE(name_ "/gnu_tar", shape, fs, run_gnu_tar, NULL),                                      \
+        CASE(name_ "/bsdtar", shape, fs, run_bsdtar, NULL),                                        \
+        CASE(name_ "/libarchive", shape, fs, run_libarchive, NULL)
+#define PLACE(name_, fs)                                                                           \
+    RIVALRY("small_files/" name_, SL_BENCH_SMALL_FILES, fs),                                       \
+        RIVALRY("large_files/" name_, SL_BENCH_LARGE_FILES, fs),                                   \
+        RIVALRY("mixed/" name_, SL_BENCH_MIXED, fs)
 
 static const struct sl_bench_case cases[] = {
-    CASE("small_files/stage", SMALL_FILES, run_stage, "untar/small_files/libarchive"),
-    CASE("small_files/libarchive", SMALL_FILES, run_libarchive, "untar/small_files/stage"),
-    CASE("large_files/stage", LARGE_FILES, run_stage, "untar/large_files/libarchive"),
-    CASE("large_files/libarchive", LARGE_FILES, run_libarchive, "untar/large_files/stage"),
+    PLACE("tmpfs", SL_BENCH_TMPFS),
+    PLACE("ext4", SL_BENCH_EXT4),
 };
 
 const struct sl_bench_table sl_bench_untar = {cases, sizeof(cases) / sizeof(cases[0])};

@@ -209,6 +209,7 @@ def main():
                         "top layers of N of which are encrypted")
     parser.add_argument("--repeats", type=int, default=300)
     parser.add_argument("--rest", type=int, default=10, help="seconds")
+    parser.add_argument("--records", metavar="FILE", help="for run.py: see ratios.py")
     options = parser.parse_args()
     own_mounts.enter()
     own_mounts.hide_machine_policy()
@@ -219,6 +220,24 @@ def main():
             run(bench, options)
     finally:
         Bench.doClassCleanups()
+
+
+def record(name, rival, seconds, rival_seconds, cpu_seconds=None, peak_kib=None):
+    """Of one pull, or of all; how many times as fast as the rival. Layers are shared: no rate is told."""
+    return {"name": f"service/{name}", "rival": f"service/{rival}", "bytes": None, "seconds": seconds,
+            "cpu_seconds": cpu_seconds, "peak_bytes": peak_kib and peak_kib * 1024, "ratio": rival_seconds / seconds}
+
+
+def load_records(singles, loads, bound):
+    """at_once: wall against the bound, and CPU against the unique work. singles, loads: of the runs."""
+    unique = statistics.median(cpu for _, cpu in singles)
+    wall, cpu, peak = (statistics.median(load[i] for load in loads) for i in (0, 1, 2))
+    return [record("at_once", "bound", wall, bound, cpu, peak),
+            record("at_once/cpu", "one_after_the_other/cpu", cpu, unique, cpu, peak)]
+
+
+def write_records(path, records):
+    pathlib.Path(path).write_text("".join(json.dumps(r) + "\n" for r in records), encoding="utf-8")
 
 
 def run(bench, options):
@@ -235,19 +254,27 @@ def run(bench, options):
         wall, cpu = (statistics.median(x[i] for x in singles) for i in (0, 1))
         bound = cpu / cores
         print(f"one after the other: {wall:.2f} s, {cpu:.2f} CPU s: bound on {cores} cores {bound:.2f} s", flush=True)
+        loads = []
         for i in range(options.runs):
-            wall, spent, peak, once = bench.at_once(f"load{i}")
+            loads.append(bench.at_once(f"load{i}"))
+            wall, spent, peak, once = loads[-1]
             print(f"{service_load.CALLERS} at once: {wall:.2f} s, {wall / bound:.2f} of the bound; {spent:.2f} CPU s, "
                   f"{spent / cpu:.2f} of the unique work; peak {peak / 1024:.0f} MiB; each blob once: {once}",
                   flush=True)
+        records = load_records(singles, loads, bound)
+        first = statistics.median(wall for wall, _ in singles) / service_load.IMAGES
         for policy in "accept", "cosign", "gpg":
             service, times, spent = bench.warm(policy, options.repeats)
             for kind, seconds in times.items():
                 print(f"cached, {policy}, {kind}: median {statistics.median(seconds) * 1000:.1f} ms, "
                       f"p99 {p99(seconds):.1f} ms", flush=True)
+            warm = statistics.median(t for seconds in times.values() for t in seconds)
+            records.append(record(f"repeat/{policy}", "first_pull", warm, first, spent))
             print(f"cached, {policy}: {spent * 1000:.1f} ms of CPU a call; idle, afterwards:",
                   bench.rest(service, options.rest), flush=True)
             service.stop()
+        if options.records:
+            write_records(options.records, records)
     finally:
         bench.doCleanups()
 
