@@ -10,7 +10,8 @@ SHAPES = {"small": "many small files", "single": "one large layer", "many": "man
 TITLES = {"shell": "shell, verifying", "shell-unchecked": "shell, no checks"}
 TEXT, FAINT, OURS, THEIRS = "#7f8a96", "#7f8a9640", "#0f9d6e", "#8796ab"
 FONT = "system-ui, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif"
-MARGIN, HEADER, LABELS, BARS, VALUES, ROW, BAR, GAP = 24, 82, 118, 150, 50, 21, 13, 34
+MARGIN, HEADER, LABELS, BARS, VALUES, ROW, BAR, GAP = 24, 96, 118, 150, 50, 21, 13, 34
+LEAST_WIDTH = 580
 
 
 class Drawing:
@@ -46,8 +47,8 @@ def draw_row(drawing, x, y, tool, case, of, scale):
     drawing.text(x + LABELS - 8, y + BAR - 2, TITLES.get(tool, tool), anchor="end", weight=weight,
                  fill=fill)
     if of is None:
-        drawing.text(x + LABELS + scale + 6, y + BAR - 2, "cannot" if case and "cannot" in case else "not measured",
-                     size=11)
+        why = "cannot" if case and "cannot" in case else "not measured"
+        drawing.text(x + LABELS + scale + 6, y + BAR - 2, why, size=11)
         return
     drawing.bar(x + LABELS, y, of * scale, OURS if ours else THEIRS)
     value = f"{pull_report.median(case, 'wall'):.2f} s" if ours else f"{of:.1f}×"
@@ -87,12 +88,13 @@ def draw(results, store="tmpfs"):
     drawing = Drawing()
     title = "Time to pull an image, as a multiple of Sluice's"
     drawing.text(MARGIN, 34, title, size=19, weight="bold")
-    drawing.text(MARGIN, 55, f"Wall time from a registry on the same machine to files on {store}; shorter is "
-                 f"better. {results['machine'][0]}.")
+    drawing.text(MARGIN, 55, f"From a registry on the same machine to files on {store}; wall time, shorter is "
+                 "better.")
+    drawing.text(MARGIN, 72, f"{results['machine'][0]}; {results['date']}", size=11)
     for row, kind in enumerate(kinds):
         for column, shape in enumerate(shapes):
             if f"{shape}:{kind}" in images:
                 draw_panel(drawing, results, MARGIN + column * (panel + GAP),
                            HEADER + 12 + row * height, f"{shape}:{kind}", store, tools, scale)
-    return drawing.document(2 * MARGIN + len(shapes) * (panel + GAP) - GAP,
-                            HEADER + 12 + len(kinds) * height, title)
+    width = max(2 * MARGIN + len(shapes) * (panel + GAP) - GAP, LEAST_WIDTH)
+    return drawing.document(width, HEADER + 12 + len(kinds) * height - GAP / 2, title)

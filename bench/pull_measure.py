@@ -5,6 +5,7 @@ import fcntl
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -86,9 +87,13 @@ def run_command(command, environment, peak_file):
     with tempfile.TemporaryFile() as errors:
         start = time.perf_counter()
         process = subprocess.Popen(["time", "-o", peak_file, "-f", "%M", "bash", "-c", command],
-                                   stdout=subprocess.DEVNULL, stderr=errors,
+                                   stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
                                    env={**os.environ, **environment})
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:  # broken off by a signal: what was started must not hold the store
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
         wall = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         if status:

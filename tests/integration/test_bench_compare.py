@@ -135,6 +135,19 @@ class Compare(sluice_case.SluiceCase):
         records = [json.loads(line) for line in outputs["records"].read_text().splitlines()]
         self.assertEqual(len(records), sum("runs" in case for case in cases))
 
+    def test_other_tools_that_are_installed_pull_too(self):
+        tools = [tool for tool in ("buildah", "podman", "ctr") if not pull_rivals.why_not(tool, "gzip")]
+        if not tools:
+            self.skipTest("needs buildah, podman or containerd")
+        results = pathlib.Path(self.path("results"))
+        done = self.compare("--sluice", sluice_case.SLUICE, "--kinds", "gzip", "--tools", *tools,
+                            "--json", results)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for case in json.loads(results.read_text())["cases"]:
+            self.assertGreater(case["runs"][0]["cpu"], 0, case)
+            # A client alone is smaller than containerd, which does the work.
+            self.assertGreater(case["runs"][0]["rss"], 24, case)
+
     def test_tool_that_fails_is_named_and_the_others_go_on(self):
         report = pathlib.Path(self.path("report"))
         done = self.compare("--sluice", shutil.which("false"), "--kinds", "gzip", "--tools", "sluice",
