@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import unittest
+import unittest.mock
 import xml.etree.ElementTree as ElementTree
 
 import sluice_case
@@ -91,6 +92,11 @@ class Report(unittest.TestCase):
         with self.assertRaisesRegex(RuntimeError, "put them where"):
             pull_report.update_between_markers(readme, "new\n")
 
+    def test_tool_that_is_not_installed_is_named(self):
+        with unittest.mock.patch.object(shutil, "which", lambda _: None):
+            self.assertEqual(pull_rivals.why_not("ctr", "gzip"), "ctr and containerd: not installed")
+            self.assertIsNone(pull_rivals.why_not("sluice", "gzip"))
+
     def test_readme_has_the_markers(self):
         text = (BENCH / "README.md").read_text()
         self.assertTrue(-1 < text.find(pull_report.BEGIN) < text.find(pull_report.END))
@@ -147,6 +153,20 @@ class Compare(sluice_case.SluiceCase):
             self.assertGreater(case["runs"][0]["cpu"], 0, case)
             # A client alone is smaller than containerd, which does the work.
             self.assertGreater(case["runs"][0]["rss"], 24, case)
+
+    def test_what_is_said_to_be_impossible_fails(self):
+        impossible = [(tool, kind) for tool, (_, programs, _) in pull_rivals.TOOLS.items()
+                      for kind in ("zstd", "enc")
+                      if all(map(shutil.which, programs)) and pull_rivals.why_not(tool, kind)]
+        with pull_images.registry(self.cache) as (port, _):
+            for number, (tool, kind) in enumerate(impossible):
+                store = pathlib.Path(self.path(str(number)))
+                store.mkdir()
+                pull = pull_rivals.Pull(sluice_case.SLUICE, self.cache / "priv.pem", port,
+                                        f"small:{kind}", store)
+                with pull_rivals.prepared(tool, pull) as (command, _, _):
+                    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
+                self.assertNotEqual(done.returncode, 0, (tool, kind))
 
     def test_tool_that_fails_is_named_and_the_others_go_on(self):
         report = pathlib.Path(self.path("report"))
