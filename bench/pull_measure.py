@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -14,8 +15,9 @@ import pull_images
 
 STORE_SIZE = "9G"
 STORES = ("tmpfs", "ext4")
-VERSIONS = ["skopeo --version", "umoci --version", "buildah --version", "podman --version",
-            "containerd --version", "igzip --version", "zstd --version", "unpigz --version"]
+VERSIONS = [("skopeo", "--version"), ("umoci", "--version"), ("buildah", "--version"),
+            ("podman", "--version"), ("containerd", "--version"), ("igzip", "--version"),
+            ("zstd", "--version"), ("unpigz", "--version")]
 
 
 # ---- stores ----
@@ -123,13 +125,15 @@ def measure(command, registry_pid, *, daemon=None, store=None, environment=(), l
 
 
 def machine():
-    """Lines that belong to any figure."""
+    """Lines that belong to any figure: the machine, versions, and how busy it is."""
     model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo")
                   if line.startswith("model name")), "?")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
-    lines = [f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {os.uname().release}"]
-    for version in VERSIONS:
-        if shutil.which(version.split()[0]):
-            done = subprocess.run(version.split(), capture_output=True, text=True, check=False)
-            lines.append((done.stdout + done.stderr).strip().splitlines()[0].strip("* "))
-    return lines
+    lines = [f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, "
+             f"Linux {os.uname().release.split('-')[0]}"]
+    for program, option in VERSIONS:
+        if shutil.which(program):
+            done = subprocess.run([program, option], capture_output=True, text=True, check=False)
+            found = re.search(r"\d+(\.\d+)+", done.stdout + done.stderr)
+            lines.append(f"{program} {found[0] if found else '?'}")
+    return [*lines, f"load before {os.getloadavg()[0]:.1f}"]
