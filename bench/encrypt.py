@@ -3,12 +3,10 @@
 """Encrypts the same image with Sluice and with skopeo, and prints what each took.
 
 Routes: oci (a layout in memory to another), registry (from a registry on this machine to another
-repository of it). The images are those of pull.py, and "gigabyte": 1 GB of compressed layers made
-of theirs. Needs root. bench/README.md says how to measure well.
+repository of it). The images are the large ones of pull_images.py. Needs root, and 8 GB of memory.
+bench/README.md says how to measure well.
 """
 import argparse
-import gzip
-import hashlib
 import json
 import os
 import pathlib
@@ -18,63 +16,10 @@ import subprocess
 import sys
 import tempfile
 
-import pull
 import pull_images
+import pull_measure
 
 HERE = pathlib.Path(__file__).resolve().parent
-GIGABYTE = 1_000_000_000
-EMPTY_MEMBER = gzip.compress(b"", mtime=0)
-
-
-# ---- the image of a gigabyte ----
-
-def blob_path(layout, digest):
-    return layout / "blobs" / "sha256" / digest.removeprefix("sha256:")
-
-
-def put_json(layout, value):
-    data = json.dumps(value).encode()
-    digest = hashlib.sha256(data).hexdigest()
-    blob_path(layout, digest).write_bytes(data)
-    return {"digest": "sha256:" + digest, "size": len(data)}
-
-
-def put_longer(layout, blob, more):
-    """In pieces: the peak memory of whatever this process starts begins with its own."""
-    part = layout / "part"
-    with open(blob, "rb") as source, open(part, "wb") as target:
-        shutil.copyfileobj(source, target)
-        target.write(more)
-    with open(part, "rb") as f:
-        digest = hashlib.file_digest(f, "sha256").hexdigest()
-    size = part.stat().st_size
-    part.rename(blob_path(layout, digest))
-    return {"digest": "sha256:" + digest, "size": size}
-
-
-def make_gigabyte(layout, many):
-    """The layers of the image "many", and parts of them again under other digests, until their
-    sizes add up: each copy has one empty gzip member more."""
-    manifest = json.loads(blob_path(many, json.loads((many / "index.json").read_text())
-                                    ["manifests"][0]["digest"]).read_text())
-    config = json.loads(blob_path(many, manifest["config"]["digest"]).read_text())
-    shutil.copytree(many, layout)
-    layers, diff_ids = list(manifest["layers"]), list(config["rootfs"]["diff_ids"])
-    sources = list(zip(layers, diff_ids))
-    for copy in range(1, 100):
-        for layer, diff_id in sources:
-            if sum(entry["size"] for entry in layers) >= GIGABYTE:
-                break
-            layers.append({"mediaType": layer["mediaType"],
-                           **put_longer(layout, blob_path(layout, layer["digest"]), EMPTY_MEMBER * copy)})
-            diff_ids.append(diff_id)
-    config["rootfs"]["diff_ids"] = diff_ids
-    manifest["layers"] = layers
-    manifest["config"].update(put_json(layout, config))
-    entry = {"mediaType": pull.MANIFEST, **put_json(layout, manifest),
-             "annotations": {"org.opencontainers.image.ref.name": "gzip"}}
-    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
-    return sum(entry["size"] for entry in layers)
 
 
 # ---- the rivals ----
@@ -99,23 +44,18 @@ class Place:
         self.options, self.work, self.port = options, work, port
         self.kept = None
 
-    def layout(self, image):
-        layout = self.work / image
-        if not layout.exists() and image == "gigabyte":
-            make_gigabyte(layout, self.layout("many"))
-        elif not layout.exists():
-            pull_images.run("skopeo", "copy", "-q", "--insecure-policy", "--src-tls-verify=false",
-                            f"docker://127.0.0.1:{self.port}/{image}:gzip", f"oci:{layout}:gzip")
-        return layout
+    def fill(self, images, port):
+        """Layouts of the images, from the registry that keeps them."""
+        for image in images:
+            pull_images.skopeo_copy(f"docker://127.0.0.1:{port}/{image}:gzip",
+                                    f"oci:{self.work}/{image}:gzip")
 
     def source(self, image, route):
-        layout = self.layout(image)
+        layout = f"oci:{self.work}/{image}:gzip"
         if route == "oci":
-            return f"oci:{layout}:gzip"
+            return layout
         reference = f"docker://127.0.0.1:{self.port}/{image}:gzip"
-        if image == "gigabyte":
-            pull_images.run("skopeo", "copy", "-q", "--insecure-policy", "--dest-tls-verify=false",
-                            f"oci:{layout}:gzip", reference)
+        pull_images.skopeo_copy(layout, reference)
         return reference
 
     def target(self, route):
@@ -133,12 +73,12 @@ class Place:
 
 
 def run_series(options, place, image, route, pid):
-    source, size = place.source(image, route), size_of(place.layout(image))
+    source, size = place.source(image, route), size_of(place.work / image)
     runs = {tool: [] for tool in options.tools}
     for _ in range(options.runs):
         for tool, all_runs in runs.items():
             place.clean()
-            all_runs.append(pull.measure(TOOLS[tool](options, source, place.target(route)), pid))
+            all_runs.append(pull_measure.measure(TOOLS[tool](options, source, place.target(route)), pid))
     place.clean()
     place.kept = None
     return size, runs
@@ -146,7 +86,8 @@ def run_series(options, place, image, route, pid):
 
 def size_of(layout):
     index = json.loads((layout / "index.json").read_text())
-    manifest = json.loads(blob_path(layout, index["manifests"][0]["digest"]).read_text())
+    digest = index["manifests"][0]["digest"][7:]
+    manifest = json.loads((layout / "blobs/sha256" / digest).read_text())
     return sum(layer["size"] for layer in manifest["layers"])
 
 
@@ -168,7 +109,7 @@ def print_series(image, route, size, runs):
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--images", nargs="+", default=["gigabyte", "single"], choices=["gigabyte", "many", "single"])
+    parser.add_argument("--images", nargs="+", choices=["many", "single"], default=["many", "single"])
     parser.add_argument("--routes", nargs="+", choices=["oci", "registry"], default=["oci", "registry"])
     parser.add_argument("--tools", nargs="+", choices=list(TOOLS), default=list(TOOLS))
     parser.add_argument("--sluice", default=HERE.parent / "build/bin/sluice")
@@ -181,15 +122,15 @@ def main():
     options = parse_options()
     if os.geteuid() != 0:
         sys.exit("encrypt.py: mounts a file system: run it as root")
-    pull_images.make_images(options.cache)
-    pull.print_machine()
+    pull_images.make_images(options.cache, options.images, ["gzip"])
+    print("\n".join(pull_measure.machine()))
     with tempfile.TemporaryDirectory(prefix="sluice-encrypt-") as work:
-        pull_images.run("mount", "-t", "tmpfs", "-o", f"size={pull.STORE_SIZE}", "none", work)
+        pull_images.run("mount", "-t", "tmpfs", "-o", f"size={pull_measure.STORE_SIZE}", "none", work)
         try:
-            data = pathlib.Path(work) / "registry"
-            shutil.copytree(options.cache / "registry", data)
             with pull_images.registry(pathlib.Path(work)) as (port, pid):
                 place = Place(options, pathlib.Path(work), port)
+                with pull_images.registry(options.cache) as (kept_port, _):
+                    place.fill(options.images, kept_port)
                 for image in options.images:
                     for route in options.routes:
                         size, runs = run_series(options, place, image, route, pid)
