@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What integration.trace does not see: limits, threads that come late, and a trace in the place of
  * another. */
-#include "sluice/core/trace.h"
+#include "sluice/core/stage.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -12,6 +12,13 @@
 #include <cmocka.h>
 
 enum { EVENTS_MAX = 256 * 1024 }; /* as the man page says */
+
+/* A trace that was freed is to be seen in the place of the next one. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "quarantine_size_mb=0:thread_local_quarantine_size_kb=0";
+}
 
 static void add(struct sl_trace *trace, const char *name, size_t n)
 {
@@ -126,6 +133,31 @@ static void trace_events_have_the_form_of_their_kind(void **state)
     expect(trace, "\"name\":\"x 2\",\"ph\":\"e\"", 1);
 }
 
+/* Takes half of what it is offered, and then the rest. */
+static int push_halves(struct sl_stage *stage, struct sl_buf **bufp, struct sl_error *err)
+{
+    (void)err;
+    if (stage->stats.bytes_in > 0) {
+        *bufp = NULL;
+        return 0;
+    }
+    sl_buf_consume(*bufp, (*bufp)->len / 2);
+    return -EAGAIN;
+}
+
+static void trace_of_a_stage_tells_what_it_took_each_time(void **state)
+{
+    (void)state;
+    static const struct sl_stage_ops ops = {.name = "halves", .push = push_halves};
+    SL_AUTO(sl_trace) trace = new_trace();
+    struct sl_stage stage = {.ops = &ops, .trace = trace, .layer = 3};
+    struct sl_buf buf = {.len = 100};
+    struct sl_buf *offered = &buf;
+    assert_int_equal(sl_stage_push(&stage, &offered, NULL), -EAGAIN);
+    assert_int_equal(sl_stage_push(&stage, &offered, NULL), 0);
+    expect(trace, "\"args\":{\"layer\":3,\"bytes\":50}}", 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +166,7 @@ int main(void)
         cmocka_unit_test(trace_of_threads_has_a_track_for_each),
         cmocka_unit_test(trace_in_the_place_of_another_gets_its_own_events),
         cmocka_unit_test(trace_events_have_the_form_of_their_kind),
+        cmocka_unit_test(trace_of_a_stage_tells_what_it_took_each_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
