@@ -36,6 +36,7 @@ static int translate(const struct sluice_pull_options *o, struct sl_pull_options
         .verify_first = o->verify_first,
         .jobs = o->jobs,
         .cancel_fd = o->cancel_fd,
+        .trace = o->trace,
         .resolved = o->resolved ? resolved : NULL,
         .progress = o->progress ? progress : NULL,
         .progress_arg = (void *)o,

@@ -55,7 +55,7 @@ struct cli_options {
     const char **listen;            /* NULL-terminated, owned */
     int *encrypt_layers;            /* owned */
     size_t n_encrypt_layers;
-    const char *encryption_policy, *repository;
+    const char *encryption_policy, *repository, *trace;
     struct sluice_policy_options policy;
     const char *sign_key, *gpg_key, *sign_identity, *passphrase_file;
     unsigned sign_forms; /* of enum sluice_sign_form; 0: not said */

@@ -185,6 +185,7 @@ static bool set_simple(struct cli_options *o, enum option_id id, char *arg)
         [OPT_RECURSIVE] = {.flag = &o->recursive},
         [OPT_VERIFY_FIRST] = {.flag = &o->verify_first},
         [OPT_STATS] = {.flag = &o->stats},
+        [OPT_TRACE] = {.word = &o->trace},
         [OPT_RAW] = {.flag = &o->raw},
         [OPT_CONFIG] = {.flag = &o->config},
         [OPT_READ_ONLY] = {.flag = &o->read_only},

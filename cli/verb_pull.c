@@ -25,7 +25,7 @@ static int pull(const struct cli_options *o, struct sluice *s, struct sluice_pul
     const struct sluice_pull_options options = SLUICE_OPTIONS(
         sluice_pull_options, .image = o->args[0], .bundle = o->args[1], .platform = o->platform,
         .keys = &o->keys, .encryption_policy = o->encryption_policy, .policy = &o->policy,
-        .verify_first = o->verify_first, .jobs = o->jobs,
+        .verify_first = o->verify_first, .jobs = o->jobs, .trace = o->trace,
         .progress = o->quiet || o->json ? NULL : pull_display_progress, .arg = &bars);
     return sl_error_from_api(sluice_pull(s, &options, report, &why), &why, err);
 }

@@ -23,6 +23,9 @@ struct sl_buf_lane {
     bool starved; /* somebody came for a buffer in vain */
     void (*waker)(void *arg);
     void *waker_arg;
+    struct sl_trace *trace; /* NULL: nobody looks */
+    const char *trace_name;
+    uint32_t trace_layer;
 };
 
 int sl_buf_pool_new(size_t bytes, struct sl_buf_pool **ret, struct sl_error *err)
@@ -142,6 +145,25 @@ void sl_buf_lane_set_waker(struct sl_buf_lane *lane, void (*fn)(void *arg), void
     pthread_mutex_unlock(&lane->lock);
 }
 
+void sl_buf_lane_set_trace(struct sl_buf_lane *lane, struct sl_trace *trace, const char *name,
+                           uint32_t layer)
+{
+    lane->trace = trace;
+    lane->trace_name = name;
+    lane->trace_layer = layer;
+}
+
+/* Under the lane's lock, so that counts are in order. */
+static void trace_count(const struct sl_buf_lane *lane)
+{
+    if (__builtin_expect(lane->trace != NULL, 0))
+        sl_trace_add(lane->trace, &(struct sl_trace_event){.kind = SL_TRACE_COUNT,
+                                                           .name = lane->trace_name,
+                                                           .start_ns = sl_clock_ns(),
+                                                           .amount = lane->n_bufs - lane->n_home,
+                                                           .layer = lane->trace_layer});
+}
+
 struct sl_buf_lane *sl_buf_lane_close(struct sl_buf_lane *lane)
 {
     if (!lane)
@@ -172,6 +194,7 @@ struct sl_buf *sl_buf_acquire(struct sl_buf_lane *lane)
     if (buf) {
         lane->home = buf->next;
         lane->n_home--;
+        trace_count(lane);
     }
     lane->starved = !buf;
     pthread_mutex_unlock(&lane->lock);
@@ -193,6 +216,7 @@ void sl_buf_release(struct sl_buf **bufp)
     buf->next = lane->home;
     lane->home = buf;
     lane->n_home++;
+    trace_count(lane);
     /* Called under the lock, so that the lane cannot be closed between the two. */
     if (lane->starved && lane->waker) {
         lane->starved = false;

@@ -45,6 +45,8 @@ struct sl_flow {
     size_t n_segments;
     struct sl_stage *stages[STAGES_MAX]; /* all, in order: for statistics */
     size_t n_stages;
+    struct sl_trace *trace;
+    uint32_t layer; /* for the trace */
 
     atomic_bool failed;
     atomic_bool source_active;
@@ -351,6 +353,17 @@ void sl_flow_bind_lane(struct sl_flow *flow, struct sl_buf_lane *lane)
             sl_buf_lane_set_waker(lane, wake_segment, &flow->segments[i]);
 }
 
+void sl_flow_set_trace(struct sl_flow *flow, struct sl_trace *trace, uint32_t layer)
+{
+    flow->trace = trace;
+    flow->layer = layer;
+    for (size_t i = 0; i < flow->n_segments; i++)
+        for (size_t k = 0; k < flow->segments[i].n_stages; k++) {
+            flow->segments[i].stages[k]->trace = trace;
+            flow->segments[i].stages[k]->layer = layer;
+        }
+}
+
 void sl_flow_start(struct sl_flow *flow)
 {
     for (size_t i = 0; i < flow->n_segments; i++) {
@@ -364,8 +377,16 @@ void sl_flow_start(struct sl_flow *flow)
 
 void sl_flow_feed(struct sl_flow *flow, struct sl_buf **bufp)
 {
+    struct sl_trace_event arrival = {.name = "fetch",
+                                     .start_ns = sl_trace_begin(flow->trace),
+                                     .amount = (*bufp)->len,
+                                     .layer = flow->layer};
     queue_put(&flow->segments[0], bufp);
     sl_task_wake(&flow->segments[0].task);
+    if (__builtin_expect(flow->trace != NULL, 0)) {
+        arrival.end_ns = sl_clock_ns();
+        sl_trace_add(flow->trace, &arrival);
+    }
 }
 
 void sl_flow_end(struct sl_flow *flow, int r, const struct sl_error *err)

@@ -18,11 +18,19 @@ static struct clock clock_start(void)
     return c;
 }
 
-static void clock_charge(struct clock c, struct sl_stage *stage)
+/* bytes: what the stage has taken meanwhile. */
+static void clock_charge(struct clock c, struct sl_stage *stage, uint64_t bytes)
 {
-    uint64_t total = sl_clock_ns() - c.start;
+    uint64_t now = sl_clock_ns(), total = now - c.start;
+    stage->stats.bytes_in += bytes;
     stage->stats.nanoseconds += total - nested_ns;
     nested_ns = c.outer_nested + total;
+    if (__builtin_expect(stage->trace != NULL, 0))
+        sl_trace_add(stage->trace, &(struct sl_trace_event){.name = stage->ops->name,
+                                                            .start_ns = c.start,
+                                                            .end_ns = now,
+                                                            .amount = bytes,
+                                                            .layer = stage->layer});
 }
 
 /* The innermost stage that failed names itself first. */
@@ -42,8 +50,7 @@ int sl_stage_push(struct sl_stage *stage, struct sl_buf **bufp, struct sl_error 
     struct clock c = clock_start();
     size_t offered = (*bufp)->len;
     int r = stage->ops->push(stage, bufp, err);
-    stage->stats.bytes_in += offered - (*bufp && r == -EAGAIN ? (*bufp)->len : 0);
-    clock_charge(c, stage);
+    clock_charge(c, stage, offered - (*bufp && r == -EAGAIN ? (*bufp)->len : 0));
     return name_failure(stage, r, err);
 }
 
@@ -63,7 +70,7 @@ int sl_stage_finish(struct sl_stage *stage, struct sl_error *err)
 {
     struct clock c = clock_start();
     int r = stage->ops->finish(stage, err);
-    clock_charge(c, stage);
+    clock_charge(c, stage, /* bytes= */ 0);
     return name_failure(stage, r, err);
 }
 

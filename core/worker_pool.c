@@ -84,6 +84,7 @@ static void run_one(struct sl_worker_pool *pool, struct sl_task *task)
 static void *worker(void *arg)
 {
     struct sl_worker_pool *pool = arg;
+    (void)pthread_setname_np(pthread_self(), "worker");
     pthread_mutex_lock(&pool->lock);
     for (;;) {
         while (!pool->head && !pool->stopping) {

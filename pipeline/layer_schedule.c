@@ -144,8 +144,10 @@ static void wait_for_event(struct schedule *s)
 {
     struct pull *pull = s->pull;
     struct sl_error err = {0};
+    uint64_t began = sl_trace_begin(pull->trace);
     int r = sl_schedule_wait(pull->visit.cancel_fd, pull->event_fd, pull->lock_watch_fd,
                              s->result < 0, pull->options->progress != NULL, &err);
+    sl_trace_end(pull->trace, "wait", /* layer= */ 0, began);
     if (r < 0)
         note_failure(s, r, &err);
     forget_lock_events(pull);

@@ -76,6 +76,7 @@ struct pull {
     struct sl_pull_report report;
     struct sl_layer_report *layer_reports;
     uint64_t started_ns, reported_ns;
+    struct sl_trace *trace; /* NULL: nobody looks */
 };
 
 /* What to do about a store that is full, wherever it is said. */

@@ -56,6 +56,13 @@ static int tell_resolved(struct pull *pull, struct sl_error *err)
     return 0;
 }
 
+static int fetch_config(struct pull *pull, struct sl_error *err)
+{
+    int r = sl_image_source_fetch_config(pull->source, pull->image, err);
+    sl_known_image_done(&pull->known);
+    return r;
+}
+
 static int describe_layers(struct pull *pull, struct sl_error *err)
 {
     const struct sl_manifest *m = pull->image->manifest;
@@ -84,6 +91,12 @@ static int describe_layers(struct pull *pull, struct sl_error *err)
     pull->n_layers = pull->report.n_layers = m->n_layers;
     pull->report.layers = pull->layer_reports;
     return 0;
+}
+
+/* Before any layer starts, for those who want that. */
+static int await_verdict(struct pull *pull, struct sl_error *err)
+{
+    return pull->options->verify_first ? sl_pull_await_verdict(pull, err) : 0;
 }
 
 static int make_record(struct pull *pull, struct sl_image_record **ret, struct sl_error *err)
@@ -134,27 +147,45 @@ static int commit_and_mount(struct pull *pull, struct sl_error *err)
 
 /* ---- the story ---- */
 
+static const struct {
+    const char *name; /* in a trace */
+    int (*part)(struct pull *pull, struct sl_error *err);
+} story[] = {
+    {"policies", open_policies},      {"manifest", find_manifest},
+    {"tell the name", tell_resolved}, {"begin the judgement", sl_pull_judge},
+    {"config", fetch_config},         {"layers of the image", describe_layers},
+    {"keys", sl_pull_keys},           {"verdict", await_verdict},
+    {"layers", sl_pull_layers},       {"commit and mount", commit_and_mount},
+};
+
 static int pull_image(struct pull *pull, struct sl_error *err)
 {
-    int r = open_policies(pull, err);
-    if (r == 0)
-        r = find_manifest(pull, err);
-    if (r == 0)
-        r = tell_resolved(pull, err);
-    if (r == 0)
-        r = sl_pull_judge(pull, err);
-    if (r == 0)
-        r = sl_image_source_fetch_config(pull->source, pull->image, err);
-    sl_known_image_done(&pull->known);
-    if (r == 0)
-        r = describe_layers(pull, err);
-    if (r == 0)
-        r = sl_pull_keys(pull, err);
-    if (r == 0 && pull->options->verify_first)
-        r = sl_pull_await_verdict(pull, err);
-    if (r == 0)
-        r = sl_pull_layers(pull, err);
-    return r < 0 ? r : commit_and_mount(pull, err);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < sizeof(story) / sizeof(story[0]); i++) {
+        uint64_t began = sl_trace_begin(pull->trace);
+        r = story[i].part(pull, err);
+        sl_trace_end(pull->trace, story[i].name, /* layer= */ 0, began);
+    }
+    return r;
+}
+
+/* An empty one is written at once: what cannot be written is said before anything is pulled. */
+static int trace_open(struct pull *pull, struct sl_error *err)
+{
+    const char *path = pull->options->trace;
+    int r = path ? sl_trace_new(&pull->trace, err) : 0;
+    if (r == 0 && path)
+        r = sl_trace_write(pull->trace, path, err);
+    return r < 0 ? sl_error_wrap(err, r, "trace") : 0;
+}
+
+/* What the pull has come to does not change any more. */
+static void trace_close(struct pull *pull)
+{
+    struct sl_error err;
+    if (pull->trace && sl_trace_write(pull->trace, pull->options->trace, &err) < 0)
+        sl_log(SL_LOG_WARN, "trace: %s", err.msg);
+    pull->trace = sl_trace_free(pull->trace);
 }
 
 static int pull_open(struct pull *pull, struct sl_error *err)
@@ -301,13 +332,21 @@ int sl_pull_image(struct sl_engine *engine, const struct sl_pull_options *option
     struct pull pull = {.engine = engine, .options = options, .event_fd = -1, .lock_watch_fd = -1};
     if (!engine->store)
         return sl_error_set(err, SL_E_SYSTEM, EINVAL, "cannot pull: there is no store");
-    int r = pull_open(&pull, err);
+    int r = trace_open(&pull, err);
+    if (r < 0) {
+        (void)sl_trace_free(pull.trace);
+        return r;
+    }
+    r = pull_open(&pull, err);
     if (r == 0)
         r = pull_or_drop(&pull, err);
     if (r == 0)
         sl_pull_progress(&pull, /* now= */ true);
     if (r == 0 && ret)
         r = copy_report(&pull, ret, err);
+    uint64_t began = sl_trace_begin(pull.trace);
     pull_close(&pull);
+    sl_trace_end(pull.trace, "close", /* layer= */ 0, began);
+    trace_close(&pull);
     return r;
 }

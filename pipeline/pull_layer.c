@@ -146,13 +146,23 @@ static void layer_release(struct layer *l)
     sl_store_unlock_layer(l->pull->engine->store, l->diff_id, &l->lock_fd);
 }
 
+/* As people count, and errors. */
+static uint32_t layer_number(const struct layer *l)
+{
+    return (uint32_t)l->index + 1;
+}
+
 static int new_flow(struct layer *l, make_stage_fn *const path[], size_t n, struct sl_error *err)
 {
     const struct sl_flow_events events = {
         .done = on_through, .stop_source = on_stop_source, .arg = l};
     l->through = false;
     int r = sl_flow_new(l->pull->engine->workers, &events, &l->flow, err);
-    return r < 0 ? r : build_path(l, path, n, err);
+    if (r == 0)
+        r = build_path(l, path, n, err);
+    if (r == 0)
+        sl_flow_set_trace(l->flow, l->pull->trace, layer_number(l));
+    return r;
 }
 
 static int start_stream(struct layer *l, struct sl_error *err)
@@ -198,7 +208,12 @@ int sl_layer_start(struct layer *l, struct sl_error *err)
 {
     l->started_ns = sl_clock_ns();
     l->report->state = SL_LAYER_RUNNING;
+    sl_buf_lane_set_trace(l->lanes[BLOB_LANE], l->pull->trace, "buffers of the blob",
+                          layer_number(l));
+    sl_buf_lane_set_trace(l->lanes[PLAIN_LANE], l->pull->trace, "buffers of the plain tar",
+                          layer_number(l));
     int r = layer_start(l, err);
+    sl_trace_end(l->pull->trace, "start layer", layer_number(l), l->started_ns);
     if (r == 0)
         return 0;
     layer_release(l);
@@ -255,10 +270,21 @@ static int flow_failure(struct layer *l, struct sl_error *err)
     return sl_error_wrap(err, l->result, "%s", l->error.stage ? l->error.stage : "fetch");
 }
 
+static void trace_layer(const struct layer *l)
+{
+    sl_trace_add(l->pull->trace, &(struct sl_trace_event){.kind = SL_TRACE_SPAN,
+                                                          .name = "layer",
+                                                          .start_ns = l->started_ns,
+                                                          .end_ns = l->ended_ns,
+                                                          .layer = layer_number(l)});
+}
+
 int sl_layer_end(struct layer *l, struct sl_error *err)
 {
     bool is_unpacked = !l->spool || l->is_verified;
     take_statistics(l);
+    if (is_unpacked || l->result < 0)
+        trace_layer(l);
     int r = l->result;
     if (r < 0)
         r = flow_failure(l, err);
@@ -280,7 +306,9 @@ int sl_layer_end(struct layer *l, struct sl_error *err)
 
 int sl_layer_publish(struct layer *l, struct sl_error *err)
 {
+    uint64_t began = sl_trace_begin(l->pull->trace);
     int r = commit(l, err);
+    sl_trace_end(l->pull->trace, "sync and commit layer", layer_number(l), began);
     if (r < 0) {
         sl_layer_abandon(l);
         return sl_layer_error(l, r, err);

@@ -307,6 +307,7 @@ static void *run_loop(void *arg)
 {
     struct sl_http_loop *loop = arg;
     current = loop;
+    (void)pthread_setname_np(pthread_self(), "network");
     while (!atomic_load(&loop->must_stop)) {
         for (struct sl_http_job *job; (job = take_job(loop));)
             job->run(job);

@@ -173,6 +173,7 @@ static void *run(void *arg)
     struct sl_layout_stream *s = arg;
     struct reader rd = {.s = s, .fd = -1};
     struct sl_error err = {0};
+    (void)pthread_setname_np(pthread_self(), "reader");
     sl_buf_lane_set_waker(s->lane, wake, s);
     int r = open_reader(&rd, &err);
     if (r >= 0)

@@ -219,6 +219,9 @@ struct sluice_pull_options {
      * asked for: other than 0 ends the pull with SLUICE_E_CANCELLED. */
     int (*resolved)(void *arg, const char *name, const char *manifest);
     void *arg;
+    /* File that gets a trace of the pull, also of one that fails, for ui.perfetto.dev or
+     * chrome://tracing. One that cannot be written fails the pull before anybody is asked. */
+    const char *trace;
 };
 /* *ret may be NULL. On failure nothing of a layer that did not pass every check, and no mount,
  * remains. Layers that passed stay where the network failed or the pull was cancelled. */

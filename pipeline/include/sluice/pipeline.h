@@ -128,6 +128,8 @@ struct sl_pull_options {
                         * decompressor sees a byte before its blob is verified */
     unsigned jobs;     /* layers at once; 0: 4 */
     int cancel_fd;     /* ends this pull alone (core/cancel.h; borrowed) */
+    const char *trace; /* file that gets a trace of it (core/trace.h), also when it fails; NULL:
+                        * none. One that cannot be written fails the pull before anybody is asked */
     /* Called once, on the pulling thread, when the name is resolved and nothing else was asked for:
      * other than 0 ends the pull with SL_E_CANCELLED. */
     int (*resolved)(void *arg, const char *name, const struct sl_digest *manifest);

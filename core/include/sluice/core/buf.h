@@ -12,6 +12,7 @@
 #pragma once
 
 #include "sluice/core/bytes.h"
+#include "sluice/core/trace.h"
 
 struct sl_buf_pool;
 struct sl_buf_lane;
@@ -50,6 +51,10 @@ SL_MUST_CHECK int sl_buf_lane_open(struct sl_buf_pool *pool, size_t count, struc
 /* Whom to call when a buffer comes home after sl_buf_acquire() found none. fn runs on the thread
  * that released the buffer, must not block, and may be called without need. */
 void sl_buf_lane_set_waker(struct sl_buf_lane *lane, void (*fn)(void *arg), void *arg);
+/* From here on it is recorded how many of the lane's buffers are out. name: a literal; the trace is
+ * borrowed, NULL: nothing is. Before the lane is used. */
+void sl_buf_lane_set_trace(struct sl_buf_lane *lane, struct sl_trace *trace, const char *name,
+                           uint32_t layer);
 /* All buffers must be home. */
 struct sl_buf_lane *sl_buf_lane_close(struct sl_buf_lane *lane);
 SL_DEFINE_AUTO(sl_buf_lane, sl_buf_lane_close)

@@ -42,6 +42,10 @@ SL_MUST_CHECK int sl_flow_add(struct sl_flow *flow, struct sl_stage **stagep, en
 /* Lets a segment wait for its output lane: the segment whose head draws from the lane. */
 void sl_flow_bind_lane(struct sl_flow *flow, struct sl_buf_lane *lane);
 
+/* Every stage and whatever is fed is recorded, as of this layer (from 1). Behind the last
+ * sl_flow_add(), before the start. The trace is borrowed; NULL: nothing is. */
+void sl_flow_set_trace(struct sl_flow *flow, struct sl_trace *trace, uint32_t layer);
+
 void sl_flow_start(struct sl_flow *flow);
 
 /* For the source, one thread at a time. Takes the buffer; never blocks. After a failure buffers

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "sluice/core/buf.h"
+#include "sluice/core/trace.h"
 
 /* The order of a layer's path; a flow refuses stages that are out of order. */
 enum sl_stage_phase {
@@ -59,6 +60,8 @@ struct sl_stage {
     const struct sl_stage_ops *ops;
     struct sl_stage *next; /* NULL at the end; set by the flow */
     struct sl_stage_stats stats;
+    struct sl_trace *trace; /* NULL: nobody looks; set by the flow, as the next */
+    uint32_t layer;         /* for the trace */
 };
 
 /* Offers a buffer to a stage and accounts for it. Releases an empty buffer without offering it.
