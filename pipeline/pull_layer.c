@@ -227,6 +227,7 @@ static void take_statistics(struct layer *l)
     const char *name;
     struct sl_stage_stats stats;
     report->seconds = (double)(l->ended_ns - l->started_ns) / 1e9;
+    report->began = (double)(l->started_ns - l->pull->started_ns) / 1e9;
     for (size_t i = 0; (name = sl_flow_stats(l->flow, i, &stats)); i++) {
         if (report->n_stages == SL_LAYER_STAGES_MAX)
             break;
@@ -280,11 +281,13 @@ int sl_layer_end(struct layer *l, struct sl_error *err)
 
 int sl_layer_publish(struct layer *l, struct sl_error *err)
 {
+    uint64_t before = sl_clock_ns();
     int r = commit(l, err);
     if (r < 0) {
         sl_layer_abandon(l);
         return sl_layer_error(l, r, err);
     }
+    l->report->commit_seconds = (double)(sl_clock_ns() - before) / 1e9;
     l->report->state = SL_LAYER_DONE;
     layer_release(l);
     return 0;
