@@ -5,6 +5,7 @@
 #include "sluice/core/subprocess.h"
 #include "sluice/untar.h"
 
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -94,5 +95,9 @@ int limit_make_tree(const struct limit_image *image, struct limit_layer *l, stru
     SL_AUTO_FREE char *folder = sl_strf("%s/gnu-tar", root);
     if (r == 0 && gnu_tar && folder && mkdir(folder, 0700) == 0)
         make_by_gnu_tar(l, plain, folder);
+    /* Or the kernel would still write it while the pull is measured. */
+    SL_AUTO_FD dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (r == 0 && !limit_is_volatile(root) && (dir < 0 || syncfs(dir) < 0))
+        r = sl_error_system(err, errno, "syncing %s", root);
     return r;
 }
