@@ -18,7 +18,7 @@ enum {
     /* Buffers in flight before and after decompression. Enough that a segment rarely waits for
      * its neighbour, few enough that they stay in the cache. */
     BLOB_LANE_BUFFERS = 8,
-    PLAIN_LANE_BUFFERS = 12,
+    PLAIN_LANE_BUFFERS = 6,
     /* A smaller layer is not worth the hand-overs: one segment does it all. */
     SMALL_LAYER = 1024 * 1024,
 };
