@@ -11,7 +11,7 @@
 #include "bench_data.h"
 #include "bench_place.h"
 #include "openssl_rival.h"
-#include "staged_stub.h"
+#include "staged_layer.h"
 
 #include "sluice/core/flow.h"
 #include "sluice/decompress.h"
@@ -265,10 +265,10 @@ static int open_tree(struct path_layer *l, size_t i, struct sl_error *err)
     char name[16];
     int root = l->run->place.root_fd;
     (void)snprintf(name, sizeof(name), "%zu", i);
-    l->staged = (struct sl_staged_layer){.fd = -1};
+    l->staged = (struct sl_staged_layer){.entry = SL_STAGING_ENTRY_NONE, .fs = -1, .hold = -1};
     if (mkdirat(root, name, 0755) == 0)
-        l->staged.fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return l->staged.fd < 0 ? sl_error_set(err, SL_E_SYSTEM, errno, "cannot make %s", name) : 0;
+        l->staged.fs = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return l->staged.fs < 0 ? sl_error_set(err, SL_E_SYSTEM, errno, "cannot make %s", name) : 0;
 }
 
 static int start(struct path_layer *l, size_t i, struct sl_error *err)
@@ -340,9 +340,9 @@ static int run_flows(struct sl_bench_run *run, struct sl_error *err)
     for (size_t i = 0; i < s->n_layers; i++) {
         struct path_layer *l = &s->layers[i];
         l->flow = sl_flow_free(l->flow);
-        staged_stub_done(&l->staged);
-        sl_cleanup_fdp(&l->staged.fd);
-        l->staged.fd = -1;
+        sl_layer_notes_done(&l->staged.notes);
+        sl_cleanup_fdp(&l->staged.fs);
+        l->staged.fs = -1;
         if (r == 0 && l->result < 0) {
             *err = l->err;
             r = l->result;

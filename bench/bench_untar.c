@@ -9,7 +9,7 @@
 #include "bench_data.h"
 #include "bench_place.h"
 #include "bench_stage.h"
-#include "staged_stub.h"
+#include "staged_layer.h"
 
 #include "sluice/untar.h"
 
@@ -76,12 +76,13 @@ static int reset(struct sl_bench_run *run, struct sl_error *err)
 static int run_stage(struct sl_bench_run *run, struct sl_error *err)
 {
     struct untar_run *s = run->state;
-    struct sl_staged_layer staged = {.fd = s->place.root_fd};
+    struct sl_staged_layer staged = {
+        .entry = SL_STAGING_ENTRY_NONE, .fs = s->place.root_fd, .hold = -1};
     SL_AUTO(sl_stage) stage = NULL;
     run->peak_bytes = sl_buf_pool_peak(s->lanes.pool) * SL_BUF_SIZE;
     int r = sl_stage_untar_new(&staged, /* options= */ NULL, &stage, err);
     r = r ? r : sl_bench_push_all(&s->lanes, stage, s->tar, /* piece= */ 0, err);
-    staged_stub_done(&staged);
+    sl_layer_notes_done(&staged.notes);
     return r;
 }
 

@@ -6,8 +6,9 @@
 extern "C" {
 #endif
 
-/* A verb of the program: argv[0] is "limit". Prints to standard output, complains to standard
- * error. Returns the exit status. */
+/* A verb of the program: argv[0] is "limit". Measures what each part of a pull costs here, prints
+ * the lower bound, pulls, and says where the rest went. Prints to standard output, complains to
+ * standard error. Returns the exit status, as of sluice(1). */
 int sl_bench_limit(int argc, char **argv);
 
 #ifdef __cplusplus

@@ -18,7 +18,7 @@ enum {
     /* Buffers in flight before and after decompression. Enough that a segment rarely waits for
      * its neighbour, few enough that they stay in the cache. */
     BLOB_LANE_BUFFERS = 8,
-    PLAIN_LANE_BUFFERS = 12,
+    PLAIN_LANE_BUFFERS = 6,
     /* A smaller layer is not worth the hand-overs: one segment does it all. */
     SMALL_LAYER = 1024 * 1024,
 };
@@ -242,6 +242,7 @@ static void take_statistics(struct layer *l)
     const char *name;
     struct sl_stage_stats stats;
     report->seconds = (double)(l->ended_ns - l->started_ns) / 1e9;
+    report->began = (double)(l->started_ns - l->pull->started_ns) / 1e9;
     for (size_t i = 0; (name = sl_flow_stats(l->flow, i, &stats)); i++) {
         if (report->n_stages == SL_LAYER_STAGES_MAX)
             break;
@@ -307,12 +308,14 @@ int sl_layer_end(struct layer *l, struct sl_error *err)
 int sl_layer_publish(struct layer *l, struct sl_error *err)
 {
     uint64_t began = sl_trace_begin(l->pull->trace);
+    uint64_t before = sl_clock_ns();
     int r = commit(l, err);
     sl_trace_end(l->pull->trace, "sync and commit layer", layer_number(l), began);
     if (r < 0) {
         sl_layer_abandon(l);
         return sl_layer_error(l, r, err);
     }
+    l->report->commit_seconds = (double)(sl_clock_ns() - before) / 1e9;
     l->report->state = SL_LAYER_DONE;
     layer_release(l);
     return 0;

@@ -64,6 +64,8 @@ struct sl_layer_report {
     const char *kid;       /* as written in the image */
     const char *wrap_type; /* "A256GCM" */
     double seconds;        /* from the first request to the verdict */
+    double began;          /* seconds of the pull until that request */
+    double commit_seconds; /* of them none above: syncing and publishing */
     size_t n_stages;       /* known when done */
     struct {
         const char *name;
