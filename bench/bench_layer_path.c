@@ -10,8 +10,8 @@
 #include "bench_case.h"
 #include "bench_data.h"
 #include "bench_place.h"
+#include "bench_staged.h"
 #include "openssl_rival.h"
-#include "staged_layer.h"
 
 #include "sluice/core/flow.h"
 #include "sluice/decompress.h"
@@ -44,7 +44,7 @@ struct path_layer {
     struct path_run *run;
     struct sl_buf_lane *blob_lane, *plain_lane;
     struct sl_flow *flow;
-    struct sl_staged_layer staged;
+    struct sl_bench_staged staged;
     size_t at;       /* bytes of the blob that were fed */
     bool is_ended;   /* the flow was told so */
     bool is_through; /* under the lock; with the two below */
@@ -256,7 +256,7 @@ static int make_stage(struct path_layer *l, int i, struct sl_stage **ret, struct
     case 2:
         return sl_stage_diff_id_new(&s->diff_id, ret, err);
     default:
-        return sl_stage_untar_new(&l->staged, /* options= */ NULL, ret, err);
+        return sl_stage_untar_new(&l->staged.layer, /* options= */ NULL, ret, err);
     }
 }
 
@@ -265,10 +265,11 @@ static int open_tree(struct path_layer *l, size_t i, struct sl_error *err)
     char name[16];
     int root = l->run->place.root_fd;
     (void)snprintf(name, sizeof(name), "%zu", i);
-    l->staged = (struct sl_staged_layer){.entry = SL_STAGING_ENTRY_NONE, .fs = -1, .hold = -1};
+    sl_bench_staged_init(&l->staged, -1);
     if (mkdirat(root, name, 0755) == 0)
-        l->staged.fs = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return l->staged.fs < 0 ? sl_error_set(err, SL_E_SYSTEM, errno, "cannot make %s", name) : 0;
+        l->staged.layer.fs = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return l->staged.layer.fs < 0 ? sl_error_set(err, SL_E_SYSTEM, errno, "cannot make %s", name)
+                                  : 0;
 }
 
 static int start(struct path_layer *l, size_t i, struct sl_error *err)
@@ -340,9 +341,9 @@ static int run_flows(struct sl_bench_run *run, struct sl_error *err)
     for (size_t i = 0; i < s->n_layers; i++) {
         struct path_layer *l = &s->layers[i];
         l->flow = sl_flow_free(l->flow);
-        sl_layer_notes_done(&l->staged.notes);
-        sl_cleanup_fdp(&l->staged.fs);
-        l->staged.fs = -1;
+        sl_bench_staged_done(&l->staged);
+        sl_cleanup_fdp(&l->staged.layer.fs);
+        l->staged.layer.fs = -1;
         if (r == 0 && l->result < 0) {
             *err = l->err;
             r = l->result;

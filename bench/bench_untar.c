@@ -9,7 +9,7 @@
 #include "bench_data.h"
 #include "bench_place.h"
 #include "bench_stage.h"
-#include "staged_layer.h"
+#include "bench_staged.h"
 
 #include "sluice/untar.h"
 
@@ -76,13 +76,13 @@ static int reset(struct sl_bench_run *run, struct sl_error *err)
 static int run_stage(struct sl_bench_run *run, struct sl_error *err)
 {
     struct untar_run *s = run->state;
-    struct sl_staged_layer staged = {
-        .entry = SL_STAGING_ENTRY_NONE, .fs = s->place.root_fd, .hold = -1};
+    struct sl_bench_staged staged;
     SL_AUTO(sl_stage) stage = NULL;
     run->peak_bytes = sl_buf_pool_peak(s->lanes.pool) * SL_BUF_SIZE;
-    int r = sl_stage_untar_new(&staged, /* options= */ NULL, &stage, err);
+    sl_bench_staged_init(&staged, s->place.root_fd);
+    int r = sl_stage_untar_new(&staged.layer, /* options= */ NULL, &stage, err);
     r = r ? r : sl_bench_push_all(&s->lanes, stage, s->tar, /* piece= */ 0, err);
-    sl_layer_notes_done(&staged.notes);
+    sl_bench_staged_done(&staged);
     return r;
 }
 
