@@ -66,8 +66,8 @@ static bool read_number(const char *text, uint64_t max, uint64_t *ret)
     return errno == 0 && *end == 0 && text[0] >= '0' && text[0] <= '9' && *ret > 0 && *ret <= max;
 }
 
-/* An exit status, or -1 to go on. */
-static int take_option(struct limit_options *o, int id, size_t *n_keys)
+/* An exit status, or -1 to go on. last: the word that was read. */
+static int take_option(struct limit_options *o, int id, const char *last, size_t *n_keys)
 {
     uint64_t n;
     switch (id) {
@@ -105,7 +105,10 @@ static int take_option(struct limit_options *o, int id, size_t *n_keys)
         fputs(usage, stdout);
         return EXIT_DONE;
     default:
-        return bad_usage("this is no option");
+        fprintf(stderr,
+                "limit: %s: no option, or one that wants a value; see sluice-bench limit --help\n",
+                last);
+        return EXIT_USAGE;
     }
 }
 
@@ -116,7 +119,7 @@ static int read_options(int argc, char **argv, struct limit_options *o)
     opterr = 0;
     optind = 0;
     for (int id; (id = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
-        int status = take_option(o, id, &n_keys);
+        int status = take_option(o, id, argv[optind - 1], &n_keys);
         if (status >= 0)
             return status;
     }
@@ -151,8 +154,13 @@ struct work {
     uint64_t memory; /* bytes that may be used at once */
 };
 
+/* From here on something is left behind. The second time the program ends where it is. */
 static int make_folder(struct work *w, struct sl_error *err)
 {
+    const struct sigaction action = {.sa_handler = interrupt,
+                                     .sa_flags = (int)(SA_RESTART | SA_RESETHAND)};
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
     w->folder = sl_strf("%s/sluice-limit-XXXXXX", w->options->root);
     if (!w->folder)
         return sl_error_oom(err);
@@ -375,9 +383,6 @@ int sl_bench_limit(int argc, char **argv)
     int status = read_options(argc, argv, &options);
     if (status >= 0)
         return status;
-    const struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESTART};
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
     sl_secret_init();
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
     struct work work = {.options = &options};
