@@ -284,21 +284,16 @@ static int pull(struct work *w, size_t run, struct sl_error *err)
     return r;
 }
 
-/* Of each part whose cost was the median one. */
-static void take_medians(struct work *w)
+/* Of each part the run that took least CPU: what was dearer once need not be, and a bound that is
+ * too high would flatter the pull. */
+static void take_cheapest(struct work *w)
 {
-    double cpu[LIMIT_RUNS_MAX], wall[LIMIT_RUNS_MAX];
-    unsigned runs = w->options->runs;
     for (size_t i = 0; i < w->image.n_layers; i++)
         for (int part = 0; part < LIMIT_PARTS; part++) {
             struct limit_layer *l = &w->image.layers[i];
-            for (unsigned run = 0; run < runs; run++) {
-                cpu[run] = l->runs[run][part].cpu;
-                wall[run] = l->runs[run][part].wall;
-            }
-            l->costs[part] = (struct limit_cost){.cpu = limit_median(cpu, runs),
-                                                 .wall = limit_median(wall, runs),
-                                                 .by = l->runs[0][part].by};
+            l->costs[part] = l->runs[0][part];
+            for (unsigned run = 1; run < w->options->runs; run++)
+                limit_keep_best(&l->costs[part], &l->runs[run][part]);
         }
 }
 
@@ -312,7 +307,7 @@ static int measure_and_pull(struct work *w, struct sl_error *err)
         if (r < 0)
             return r;
     }
-    take_medians(w);
+    take_cheapest(w);
     return 0;
 }
 
