@@ -9,6 +9,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -23,6 +24,7 @@ namespace
 {
 
 constexpr int64_t kIterationsMax = 1000 * 1000;
+constexpr int kMinSecondsMax = 60;
 
 struct Options {
     std::string filter; /* regular expression; empty: all */
@@ -31,6 +33,19 @@ struct Options {
     double min_seconds = 0.2; /* of one repetition of a case */
     bool list = false;
 };
+
+/* Folders and mounts are taken away by the same code as at the end. */
+volatile std::sig_atomic_t stopped_by = 0;
+
+/* The second time the program ends where it is. */
+void stop_on_signals()
+{
+    struct sigaction action = {};
+    action.sa_handler = [](int sig) { stopped_by = sig; };
+    action.sa_flags = static_cast<int>(SA_RESTART | SA_RESETHAND);
+    (void)sigaction(SIGINT, &action, nullptr);
+    (void)sigaction(SIGTERM, &action, nullptr);
+}
 
 double seconds_of(const timespec &t)
 {
@@ -117,8 +132,8 @@ void repeat(benchmark::State &state, Competitor &x)
             (void)x.time_one();
         else
             x.result->r = x.result->c->run(&x.run, &x.result->err);
-        if (!x.ok()) {
-            state.SkipWithError(x.result->err.msg);
+        if (!x.ok() || stopped_by) {
+            state.SkipWithError(stopped_by ? "interrupted" : x.result->err.msg);
             break;
         }
     }
@@ -163,10 +178,12 @@ void run_once(Competitor &x)
 void run_group(std::vector<Competitor> &group, const Options &options)
 {
     for (auto &x : group)
-        prepare(x, options);
+        if (!stopped_by)
+            prepare(x, options);
     for (int i = 0; i < options.repetitions; i++)
         for (auto &x : group)
-            run_once(x);
+            if (!stopped_by)
+                run_once(x);
     for (auto &x : group)
         if (x.is_set_up)
             x.result->c->tear_down(&x.run);
@@ -175,7 +192,7 @@ void run_group(std::vector<Competitor> &group, const Options &options)
 void run_all(const sl_bench_results &results, const Options &options)
 {
     const bool is_watched = isatty(STDERR_FILENO);
-    for (size_t i = 0; i < results.n;) {
+    for (size_t i = 0; i < results.n && !stopped_by;) {
         std::vector<Competitor> group;
         const size_t number = results.list[i].group;
         for (; i < results.n && results.list[i].group == number; i++) {
@@ -193,46 +210,92 @@ void run_all(const sl_bench_results &results, const Options &options)
 }
 
 const char usage[] =
-    "usage: sluice-bench [--filter REGEX] [--records FILE] [--quick | --smoke] [--repetitions N]\n"
-    "                    [--min-time SECONDS] [--list]\n"
-    "       sluice-bench limit IMAGE\n";
+    "usage: sluice-bench [OPTION...]\n"
+    "       sluice-bench limit [OPTION...] IMAGE\n"
+    "Measures cases and their rivals in turn, and prints how many times as fast each case is.\n"
+    "  --list              print the names of the cases\n"
+    "  --filter REGEX      only these cases, with their rivals: '^crypto/' or untar/mixed\n"
+    "  --quick             shorter: 3 repetitions of 0.05 s\n"
+    "  --smoke             one run of each: that they run at all\n"
+    "  --repetitions N     of each case, 1 to %d (default 7)\n"
+    "  --min-time SECONDS  of one repetition (default 0.2)\n"
+    "  --records FILE      write one line of JSON for each case to FILE\n"
+    "limit prints how close a pull comes to what this machine can do: sluice-bench limit --help\n"
+    "Data is made once and kept in $SLUICE_BENCH_DIR or ~/.cache/sluice-bench.\n";
 
-bool parse_value(const std::string &name, const std::string &value, Options &options)
+int bad_usage(const std::string &what)
 {
-    if (name == "--filter" || name == "--benchmark_filter")
+    std::cerr << "sluice-bench: " << what << "; see sluice-bench --help\n";
+    return 2;
+}
+
+/* False unless it is a number, and no other text, from min to max. */
+bool read_number(const std::string &text, double min, double max, double &ret)
+{
+    char *end = nullptr;
+    ret = std::strtod(text.c_str(), &end);
+    return end != text.c_str() && *end == 0 && ret >= min && ret <= max;
+}
+
+/* An exit status, or -1 to go on. */
+int take_value(const std::string &name, const std::string &value, Options &options)
+{
+    double n = 0;
+    if (name == "--filter" || name == "--benchmark_filter") {
         options.filter = value;
-    else if (name == "--records")
+    } else if (name == "--records") {
         options.records = value;
-    else if (name == "--repetitions" || name == "--benchmark_repetitions")
-        options.repetitions =
-            std::clamp(std::atoi(value.c_str()), 1, int{SL_BENCH_REPETITIONS_MAX});
-    else if (name == "--min-time" || name == "--benchmark_min_time")
-        options.min_seconds = std::max(0.0, std::strtod(value.c_str(), nullptr));
+    } else if (name == "--repetitions" || name == "--benchmark_repetitions") {
+        if (!read_number(value, 1, SL_BENCH_REPETITIONS_MAX, n))
+            return bad_usage(name + ": a number from 1 to " +
+                             std::to_string(SL_BENCH_REPETITIONS_MAX));
+        options.repetitions = static_cast<int>(n);
+    } else if (name == "--min-time" || name == "--benchmark_min_time") {
+        if (!read_number(value, 0, kMinSecondsMax, options.min_seconds))
+            return bad_usage(name + ": seconds, at most " + std::to_string(kMinSecondsMax));
+    } else {
+        return bad_usage(name + " is no option");
+    }
+    return -1;
+}
+
+/* True when the option needs no value. */
+bool take_flag(const std::string &arg, Options &options)
+{
+    if (arg == "--quick")
+        options.repetitions = 3, options.min_seconds = 0.05;
+    else if (arg == "--smoke")
+        sl_bench_smoke = true, options.repetitions = 1;
+    else if (arg == "--list" || arg == "--benchmark_list_tests")
+        options.list = true;
     else
         return false;
     return true;
 }
 
-bool parse(int argc, char **argv, Options &options)
+/* An exit status, or -1 to go on. */
+int parse(int argc, char **argv, Options &options)
 {
-    for (int i = 1; i < argc; i++) {
+    int status = -1;
+    for (int i = 1; i < argc && status < 0; i++) {
         const std::string arg = argv[i];
         const size_t equals = arg.find('=');
-        if (arg == "--quick")
-            options.repetitions = 3, options.min_seconds = 0.05;
-        else if (arg == "--smoke")
-            sl_bench_smoke = true, options.repetitions = 1;
-        else if (arg == "--list" || arg == "--benchmark_list_tests")
-            options.list = true;
-        else if (equals != std::string::npos) {
-            if (!parse_value(arg.substr(0, equals), arg.substr(equals + 1), options))
-                return false;
-        } else if (i + 1 == argc || !parse_value(arg, argv[i + 1], options))
-            return false;
+        if (arg == "--help" || arg == "-h") {
+            std::printf(usage, SL_BENCH_REPETITIONS_MAX);
+            return 0;
+        }
+        if (take_flag(arg, options))
+            continue;
+        if (arg.compare(0, 2, "--") != 0)
+            status = bad_usage(arg + " is no option: cases are chosen by --filter");
+        else if (equals != std::string::npos)
+            status = take_value(arg.substr(0, equals), arg.substr(equals + 1), options);
+        else if (i + 1 < argc)
+            status = take_value(arg, argv[++i], options);
         else
-            i++;
+            status = bad_usage(arg + " is no option, or wants a value");
     }
-    return true;
+    return status;
 }
 
 void print_names(const sl_bench_results &results)
@@ -246,7 +309,13 @@ void print_names(const sl_bench_results &results)
 int measure(const sl_bench_results &results, const Options &options)
 {
     sl_error err = {};
+    stop_on_signals();
     run_all(results, options);
+    if (stopped_by) {
+        sl_bench_data_done();
+        std::cerr << "sluice-bench: interrupted\n";
+        return 128 + stopped_by;
+    }
     sl_bench_print_table(&results);
     std::printf("\n%s", sl_bench_data_note());
     sl_bench_data_done();
@@ -286,10 +355,9 @@ int main(int argc, char **argv)
     if (argc > 1 && std::strcmp(argv[1], "limit") == 0)
         return sl_bench_limit(argc - 1, argv + 1);
     Options options;
-    if (!parse(argc, argv, options)) {
-        std::cerr << usage;
-        return 2;
-    }
+    const int status = parse(argc, argv, options);
+    if (status >= 0)
+        return status;
     int one = 1;
     benchmark::Initialize(&one, argv);
     return run(options);

@@ -66,8 +66,8 @@ static bool read_number(const char *text, uint64_t max, uint64_t *ret)
     return errno == 0 && *end == 0 && text[0] >= '0' && text[0] <= '9' && *ret > 0 && *ret <= max;
 }
 
-/* An exit status, or -1 to go on. */
-static int take_option(struct limit_options *o, int id, size_t *n_keys)
+/* An exit status, or -1 to go on. last: the word that was read. */
+static int take_option(struct limit_options *o, int id, const char *last, size_t *n_keys)
 {
     uint64_t n;
     switch (id) {
@@ -105,7 +105,10 @@ static int take_option(struct limit_options *o, int id, size_t *n_keys)
         fputs(usage, stdout);
         return EXIT_DONE;
     default:
-        return bad_usage("this is no option");
+        fprintf(stderr,
+                "limit: %s: no option, or one that wants a value; see sluice-bench limit --help\n",
+                last);
+        return EXIT_USAGE;
     }
 }
 
@@ -116,7 +119,7 @@ static int read_options(int argc, char **argv, struct limit_options *o)
     opterr = 0;
     optind = 0;
     for (int id; (id = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
-        int status = take_option(o, id, &n_keys);
+        int status = take_option(o, id, argv[optind - 1], &n_keys);
         if (status >= 0)
             return status;
     }
@@ -151,8 +154,13 @@ struct work {
     uint64_t memory; /* bytes that may be used at once */
 };
 
+/* From here on something is left behind. The second time the program ends where it is. */
 static int make_folder(struct work *w, struct sl_error *err)
 {
+    const struct sigaction action = {.sa_handler = interrupt,
+                                     .sa_flags = (int)(SA_RESTART | SA_RESETHAND)};
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
     w->folder = sl_strf("%s/sluice-limit-XXXXXX", w->options->root);
     if (!w->folder)
         return sl_error_oom(err);
@@ -276,21 +284,16 @@ static int pull(struct work *w, size_t run, struct sl_error *err)
     return r;
 }
 
-/* Of each part whose cost was the median one. */
-static void take_medians(struct work *w)
+/* Of each part the run that took least CPU: what was dearer once need not be, and a bound that is
+ * too high would flatter the pull. */
+static void take_cheapest(struct work *w)
 {
-    double cpu[LIMIT_RUNS_MAX], wall[LIMIT_RUNS_MAX];
-    unsigned runs = w->options->runs;
     for (size_t i = 0; i < w->image.n_layers; i++)
         for (int part = 0; part < LIMIT_PARTS; part++) {
             struct limit_layer *l = &w->image.layers[i];
-            for (unsigned run = 0; run < runs; run++) {
-                cpu[run] = l->runs[run][part].cpu;
-                wall[run] = l->runs[run][part].wall;
-            }
-            l->costs[part] = (struct limit_cost){.cpu = limit_median(cpu, runs),
-                                                 .wall = limit_median(wall, runs),
-                                                 .by = l->runs[0][part].by};
+            l->costs[part] = l->runs[0][part];
+            for (unsigned run = 1; run < w->options->runs; run++)
+                limit_keep_best(&l->costs[part], &l->runs[run][part]);
         }
 }
 
@@ -304,7 +307,7 @@ static int measure_and_pull(struct work *w, struct sl_error *err)
         if (r < 0)
             return r;
     }
-    take_medians(w);
+    take_cheapest(w);
     return 0;
 }
 
@@ -375,9 +378,6 @@ int sl_bench_limit(int argc, char **argv)
     int status = read_options(argc, argv, &options);
     if (status >= 0)
         return status;
-    const struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESTART};
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
     sl_secret_init();
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
     struct work work = {.options = &options};

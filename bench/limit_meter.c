@@ -162,15 +162,3 @@ uint64_t limit_free_memory(void)
     const char *at = strstr((const char *)text.data, "MemAvailable:");
     return at ? strtoull(at + strlen("MemAvailable:"), NULL, 10) * 1024 : 0;
 }
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double limit_median(double *values, size_t n)
-{
-    qsort(values, n, sizeof(*values), by_value);
-    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}

@@ -95,8 +95,6 @@ double limit_kernel_cpu(void);
 pid_t limit_find_listener(const char *host);
 /* What the system says could be used, bytes. */
 uint64_t limit_free_memory(void);
-/* The median of n values, which it sorts. n is not 0. */
-double limit_median(double *values, size_t n);
 
 /* ---- limit_image.c ---- */
 

@@ -213,11 +213,11 @@ void limit_print(const struct limit_result *r)
         tar_cpu += image->layers[i].gnu_tar_cpu;
         tar_wall += image->layers[i].gnu_tar_wall;
     }
-    printf(
-        "%s: %.1f MB in %zu layers, %.1f MB plain%s; %u cores; files on %s (%s); medians of %u\n",
-        image->name, (double)blob_bytes(image) / 1e6, image->n_layers,
-        (double)plain_bytes(image) / 1e6, is_encrypted(image) ? ", encrypted" : "", r->cores,
-        r->is_volatile ? "memory" : "a disk", r->options->root, r->options->runs);
+    printf("%s: %.1f MB in %zu layers, %.1f MB plain%s; %u cores; files on %s (%s); best parts and "
+           "median pull of %u\n",
+           image->name, (double)blob_bytes(image) / 1e6, image->n_layers,
+           (double)plain_bytes(image) / 1e6, is_encrypted(image) ? ", encrypted" : "", r->cores,
+           r->is_volatile ? "memory" : "a disk", r->options->root, r->options->runs);
     printf("memory to memory %.1f GB/s; %s; GNU tar makes the trees in %.3f s (CPU %.3f)\n\n",
            r->copy_rate / 1e9,
            image->server ? "the registry is on this machine"

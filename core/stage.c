@@ -54,6 +54,15 @@ int sl_stage_push(struct sl_stage *stage, struct sl_buf **bufp, struct sl_error 
     return name_failure(stage, r, err);
 }
 
+/* The buffer is counted where it is pushed. */
+static void trace_ahead(const struct sl_stage *stage, uint64_t start, uint64_t end)
+{
+    sl_trace_add(stage->trace, &(struct sl_trace_event){.name = stage->ops->name,
+                                                        .start_ns = start,
+                                                        .end_ns = end,
+                                                        .layer = stage->layer});
+}
+
 void sl_stage_look_ahead(struct sl_stage *a, const struct sl_buf *a_buf, struct sl_stage *b,
                          const struct sl_buf *b_buf)
 {
@@ -64,6 +73,10 @@ void sl_stage_look_ahead(struct sl_stage *a, const struct sl_buf *a_buf, struct 
     uint64_t half = (sl_clock_ns() - start) / 2;
     a->stats.nanoseconds += half;
     b->stats.nanoseconds += half;
+    if (a->trace)
+        trace_ahead(a, start, start + half);
+    if (b->trace)
+        trace_ahead(b, start + half, start + 2 * half);
 }
 
 int sl_stage_finish(struct sl_stage *stage, struct sl_error *err)

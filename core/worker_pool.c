@@ -190,6 +190,15 @@ void sl_task_init(struct sl_task *task, struct sl_worker_pool *pool,
     task->state = TASK_IDLE;
 }
 
+/* Of what was just queued. A thread that was signalled and has not come yet still counts as asleep:
+ * so do its tasks. */
+static void call_thread(struct sl_worker_pool *pool)
+{
+    if (pool->n_queued > pool->n_sleeping && pool->n_threads < pool->threads_max)
+        (void)add_thread(pool);
+    pthread_cond_signal(&pool->work);
+}
+
 void sl_task_wake(struct sl_task *task)
 {
     struct sl_worker_pool *pool = task->pool;
@@ -199,11 +208,7 @@ void sl_task_wake(struct sl_task *task)
     } else if (task->state == TASK_IDLE) {
         task->state = TASK_QUEUED;
         enqueue(pool, task);
-        /* A thread that was signalled and has not come yet still counts as asleep: so do its tasks.
-         */
-        if (pool->n_queued > pool->n_sleeping && pool->n_threads < pool->threads_max)
-            (void)add_thread(pool);
-        pthread_cond_signal(&pool->work);
+        call_thread(pool);
     }
     pthread_mutex_unlock(&pool->lock);
 }
@@ -239,7 +244,9 @@ void sl_task_give_back(struct sl_task *partner)
     struct sl_worker_pool *pool = partner->pool;
     pthread_mutex_lock(&pool->lock);
     run_ends(pool, partner);
-    pthread_cond_signal(&pool->work);
+    /* Who took it goes on with its own task, so that another thread has to come for it. */
+    if (pool->head)
+        call_thread(pool);
     pthread_mutex_unlock(&pool->lock);
 }
 

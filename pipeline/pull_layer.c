@@ -307,15 +307,14 @@ int sl_layer_end(struct layer *l, struct sl_error *err)
 
 int sl_layer_publish(struct layer *l, struct sl_error *err)
 {
-    uint64_t began = sl_trace_begin(l->pull->trace);
-    uint64_t before = sl_clock_ns();
+    uint64_t began = sl_clock_ns();
     int r = commit(l, err);
     sl_trace_end(l->pull->trace, "sync and commit layer", layer_number(l), began);
     if (r < 0) {
         sl_layer_abandon(l);
         return sl_layer_error(l, r, err);
     }
-    l->report->commit_seconds = (double)(sl_clock_ns() - before) / 1e9;
+    l->report->commit_seconds = (double)(sl_clock_ns() - began) / 1e9;
     l->report->state = SL_LAYER_DONE;
     layer_release(l);
     return 0;

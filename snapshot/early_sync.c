@@ -4,7 +4,6 @@
 #include "sluice/core/log.h"
 #include "store_dir.h"
 
-#include <string.h>
 #include <unistd.h>
 
 /* Bytes. Often enough that what is left at a commit is a fraction of a second's work, seldom enough
@@ -15,9 +14,10 @@ enum { EARLY_SYNC_EACH = 64 * 1024 * 1024 };
 static void run(struct sl_task *task)
 {
     struct sl_early_sync *early = (struct sl_early_sync *)task;
-    if (syncfs(early->store->fd) < 0)
-        sl_log(SL_LOG_DEBUG, "syncing %s ahead of a commit: %s", early->store->root,
-               strerror(errno));
+    struct sl_error err;
+    if (syncfs(early->store->fd) < 0 &&
+        sl_error_system(&err, errno, "syncing %s ahead of a commit", early->store->root) < 0)
+        sl_log(SL_LOG_DEBUG, "%s", err.msg);
     sl_store_step(early->store, "synced-early");
 }
 

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """When a benchmark's ratio counts as lost; and that every case of sluice-bench, named by the variable
 SLUICE_BENCH, runs."""
+import contextlib
 import json
 import os
 import pathlib
+import pty
+import signal
 import subprocess
 import sys
 import tempfile
@@ -135,9 +138,34 @@ class Smoke(unittest.TestCase):
         self.assertTrue(all(r.get("ratio") or "skipped" in r for r in found), found)
 
     def test_wrong_words(self):
-        for argv in (["--filter", "no/such/case"], ["--filter", "("], ["--nonsense"], ["--records"]):
+        """Are named, on one line."""
+        for argv in (["--filter", "no/such/case"], ["--filter", "("], ["--nonsense"], ["--records"], ["crypto/"],
+                     ["--repetitions", "many"], ["--min-time=-1"]):
             with self.subTest(argv=argv):
-                self.assertEqual(self.run_bench(*argv).returncode, 2)
+                done = self.run_bench(*argv)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(argv[-1].split("=")[0] if argv[-1] != "many" else argv[0], done.stderr)
+                self.assertEqual(done.stderr.count("\n"), 1)
+
+    def test_help(self):
+        done = self.run_bench("--help")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("--filter REGEX", done.stdout)
+
+    def test_interrupt(self):
+        """Ends by itself, so that it can take its folders away; says which case runs on a terminal only."""
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        with subprocess.Popen([BENCH, "--filter", "crypto/digest", "--min-time", "60"], stdout=subprocess.DEVNULL,
+                              stderr=theirs) as bench:
+            os.close(theirs)
+            said = os.read(ours, 4096)
+            bench.send_signal(signal.SIGTERM)
+            with contextlib.suppress(OSError):  # that of a terminal that nobody writes to any more
+                while chunk := os.read(ours, 4096):
+                    said += chunk
+        self.assertEqual(bench.returncode, 128 + signal.SIGTERM)
+        self.assertIn(b"interrupted", said)
 
     def test_records_that_cannot_be_written(self):
         done = self.run_bench("--smoke", "--filter", "crypto/ctr", "--records", "/nowhere/at/all")

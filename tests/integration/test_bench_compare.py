@@ -185,6 +185,15 @@ class Compare(sluice_case.SluiceCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(report.read_text(), pull_report.markdown(made_up_results()))
 
+    def test_wrong_words_are_named_before_anything_is_measured(self):
+        for argv in (["--no-run"], ["--no-run", "--with", "/nowhere"], ["--runs", "0"],
+                     ["--json", "/nowhere/results"]):
+            with self.subTest(argv=argv):
+                done = self.compare(*argv)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(argv[-1], done.stderr)
+                self.assertEqual((done.stdout, "Traceback" in done.stderr), ("", False))
+
     def test_kinds_of_a_shape_have_the_same_diff_ids(self):
         with pull_images.registry(self.cache) as (port, _):
             configs = {pull_rivals.fetch_json(f"http://127.0.0.1:{port}/v2/small/manifests/{kind}")

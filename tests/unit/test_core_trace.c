@@ -33,13 +33,13 @@ static struct sl_trace *new_trace(void)
     return trace;
 }
 
+/* Not by memmem(): sanitizers look at all that is left, each time. */
 static size_t count(const struct sl_bytes *text, const char *part)
 {
     size_t n = 0, len = strlen(part);
-    const char *end = (const char *)text->data + text->len;
-    for (const char *p = (const char *)text->data;
-         (p = memmem(p, (size_t)(end - p), part, len)) != NULL; p += len)
-        n++;
+    const char *p = (const char *)text->data, *end = p + text->len;
+    for (; (p = memchr(p, part[0], (size_t)(end - p))); p++)
+        n += (size_t)(end - p) >= len && memcmp(p, part, len) == 0;
     return n;
 }
 
@@ -57,9 +57,11 @@ static void trace_above_its_limit_counts_what_it_drops(void **state)
     add(trace, "early", EVENTS_MAX);
     expect(trace, "\"events_dropped\":0}", 1);
     add(trace, "late", 7);
-    expect(trace, "\"events_dropped\":7}", 1);
-    expect(trace, "\"name\":\"early\"", EVENTS_MAX);
-    expect(trace, "\"name\":\"late\"", 0);
+    SL_AUTO_DONE(sl_bytes) text = {0}; /* once: it takes seconds under a sanitizer */
+    assert_int_equal(sl_trace_format(trace, &text, NULL), 0);
+    assert_int_equal(count(&text, "\"events_dropped\":7}"), 1);
+    assert_int_equal(count(&text, "\"name\":\"early\""), EVENTS_MAX);
+    assert_int_equal(count(&text, "\"name\":\"late\""), 0);
 }
 
 static void trace_that_nobody_wants_costs_nothing(void **state)

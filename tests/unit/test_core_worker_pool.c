@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -448,6 +449,54 @@ static void partner_is_found_among_others(void **state)
     }
 }
 
+/* Three threads may be, one of them goes on with the taker's own task, one is stuck: the third has
+ * to come for what was given back, whether it had been started before or not. */
+struct keeper {
+    struct sl_task task;
+    struct gated *other;  /* occupies a thread until `go` */
+    struct gated partner; /* lets on what waits for it */
+    struct sl_task *took;
+};
+
+static void keep_on(struct sl_task *task)
+{
+    struct keeper *k = (struct keeper *)task;
+    sl_task_wake(&k->partner.task);
+    k->took = sl_task_take_partner(task); /* likely: the thread for it has hardly begun */
+    for (int i = 0; i < 100; i++)
+        sched_yield(); /* it is asleep by now, likely, and comes for the other one */
+    sl_task_wake(&k->other->task);
+    sem_wait(&k->other->entered);
+    if (k->took) {
+        sl_task_wake(k->took);
+        sl_task_give_back(k->took);
+    }
+    sem_wait(&k->partner.entered);
+}
+
+static void partner_given_back_does_not_wait_for_the_taker(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        SL_AUTO(sl_worker_pool) pool = make_pool(3);
+        struct gated other;
+        gated_open(&other, pool);
+        struct keeper k = {.other = &other};
+        gated_open(&k.partner, pool);
+        sem_post(&k.partner.go);
+        sl_task_init(&k.task, pool, keep_on);
+        k.task.kind = k.partner.task.kind = a_kind;
+        sl_task_wake(&k.task);
+        sl_task_wait_idle(&k.task);
+        sl_task_wait_idle(&k.partner.task);
+        assert_int_equal(k.partner.runs, 1);
+        sem_post(&other.go);
+        sl_task_wait_idle(&other.task);
+        gated_done(&other);
+        gated_done(&k.partner);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -466,6 +515,7 @@ int main(void)
         cmocka_unit_test(partner_woken_meanwhile_runs_once),
         cmocka_unit_test(tasks_of_other_kinds_are_no_partners),
         cmocka_unit_test(partner_is_found_among_others),
+        cmocka_unit_test(partner_given_back_does_not_wait_for_the_taker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
