@@ -35,6 +35,7 @@ POOL_IMAGES = ("many:enc", "single:enc", "single:zstd-enc", "small:enc")
 TAR_IMAGE = "small:enc"
 FREE_CORES = 4
 ALL_IMAGES = [f"{shape}:{kind}" for shape in pull_images.SHAPES for kind in pull_images.KINDS]
+LINK_BITS = 1e9  # a second, of latency.py
 MIB = 1 << 20
 
 
@@ -72,9 +73,9 @@ class Found:
                      if name == f"targets/{what}/{image}/{store}"), None)
 
     def links(self):
-        """Shares of the link at 100 ms, by name."""
-        return {name: r["link_share"] for (name, _, _), r in self.all.items()
-                if name.startswith("pull/") and r.get("rtt_ms") == 100 and r.get("link_share")}
+        """Shares of the link at 100 ms, by name; bytes are those that are sent."""
+        return {name: r["bytes"] * 8 / r["seconds"] / LINK_BITS for (name, _, _), r in self.all.items()
+                if name.startswith("pull/") and name.endswith("/100ms")}
 
 
 # ---- the rows ----
@@ -239,6 +240,11 @@ def compare(options, image, store, tools, runs):
                             "--stores", store, "--tools", *tools, "--runs", runs, *lock])
 
 
+def far_away(bench):
+    lock = ["--lock", bench.options.lock] if bench.options.lock else []
+    return run_for_records([HERE / "latency.py", "--rtt", "100", "--runs", bench.options.runs, *lock])
+
+
 def limit_once(bench, image, root, runs):
     options = bench.options
     argv = [options.bench, "limit", "--json", "--tls-verify=false", "--decryption-key", bench.key,
@@ -288,7 +294,7 @@ def jobs(found, options):
     if not found.get("targets/start/cached_pull"):
         yield "start-up", targets_measure.starts
     if not found.links() and (HERE / "latency.py").exists():
-        yield "100 ms away", lambda _: run_for_records([HERE / "latency.py"])
+        yield "100 ms away", far_away
 
 
 def wanted_jobs(found, options):
