@@ -29,8 +29,8 @@ COMMITTED = HERE / "ratios.json"
 PROGRAM = HERE.parent / "build/bench/bin/sluice-bench"
 # What their names begin with. Such a script runs as a whole, whichever of its cases is wanted.
 SCRIPTS = {"pull/": "latency.py", "service/": "service.py"}
-# The same always, since ratios to a first pull depend on what is pulled; quickly, once.
-ARGUMENTS = {"service/": ["--size", "16", "--repeats", "50", "--rest", "1"]}
+# The same always, since ratios depend on what is pulled; quickly, once.
+ARGUMENTS = {"service/": ["--size", "32", "--repeats", "50", "--rest", "1", "--runs", "7"]}
 QUICK = {"service/": ["--runs", "1"]}
 UPDATE_RUNS = 3
 NAMED_MAX = 8  # cases that are told by their names
