@@ -372,7 +372,7 @@ def main():
     if not options.no_run:
         for program in (options.sluice, options.bench):
             if not program.exists():
-                sys.exit(f"targets: {program}: is not there: run ./dev bench --list, which builds it")
+                sys.exit(f"targets: {program}: is not there: run ./dev bench crypto/decrypt, which builds it")
         # Mounts and daemons are taken away by the same code as after Ctrl-C.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         is_fine = measure(found, options)
