@@ -107,12 +107,12 @@ def markdown(results):
     return "\n".join(lines + ["", "; ".join(notes)] if notes else lines) + "\n"
 
 
-def update_between_markers(path, text):
+def update_between_markers(path, text, begin=BEGIN, end=END):
     old = path.read_text()
-    if BEGIN not in old or END not in old:
-        raise RuntimeError(f"{path}: has no lines {BEGIN} and {END}: put them where the tables go")
-    head, tail = old.split(BEGIN)[0], old.split(END)[1]
-    path.write_text(f"{head}{BEGIN}\n{text}{END}{tail}")
+    if begin not in old or end not in old:
+        raise RuntimeError(f"{path}: has no lines {begin} and {end}: put them where the tables go")
+    head, tail = old.split(begin)[0], old.split(end)[1]
+    path.write_text(f"{head}{begin}\n{text}{end}{tail}")
 
 
 # ---- records ----

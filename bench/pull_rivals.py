@@ -116,10 +116,11 @@ class Pull:
         self.temporary = self.store / "tmp"
         self.temporary.mkdir()
 
-    def sluice(self):
+    def sluice(self, more=""):
+        """more: options."""
         root, bundle = self.store / "root", self.store / "bundle"
         return (f"exec {self.program} pull --root {root} --insecure-policy "
-                f"--tls-verify=false {self.key_option} {self.reference} {bundle}",
+                f"--tls-verify=false {self.key_option} {more} {self.reference} {bundle}",
                 f"{self.program} unmount --root {root} {bundle}")
 
     def skopeo_umoci(self):

@@ -7,7 +7,8 @@
   --update   writes them: the median of three runs
   FILTER     regular expressions of names: crypto/ '^layer_path/gzip' service/
 
-Cases are those of sluice-bench, and of scripts that write records (see ratios.py) with --records FILE."""
+Cases are those of sluice-bench, and of scripts that write records (see ratios.py) with --records FILE. What runs is told
+on standard error. A check takes three to ten minutes."""
 import argparse
 import datetime
 import json
@@ -19,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 import ratios as records_of
 
@@ -27,10 +29,11 @@ COMMITTED = HERE / "ratios.json"
 PROGRAM = HERE.parent / "build/bench/bin/sluice-bench"
 # What their names begin with. Such a script runs as a whole, whichever of its cases is wanted.
 SCRIPTS = {"pull/": "latency.py", "service/": "service.py"}
-# The same always, since ratios to a first pull depend on what is pulled; quickly, once.
-ARGUMENTS = {"service/": ["--size", "16", "--repeats", "50", "--rest", "1"]}
+# The same always, since ratios depend on what is pulled; quickly, once.
+ARGUMENTS = {"service/": ["--size", "32", "--repeats", "50", "--rest", "1", "--runs", "7"]}
 QUICK = {"service/": ["--runs", "1"]}
 UPDATE_RUNS = 3
+NAMED_MAX = 8  # cases that are told by their names
 
 
 def machine():
@@ -40,15 +43,24 @@ def machine():
             f"{len(os.sched_getaffinity(0))} cores, Linux {'.'.join(platform.release().split('.')[:2])}")
 
 
+class Broken(Exception):
+    """A suite that has left no records, and why."""
+
+
+def say(words):
+    print(f"{time.strftime('%H:%M:%S')} {words}", file=sys.stderr, flush=True)
+
+
 def run_suite(argv, is_ours=False):
     """Its records. What it prints goes to standard error, where one can watch it; of our own program only
     what the data is, since its table comes again."""
+    say(f"{os.path.basename(argv[0])} runs")
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as work:
         path = os.path.join(work, "records")
         done = subprocess.run([*argv, "--records", path], stdout=subprocess.PIPE if is_ours else sys.stderr, text=True,
                               check=False)
         if not os.path.exists(path):
-            sys.exit(f"run.py: {argv[0]} has ended with {done.returncode} and left no records")
+            raise Broken(f"{os.path.basename(argv[0])} has ended with {done.returncode} and left no records")
         if is_ours:
             sys.stderr.writelines(line + "\n" for line in done.stdout.splitlines() if line.startswith("data: "))
         return records_of.read_records(path)
@@ -60,8 +72,19 @@ def script_of(name):
 
 
 class Suites:
+    """broken: prefix of a script, or None for the program, to why there are no records of its cases."""
+
     def __init__(self, options):
-        self.options = options
+        self.options, self.broken = options, {}
+
+    def unless_broken(self, prefix, suite, *args):
+        """Records of a suite. The others go on without it, and its cases have failed."""
+        try:
+            return suite(*args)
+        except (Broken, OSError, ValueError) as problem:
+            say(f"failed: {problem}")
+            self.broken[prefix] = str(problem)
+            return []
 
     def program(self, pattern):
         quick = ["--quick"] if self.options.quick else []
@@ -79,15 +102,22 @@ class Suites:
         found = []
         ours = [f for f in filters if not script_of(f)]
         if ours or not filters:
-            found += self.program("|".join(f"({f})" for f in ours) or ".")
+            found += self.unless_broken(None, self.program, "|".join(f"({f})" for f in ours) or ".")
         for prefix in SCRIPTS:
             if not filters or any(script_of(f) == prefix for f in filters):
-                found += self.script(prefix)
+                found += self.unless_broken(prefix, self.script, prefix)
         return [r for r in found if not filters or any(re.search(f, r["name"]) for f in filters)]
 
     def named(self, names):
         """Records of exactly these cases."""
-        return self.wanted([f"^{re.escape(n)}$" for n in names]) if names else []
+        if not names:
+            return []
+        say(f"{len(names)} cases" + (": " + ", ".join(names) if len(names) <= NAMED_MAX else ""))
+        return self.wanted([f"^{re.escape(n)}$" for n in names])
+
+    def failures(self, keys):
+        """(name, rival) to why, of those of these keys whose suite is broken."""
+        return {k: self.broken[script_of(k[0])] for k in keys if script_of(k[0]) in self.broken}
 
 
 def cell(value, scale, form):
@@ -121,6 +151,7 @@ def check(suites, filters):
     if not committed:
         sys.exit(f"run.py: {COMMITTED} has no such case")
     verdict = records_of.check(committed, suites.named)
+    verdict.failed |= suites.failures(committed)
     for line in verdict.notes(committed):
         print(line)
     complaints = list(verdict.complaints(committed))
@@ -141,10 +172,10 @@ def update(suites, filters, runs):
         skipped |= set(records_of.reasons(found, "skipped"))
     known = records_of.load(COMMITTED) if COMMITTED.exists() else {}
     kept = {k: v for k, v in known.items() if k in skipped or k not in matching(known, filters)}
+    kept |= {k: known[k] for k in suites.failures(known)}
     records_of.save(COMMITTED, machine(), kept | {k: statistics.median(v) for k, v in taken.items()})
     print_table(found)
-    failed = records_of.reasons(found, "failed")
-    return 1 if failed else 0
+    return 1 if records_of.reasons(found, "failed") or suites.broken else 0
 
 
 def main():
@@ -165,7 +196,7 @@ def main():
     print_table(found)
     if options.records:
         pathlib.Path(options.records).write_text("".join(json.dumps(r) + "\n" for r in found), encoding="utf-8")
-    return 1 if records_of.reasons(found, "failed") else 0
+    return 1 if records_of.reasons(found, "failed") or suites.broken else 0
 
 
 if __name__ == "__main__":

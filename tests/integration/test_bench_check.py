@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """When a benchmark's ratio counts as lost; and that every case of sluice-bench, named by the variable
 SLUICE_BENCH, runs."""
+import argparse
 import contextlib
+import io
 import json
 import os
 import pathlib
@@ -11,10 +13,12 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
 import ratios  # noqa: E402
+import run  # noqa: E402
 
 BENCH = os.environ.get("SLUICE_BENCH")
 CASE = ("crypto/pair/fused/1MiB", "crypto/pair/openssl/1MiB")
@@ -100,6 +104,44 @@ class Check(unittest.TestCase):
 
     def test_committed_file(self):
         self.assertGreater(len(ratios.load(ROOT / "bench/ratios.json")), 50)
+
+
+class Program(unittest.TestCase):
+    """run.py with suites made up: some leave no records."""
+    SERVICE = ("service/at_once", "service/bound")
+
+    def run_check(self, *broken):
+        def suite(argv, is_ours=False):
+            self.ran.append("sluice-bench" if is_ours else os.path.basename(argv[0]))
+            if self.ran[-1] in broken:
+                raise run.Broken(f"{self.ran[-1]} is out of luck")
+            return [record(2.0)] if is_ours else [record(1.0, self.SERVICE)]
+        self.ran = []
+        with tempfile.TemporaryDirectory(prefix="sluice-test-") as work:
+            committed = pathlib.Path(work) / "ratios.json"
+            ratios.save(committed, "a machine", {CASE: 2.0, self.SERVICE: 1.0})
+            with unittest.mock.patch.multiple(run, run_suite=suite, COMMITTED=committed), \
+                    contextlib.redirect_stdout(io.StringIO()) as printed, \
+                    contextlib.redirect_stderr(io.StringIO()):
+                status = run.check(run.Suites(argparse.Namespace(quick=False)), [])
+        return status, printed.getvalue()
+
+    def test_suites_that_hold(self):
+        status, text = self.run_check()
+        self.assertEqual((status, text), (0, "2 ratios compared, 0 of 2 committed ones do not hold\n"))
+        self.assertEqual(self.ran, ["sluice-bench", "service.py"])
+
+    def test_script_that_breaks_does_not_take_the_others_along(self):
+        status, text = self.run_check("service.py")
+        self.assertEqual(status, 1)
+        self.assertIn("service.py is out of luck", text)
+        self.assertIn("1 ratios compared, 1 of 2 committed ones do not hold", text)
+
+    def test_program_that_breaks(self):
+        status, text = self.run_check("sluice-bench")
+        self.assertEqual(status, 1)
+        self.assertIn(f"{CASE[0]} against {CASE[1]}: committed 2.00, now it fails: sluice-bench is out of luck", text)
+        self.assertIn("1 ratios compared", text)
 
 
 @unittest.skipUnless(BENCH, "SLUICE_BENCH names no program")
