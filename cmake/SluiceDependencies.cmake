@@ -35,3 +35,14 @@ endif()
 if(SL_TESTS)
   sl_find_pkg(CMOCKA cmocka "runs the unit tests")
 endif()
+
+# libcurl is loaded when it is needed (core/curl_load.c): nobody is linked with it, and this is its name.
+get_target_property(curl_libraries PkgConfig::CURL INTERFACE_LINK_LIBRARIES)
+execute_process(COMMAND ${CMAKE_READELF} -d ${curl_libraries} OUTPUT_VARIABLE curl_dynamic)
+if(NOT curl_dynamic MATCHES "SONAME[^\n]*\\[([^]\n]+)\\]")
+  message(FATAL_ERROR "libcurl is no shared library: ${curl_libraries}. Run ./dev deps.")
+endif()
+add_library(sl_curl INTERFACE)
+target_include_directories(sl_curl SYSTEM INTERFACE
+  $<TARGET_PROPERTY:PkgConfig::CURL,INTERFACE_INCLUDE_DIRECTORIES>)
+target_compile_definitions(sl_curl INTERFACE SL_CURL_SONAME="${CMAKE_MATCH_1}")

@@ -2,7 +2,7 @@
 #include "http_loop.h"
 
 #include "sluice/core/clock.h"
-#include "sluice/core/wiping_heap.h"
+#include "sluice/core/curl_load.h"
 
 #include <curl/curl.h>
 #include <pthread.h>
@@ -349,13 +349,9 @@ int sl_http_loop_start(struct sl_http_loop *loop, struct sl_error *err)
 
 int sl_http_loop_new(struct sl_http_loop **ret, struct sl_error *err)
 {
-    /* Tokens and passwords go through its memory, and requests of key providers: whoever is first
-     * says this for the whole process. */
-    CURLcode rc = curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, sl_wiping_free,
-                                       sl_wiping_realloc, strdup, calloc);
-    if (rc != CURLE_OK)
-        return sl_error_set(err, SL_E_SYSTEM, EIO, "cannot start libcurl: %s",
-                            curl_easy_strerror(rc));
+    int r = sl_curl_start(err);
+    if (r < 0)
+        return r;
     SL_AUTO(sl_http_loop) loop = calloc(1, sizeof(*loop));
     if (!loop) {
         curl_global_cleanup();

@@ -10,7 +10,7 @@
 #include "grpc_target.h"
 
 #include "sluice/core/curl_errno.h"
-#include "sluice/core/wiping_heap.h"
+#include "sluice/core/curl_load.h"
 
 #include <curl/curl.h>
 #include <pthread.h>
@@ -346,10 +346,9 @@ static bool needs_fresh_connections(const struct grpc_client *client)
 static int open_client(const char *target, const struct sl_rpc_tls *tls,
                        struct sl_client_wire **ret, struct sl_error *err)
 {
-    /* Whoever is first says this for the whole process: the registry says the same. */
-    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, sl_wiping_free, sl_wiping_realloc, strdup,
-                             calloc) != CURLE_OK)
-        return sl_error_set(err, SL_E_SYSTEM, EIO, "cannot start libcurl");
+    int r = sl_curl_start(err);
+    if (r < 0)
+        return r;
     struct grpc_client *client = calloc(1, sizeof(*client));
     if (!client) {
         curl_global_cleanup();
@@ -357,7 +356,7 @@ static int open_client(const char *target, const struct sl_rpc_tls *tls,
     }
     client->base.ops = &sl_grpc_client;
     pthread_mutex_init(&client->lock, NULL);
-    int r = sl_grpc_target_parse(target, &client->target, err);
+    r = sl_grpc_target_parse(target, &client->target, err);
     if (r == 0)
         r = set_client_tls(client, tls, err);
     if (r == 0)
