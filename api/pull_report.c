@@ -50,6 +50,8 @@ static const struct sluice_layer *pack_layer(struct sl_pack *p, const struct sl_
         .seconds = l->seconds,
         .n_stages = l->n_stages,
         .stages = pack_stages(p, l),
+        .commit_seconds = l->commit_seconds,
+        .sync_seconds = l->sync_seconds,
     };
     return sl_pack_value(p, &layer, sizeof(layer));
 }

@@ -137,8 +137,8 @@ bool limit_is_volatile(const char *root);
 
 struct limit_pull {
     double wall, cpu, server_cpu, kernel_cpu;
-    double before, commit, after; /* until the first layer began; commits; since the last one's
-                                   * flow was through */
+    double before, commit, after; /* until the first layer began; the longest commit; since the last
+                                   * one's flow was through */
     struct sl_pull_report *report;
 };
 /* Into a fresh store at root, which it creates. */

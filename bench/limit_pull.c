@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "limit_parts.h"
 
-/* Of the report: when the first layer began, what commits took, and what was left when the last
- * layer's bytes were through. */
+/* Of the report: when the first layer began, what the longest commit took, and what was left when
+ * the last layer's bytes were through. */
 static void divide(struct limit_pull *pull)
 {
     const struct sl_pull_report *report = pull->report;
@@ -13,7 +13,7 @@ static void divide(struct limit_pull *pull)
             continue;
         first = l->began < first ? l->began : first;
         last = l->began + l->seconds > last ? l->began + l->seconds : last;
-        pull->commit += l->commit_seconds;
+        pull->commit = l->commit_seconds > pull->commit ? l->commit_seconds : pull->commit;
     }
     pull->before = first + (pull->wall - report->seconds);
     pull->after = report->seconds - last;

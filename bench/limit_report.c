@@ -199,7 +199,8 @@ static void print_pull(const struct limit_result *r)
            "%.3f, more %.3f, idle %.3f\n",
            busy, all, p->cpu, p->server_cpu, p->kernel_cpu, r->is_volatile ? " (not counted)" : "",
            limit_total_cpu(r->image), busy - limit_total_cpu(r->image), all - busy);
-    printf("before the first layer %.3f s, commits %.3f s, behind the last byte %.3f s; buffers at "
+    printf("before the first layer %.3f s, longest commit %.3f s, behind the last byte %.3f s; "
+           "buffers at "
            "most %.1f MiB\n",
            p->before, p->commit, p->after, (double)p->report->peak_buffers_bytes / (1024.0 * 1024));
     print_stages(p);

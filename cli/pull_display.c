@@ -63,6 +63,9 @@ void pull_display_stats(const struct sluice_pull_report *report)
             fprintf(stderr, ", %.3f s, %.0f MB/s", l->seconds, rate(l->received, l->seconds));
         fputc('\n', stderr);
         print_stages(l);
+        if (l->state == SLUICE_LAYER_DONE)
+            fprintf(stderr, "    commit       %24.3f s, of which %.3f s for the disk\n",
+                    l->commit_seconds, l->sync_seconds);
         total += l->received;
     }
     char size[16], peak[16];
@@ -95,6 +98,8 @@ static void put_layer(struct sl_json_writer *w, const struct sluice_layer *l)
     sl_json_put_bool(w, "encrypted", l->encrypted);
     put_key(w, l);
     sl_json_put_decimal(w, "seconds", l->seconds);
+    sl_json_put_decimal(w, "commitSeconds", l->commit_seconds);
+    sl_json_put_decimal(w, "syncSeconds", l->sync_seconds);
     sl_json_open_array(w, "stages");
     for (size_t i = 0; i < l->n_stages; i++) {
         sl_json_open_object(w, NULL);

@@ -46,16 +46,16 @@ static int need_approval(const struct sl_gate *gate, struct sl_error *err)
     return sl_error_set(err, SL_E_POLICY, EPERM, "the gate is shut");
 }
 
-int sl_gate_commit_layer(struct sl_gate *gate, const struct sl_layer_verdict *verdict,
-                         struct sl_staged_layer *staged, struct sl_error *err)
+void sl_gate_commit_layers(struct sl_gate *gate, struct sl_layer_commit *first)
 {
-    int r = need_approval(gate, err);
-    if (r < 0)
-        return r;
-    if (verdict->flow_result != 0)
-        return sl_error_set(err, SL_E_INTEGRITY, EBADMSG, "layer did not pass its checks");
+    for (struct sl_layer_commit *c = first; c; c = c->next) {
+        int r = need_approval(gate, &c->error);
+        if (r == 0 && c->result != 0)
+            r = sl_error_set(&c->error, SL_E_INTEGRITY, EBADMSG, "layer did not pass its checks");
+        c->result = r;
+    }
     const struct sl_gate_pass pass = {.gate = gate};
-    return sl_layer_commit(staged, &pass, &verdict->record, err);
+    sl_layers_commit(first, &pass);
 }
 
 static int check_image(const struct sl_approval *approval, const struct sl_image_record *record,

@@ -16,13 +16,10 @@ SL_MUST_CHECK int sl_gate_open(struct sl_store *store, struct sl_approval **appr
 struct sl_gate *sl_gate_close(struct sl_gate *gate);
 SL_DEFINE_AUTO(sl_gate, sl_gate_close)
 
-/* What the data path says of a layer when its flow is through. */
-struct sl_layer_verdict {
-    int flow_result;              /* 0: every stage finished: size, digest, MAC, diff_id */
-    struct sl_blob_record record; /* what those stages were asked to verify */
-};
-SL_MUST_CHECK int sl_gate_commit_layer(struct sl_gate *gate, const struct sl_layer_verdict *verdict,
-                                       struct sl_staged_layer *staged, struct sl_error *err);
+/* Several layers at once, on any thread, while nobody else uses the gate. The result of each is
+ * first what the data path says of it (0: every stage has finished: size, digest, MAC, diff_id; no
+ * other is let through), then what came of its commit. */
+void sl_gate_commit_layers(struct sl_gate *gate, struct sl_layer_commit *first);
 /* Every layer of the record must have been committed, or admitted from the cache. Once: the gate is
  * shut afterwards. SL_E_POLICY for anything but the image that was approved. */
 SL_MUST_CHECK int sl_gate_commit_image(struct sl_gate *gate, const struct sl_image_record *record,

@@ -3,8 +3,8 @@
  * Which layers run when: up to the caller's number at once, as memory allows, and never one that
  * another pull or process is fetching already. While one waits, for memory, for somebody's lock or
  * for the verdict, the others go on; nothing is held by what waits but what has passed. A layer
- * that has passed all checks waits in staging, without memory, until the image is allowed. The
- * first failure, or a denial, stops all of them.
+ * that has passed all checks waits in staging, without memory, until the image is allowed; then it
+ * is committed beside the others. The first failure, or a denial, stops all of them.
  */
 #include "pull.h"
 
@@ -13,12 +13,23 @@
 
 struct schedule {
     struct pull *pull;
-    unsigned jobs, n_running;
+    unsigned jobs, n_running, n_committing;
     bool is_short; /* of memory, in this round */
     int result;    /* the first failure */
     enum sl_errc why;
     struct sl_error *err;
 };
+
+/* Nothing is committed any more that has not begun to be. */
+static void withdraw_commits(struct schedule *s)
+{
+    struct layer *l;
+    while ((l = sl_layer_commits_withdraw(s->pull))) {
+        l->is_committing = false;
+        l->passed = true;
+        s->n_committing--;
+    }
+}
 
 static void note_failure(struct schedule *s, int r, const struct sl_error *err)
 {
@@ -31,6 +42,7 @@ static void note_failure(struct schedule *s, int r, const struct sl_error *err)
     for (size_t i = 0; i < s->pull->n_layers; i++)
         if (s->pull->layers[i].flow)
             sl_layer_stop(&s->pull->layers[i]);
+    withdraw_commits(s);
 }
 
 static void unlock(struct layer *l)
@@ -101,9 +113,13 @@ static void publish_some(struct schedule *s)
         note_failure(s, r, &err);
     for (size_t i = 0; i < s->pull->n_layers && r > 0 && s->result == 0; i++) {
         struct layer *l = &s->pull->layers[i];
-        int published = l->passed ? sl_layer_publish(l, &err) : 0;
-        if (published < 0)
-            note_failure(s, published, &err);
+        if (!l->passed)
+            continue;
+        int began = sl_layer_publish(l, &err);
+        if (began < 0)
+            note_failure(s, began, &err);
+        else
+            s->n_committing++;
     }
 }
 
@@ -121,6 +137,12 @@ static void abandon_some(struct schedule *s)
         struct layer *l = &s->pull->layers[i];
         if (l->passed && !(keeps && sl_layer_publish(l, /* err= */ NULL) == 0))
             sl_layer_abandon(l);
+    }
+    sl_layer_commits_wait(s->pull);
+    for (size_t i = 0; i < s->pull->n_layers; i++) {
+        struct layer *l = &s->pull->layers[i];
+        if (l->is_committing && sl_layer_published(l, /* err= */ NULL) < 0)
+            continue; /* it is not kept, then */
     }
 }
 
@@ -162,6 +184,20 @@ static bool is_through(struct layer *l)
     return through;
 }
 
+static void end_commits(struct schedule *s)
+{
+    for (size_t i = 0; i < s->pull->n_layers; i++) {
+        struct layer *l = &s->pull->layers[i];
+        if (!l->is_committing || !sl_layer_commit_is_over(l))
+            continue;
+        struct sl_error err = {0};
+        int r = sl_layer_published(l, &err);
+        s->n_committing--;
+        if (r < 0)
+            note_failure(s, r, &err);
+    }
+}
+
 static void end_some(struct schedule *s)
 {
     for (size_t i = 0; i < s->pull->n_layers; i++) {
@@ -182,7 +218,7 @@ static void end_some(struct schedule *s)
 /* Whether anything is left that an event will come from. Before the verdict that is the verdict. */
 static bool is_over(const struct schedule *s)
 {
-    if (s->n_running > 0)
+    if (s->n_running > 0 || s->n_committing > 0)
         return false;
     return s->result < 0 || (s->pull->gate && !is_any_waiting(s->pull));
 }
@@ -216,6 +252,7 @@ int sl_pull_layers(struct pull *pull, struct sl_error *err)
             break;
         wait_for_event(&s);
         end_some(&s);
+        end_commits(&s);
     }
     abandon_some(&s);
     return s.result;

@@ -48,9 +48,23 @@ struct layer {
     bool passed;  /* every check, and waits in staging for the gate; only lock_fd and staged are
                    * left of the above */
 
+    /* From then on, while is_committing: the committing thread's until the commit is over. */
+    bool is_committing;
+    bool is_commit_over; /* under the pull's lock */
+    struct sl_layer_commit commit;
+    uint64_t commit_began_ns, commit_ended_ns;
+
     /* From its verdict until the image is committed: keeps gc away. */
     struct sl_staged_layer *committed;
     int hold_fd;
+};
+
+/* See layer_commits.c. */
+struct layer_commits {
+    struct sl_task task;
+    struct pull *pull;
+    struct sl_worker_pool *pool;   /* of one thread, made when it is needed */
+    struct sl_layer_commit *first; /* that wait; under the pull's lock */
 };
 
 struct pull {
@@ -69,8 +83,10 @@ struct pull {
     struct sl_policy_verdict *verdict;
     struct layer *layers;
     size_t n_layers;
+    struct layer_commits commits;
     pthread_mutex_t lock;
-    int event_fd; /* an eventfd: some layer is through, the judgement over, or memory come home */
+    int event_fd; /* an eventfd: some layer is through, or its commit over, the judgement over, or
+                   * memory come home */
     int lock_watch_fd; /* -1: nobody else's lock was waited for */
     struct sl_memory_guest memory;
     struct sl_pull_report report;
@@ -106,12 +122,23 @@ SL_MUST_CHECK int sl_layer_start(struct layer *layer, struct sl_error *err);
 /* The layer's flow is through: the layer has passed, or its staging tree is removed; frees what
  * ran. 1 when another flow of the layer has begun instead. */
 SL_MUST_CHECK int sl_layer_end(struct layer *layer, struct sl_error *err);
-/* Of a layer that has passed: commits it, or removes its staging tree. The gate is open. */
+/* Of a layer that has passed: begins its commit, or removes its staging tree. The gate is open. */
 SL_MUST_CHECK int sl_layer_publish(struct layer *layer, struct sl_error *err);
+/* The layer's commit is over: it is in the store, or its staging tree is removed. */
+SL_MUST_CHECK int sl_layer_published(struct layer *layer, struct sl_error *err);
 /* Of a layer that has passed: removes its staging tree. */
 void sl_layer_abandon(struct layer *layer);
 /* Asks a running layer to stop; it will be through soon. */
 void sl_layer_stop(struct layer *layer);
+
+/* layer_commits.c: hands layer->commit to the committing thread; whether that is through with it;
+ * takes one back that it has not begun with, NULL: there is none; waits for those it has; ends it.
+ */
+SL_MUST_CHECK int sl_layer_commits_add(struct layer *layer, struct sl_error *err);
+bool sl_layer_commit_is_over(struct layer *layer);
+struct layer *sl_layer_commits_withdraw(struct pull *pull);
+void sl_layer_commits_wait(struct pull *pull);
+void sl_layer_commits_done(struct pull *pull);
 
 /* layer_schedule.c: brings every layer into the store, or none that is not verified. */
 SL_MUST_CHECK int sl_pull_layers(struct pull *pull, struct sl_error *err);

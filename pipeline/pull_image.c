@@ -243,6 +243,7 @@ static int pull_or_drop(struct pull *pull, struct sl_error *err)
 
 static void pull_close(struct pull *pull)
 {
+    sl_layer_commits_done(pull);
     for (size_t i = 0; i < pull->n_layers; i++)
         layer_done(&pull->layers[i]);
     free(pull->layers);

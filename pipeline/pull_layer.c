@@ -254,16 +254,6 @@ static void take_statistics(struct layer *l)
         report->received = sl_blob_stream_bytes(stream);
 }
 
-static int commit(struct layer *l, struct sl_error *err)
-{
-    const struct sl_layer_verdict verdict = {.flow_result = l->result, .record = blob_record(l)};
-    int r = sl_gate_commit_layer(l->pull->gate, &verdict, l->staged, err);
-    if (r < 0)
-        return sl_error_wrap(err, r, "commit");
-    l->committed = sl_steal(&l->staged);
-    return 0;
-}
-
 static int flow_failure(struct layer *l, struct sl_error *err)
 {
     if (err)
@@ -307,14 +297,32 @@ int sl_layer_end(struct layer *l, struct sl_error *err)
 
 int sl_layer_publish(struct layer *l, struct sl_error *err)
 {
-    uint64_t began = sl_clock_ns();
-    int r = commit(l, err);
-    sl_trace_end(l->pull->trace, "sync and commit layer", layer_number(l), began);
+    l->commit = (struct sl_layer_commit){
+        .staged = l->staged, .record = blob_record(l), .result = l->result};
+    l->commit_began_ns = sl_clock_ns();
+    int r = sl_layer_commits_add(l, err);
     if (r < 0) {
         sl_layer_abandon(l);
-        return sl_layer_error(l, r, err);
+        return sl_layer_error(l, sl_error_wrap(err, r, "commit"), err);
     }
-    l->report->commit_seconds = (double)(sl_clock_ns() - began) / 1e9;
+    l->passed = false;
+    l->is_committing = true;
+    return 0;
+}
+
+int sl_layer_published(struct layer *l, struct sl_error *err)
+{
+    int r = l->commit.result;
+    l->is_committing = false;
+    if (r < 0) {
+        sl_layer_abandon(l);
+        if (err)
+            *err = l->commit.error;
+        return sl_layer_error(l, sl_error_wrap(err, r, "commit"), err);
+    }
+    l->committed = sl_steal(&l->staged);
+    l->report->commit_seconds = (double)(l->commit_ended_ns - l->commit_began_ns) / 1e9;
+    l->report->sync_seconds = l->commit.sync_seconds;
     l->report->state = SL_LAYER_DONE;
     layer_release(l);
     return 0;

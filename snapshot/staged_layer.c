@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "staged_layer.h"
 
+#include "sluice/core/clock.h"
+
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -10,8 +12,12 @@ int sl_staged_layer_new(struct sl_store *store, struct sl_staged_layer **ret, st
     SL_AUTO(sl_staged_layer) staged = calloc(1, sizeof(*staged));
     if (!staged)
         return sl_error_oom(err);
-    *staged = (struct sl_staged_layer){
-        .store = store, .entry = SL_STAGING_ENTRY_NONE, .fs = -1, .hold = -1};
+    *staged = (struct sl_staged_layer){.store = store,
+                                       .entry = SL_STAGING_ENTRY_NONE,
+                                       .fs = -1,
+                                       .hold = -1,
+                                       .opened_ns = sl_clock_ns(),
+                                       .blob = SL_STAGING_ENTRY_NONE};
     int r = sl_staging_new_dir(store, &staged->entry, err);
     if (r < 0)
         return r;
@@ -31,6 +37,7 @@ struct sl_staged_layer *sl_staged_layer_free(struct sl_staged_layer *staged)
     sl_cleanup_fdp(&staged->fs);
     sl_cleanup_fdp(&staged->hold);
     sl_staging_drop(staged->store, &staged->entry);
+    sl_staging_drop(staged->store, &staged->blob);
     sl_layer_notes_done(&staged->notes);
     free(staged);
     return NULL;

@@ -10,4 +10,6 @@ struct sl_staged_layer {
     int fs;                        /* …/fs */
     int hold;                      /* of the layer of the same content that was there before */
     struct sl_layer_notes notes;
+    uint64_t opened_ns;           /* before the first file: what failed since then fs hears of */
+    struct sl_staging_entry blob; /* while it is committed: the record of its blob */
 };

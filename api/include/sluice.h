@@ -187,6 +187,9 @@ struct sluice_layer {
     double seconds;
     size_t n_stages; /* known when done */
     const struct sluice_stage *stages;
+    /* When done: from the verdict until it was in the store, and of that the wait for the disk.
+     * Layers are committed beside others, and together: sums mean nothing. */
+    double commit_seconds, sync_seconds;
 };
 
 struct sluice_pull_report {

@@ -292,6 +292,8 @@ class Store(SluiceCase):
             self.assertEqual((ours["size"], ours["received"]), (len(layer.blob),) * 2)
             self.assertEqual((ours["state"], ours["encrypted"]), ("done", False))
             self.assertEqual(ours["stages"][0]["bytes"], len(layer.blob))
+            self.assertGreater(ours["commitSeconds"], 0)
+            self.assertLessEqual(ours["syncSeconds"], ours["commitSeconds"])
         self.assertGreater(report["peakBufferBytes"], 0)
 
     def test_images_lists_names_digests_and_sizes(self):
@@ -428,6 +430,7 @@ class Store(SluiceCase):
         run = self.sluice("pull", "--insecure-policy", "--quiet", "--stats", self.image)
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertEqual(len(re.findall(r"(?m)^layer \d/2 [0-9a-f]{12} ", run.stderr)), 2)
+        self.assertEqual(len(re.findall(r"(?m)^    commit .* s, of which .* for the disk$", run.stderr)), 2)
         self.assertRegex(run.stderr, r"(?m)^image: .* buffers at most ")
 
     def test_debug_logs_to_stderr(self):

@@ -134,7 +134,7 @@ class GoodPulls(TraceCase):
             where[e["name"]].add(names[e["tid"]].rstrip(" 0123456789"))
         self.assertEqual(where["fetch"], {"network"})
         self.assertEqual(where["decrypt"], {"worker"})
-        self.assertEqual(where["sync and commit layer"], {"pull"})
+        self.assertEqual(where["sync and commit layers"], {"commit"})
         self.assertEqual(where["commit and mount"], {"pull"})
 
     def test_blob_that_is_verified_first_is_seen_twice(self):

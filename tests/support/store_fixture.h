@@ -146,12 +146,23 @@ static inline void put_entry(struct sl_staged_layer *staged, const struct entry 
     }
 }
 
+static inline struct sl_layer_commit new_commit(struct sl_staged_layer *staged, unsigned layer,
+                                                unsigned blob)
+{
+    struct sl_layer_commit commit = {.staged = staged,
+                                     .record = {.blob = blob_id(blob), .diff_id = layer_id(layer)}};
+    memset(commit.record.key_check, (int)blob, sizeof(commit.record.key_check));
+    return commit;
+}
+
 static inline int commit_as(struct sl_staged_layer *staged, unsigned layer, unsigned blob,
                             struct sl_error *err)
 {
-    struct sl_blob_record record = {.blob = blob_id(blob), .diff_id = layer_id(layer)};
-    memset(record.key_check, (int)blob, sizeof(record.key_check));
-    return sl_layer_commit(staged, test_pass, &record, err);
+    struct sl_layer_commit commit = new_commit(staged, layer, blob);
+    sl_layers_commit(&commit, test_pass);
+    if (commit.result < 0)
+        *err = commit.error;
+    return commit.result;
 }
 
 static inline void put_layer(struct sl_store *store, unsigned n, const struct entry *entries,

@@ -60,6 +60,16 @@ static struct sl_gate *open_gate(struct place *p)
     return gate;
 }
 
+static int commit_layer(struct sl_gate *gate, int flow_result, struct sl_staged_layer *staged,
+                        struct sl_error *err)
+{
+    struct sl_layer_commit commit = {
+        .staged = staged, .record = {.blob = other, .diff_id = other}, .result = flow_result};
+    sl_gate_commit_layers(gate, &commit);
+    *err = commit.error;
+    return commit.result;
+}
+
 static void gate_without_approval_stays_shut(void **state)
 {
     struct place *p = *state;
@@ -78,8 +88,7 @@ static void gate_that_is_not_open_lets_nothing_through(void **state)
     struct sl_error err = {0};
     SL_AUTO(sl_staged_layer) staged = NULL;
     assert_int_equal(sl_staged_layer_new(p->store, &staged, &err), 0);
-    const struct sl_layer_verdict verdict = {.record = {.blob = other, .diff_id = other}};
-    assert_int_equal(sl_gate_commit_layer(NULL, &verdict, staged, &err), -EPERM);
+    assert_int_equal(commit_layer(NULL, 0, staged, &err), -EPERM);
     assert_int_equal(err.code, SL_E_POLICY);
     const struct sl_image_record record = {.name = "docker.io/library/x:1", .manifest = manifest};
     assert_int_equal(sl_gate_commit_image(NULL, &record, &err), -EPERM);
@@ -114,9 +123,7 @@ static void layer_whose_flow_failed_is_not_committed(void **state)
     SL_AUTO(sl_gate) gate = open_gate(p);
     SL_AUTO(sl_staged_layer) staged = NULL;
     assert_int_equal(sl_staged_layer_new(p->store, &staged, &err), 0);
-    const struct sl_layer_verdict verdict = {.flow_result = -EBADMSG,
-                                             .record = {.blob = other, .diff_id = other}};
-    assert_int_equal(sl_gate_commit_layer(gate, &verdict, staged, &err), -EBADMSG);
+    assert_int_equal(commit_layer(gate, -EBADMSG, staged, &err), -EBADMSG);
     assert_int_equal(err.code, SL_E_INTEGRITY);
     assert_int_equal(sl_store_has_layer(p->store, &other, &err), 0);
 }
@@ -128,8 +135,7 @@ static void layer_whose_flow_passed_is_committed(void **state)
     SL_AUTO(sl_gate) gate = open_gate(p);
     SL_AUTO(sl_staged_layer) staged = NULL;
     assert_int_equal(sl_staged_layer_new(p->store, &staged, &err), 0);
-    const struct sl_layer_verdict verdict = {.record = {.blob = other, .diff_id = other}};
-    assert_int_equal(sl_gate_commit_layer(gate, &verdict, staged, &err), 0);
+    assert_int_equal(commit_layer(gate, 0, staged, &err), 0);
     assert_int_equal(sl_store_has_layer(p->store, &other, &err), 1);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "own_mounts.h"
+#include "staged_layer.h"
 #include "store_fixture.h"
 
 #include <poll.h>
@@ -59,12 +60,13 @@ static void store_layer_committed_is_found_after_reopen(void **state)
 static void commit_without_pass_is_refused(void **state)
 {
     struct store_fixture *f = *state;
-    struct sl_blob_record record = {.blob = blob_id(1), .diff_id = layer_id(1)};
     struct sl_error err = {.code = SL_OK};
     SL_AUTO(sl_staged_layer) staged = NULL;
     assert_ok(sl_staged_layer_new(f->store, &staged, ok_err));
-    assert_int_equal(sl_layer_commit(staged, NULL, &record, &err), -EPERM);
-    assert_int_equal(err.code, SL_E_POLICY);
+    struct sl_layer_commit commit = new_commit(staged, 1, 1);
+    sl_layers_commit(&commit, NULL);
+    assert_int_equal(commit.result, -EPERM);
+    assert_int_equal(commit.error.code, SL_E_POLICY);
     SL_AUTO(sl_image_record) image = NEW_IMAGE(1, "a", 1);
     assert_int_equal(sl_image_commit(f->store, NULL, image, &err), -EPERM);
     assert_int_equal(count_names(f->store, "layers/sha256"), 0);
@@ -101,6 +103,91 @@ static void layer_of_second_blob_is_recorded_only(void **state)
     struct sl_digest layer = layer_id(1);
     assert_int_equal(sl_store_find_blob(f->store, &second, &record, NULL), 1);
     assert_true(sl_digest_is_equal(&record.diff_id, &layer));
+    assert_int_equal(count_names(f->store, "staging"), 0);
+}
+
+/* ---- several at once ---- */
+
+static unsigned n_steps[4];
+static const char *const steps_seen[4] = {"described", "synced", "renamed", "durable"};
+
+/* Whatever is renamed was described and synced before, with all that goes with it. */
+static void see_order(const char *step)
+{
+    for (unsigned i = 0; i < 4; i++)
+        n_steps[i] += strcmp(step, steps_seen[i]) == 0;
+    if (strcmp(step, "described") == 0)
+        assert_int_equal(n_steps[1], 0);
+    if (strcmp(step, "renamed") == 0)
+        assert_int_equal(n_steps[1], 1);
+}
+
+/* One for each of three layers; to be freed with the list. */
+static void stage_three(struct store_fixture *f, struct sl_layer_commit commits[3])
+{
+    for (unsigned i = 0; i < 3; i++) {
+        struct sl_staged_layer *staged = NULL;
+        assert_ok(sl_staged_layer_new(f->store, &staged, ok_err));
+        put_file(sl_staged_layer_fd(staged), "file", "text");
+        commits[i] = new_commit(staged, i + 1, i + 1);
+        if (i > 0)
+            commits[i - 1].next = &commits[i];
+    }
+}
+
+static void free_staged(struct sl_layer_commit commits[3])
+{
+    for (unsigned i = 0; i < 3; i++)
+        commits[i].staged = sl_staged_layer_free(commits[i].staged);
+}
+
+static void layers_committed_together_are_synced_once(void **state)
+{
+    struct store_fixture *f = *state;
+    struct sl_layer_commit commits[3];
+    f->store->is_volatile = false;
+    stage_three(f, commits);
+    memset(n_steps, 0, sizeof(n_steps));
+    f->store->step_hook = see_order;
+    sl_layers_commit(commits, test_pass);
+    f->store->step_hook = NULL;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(commits[i].result, 0);
+        assert_true(commits[i].sync_seconds > 0);
+    }
+    assert_int_equal(n_steps[0], 3);
+    assert_int_equal(n_steps[1], 1);
+    assert_int_equal(n_steps[2], 3);
+    assert_int_equal(n_steps[3], 1);
+    free_staged(commits);
+    assert_int_equal(count_names(f->store, "layers/sha256"), 3);
+    assert_int_equal(count_names(f->store, "blobs/sha256"), 3);
+    assert_int_equal(count_names(f->store, "staging"), 0);
+}
+
+static void layer_that_cannot_be_committed_does_not_keep_others_out(void **state)
+{
+    struct store_fixture *f = *state;
+    struct sl_layer_commit commits[3];
+    stage_three(f, commits);
+    commits[0].result = -EBADMSG; /* did not pass */
+    commits[0].error.code = SL_E_INTEGRITY;
+    /* What its record would be written over is a folder that is not empty. */
+    char path[SL_STORE_PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/layer.json", commits[1].staged->entry.path);
+    assert_int_equal(mkdirat(f->store->fd, path, 0700), 0);
+    sl_layers_commit(commits, test_pass);
+    assert_int_equal(commits[0].result, -EBADMSG);
+    assert_int_equal(commits[0].error.code, SL_E_INTEGRITY);
+    assert_int_equal(commits[1].result, -EISDIR);
+    assert_int_equal(commits[1].error.code, SL_E_SYSTEM);
+    assert_int_equal(commits[2].result, 0);
+    free_staged(commits);
+    char only[SL_STORE_PATH_MAX];
+    layer_path(3, "/fs/file", only);
+    assert_text(f->store->fd, only, "text");
+    assert_int_equal(count_names(f->store, "layers/sha256"), 1);
+    assert_int_equal(count_names(f->store, "blobs/sha256"), 1);
     assert_int_equal(count_names(f->store, "staging"), 0);
 }
 
@@ -802,6 +889,8 @@ int main(void)
         TEST(commit_without_pass_is_refused),
         TEST(layer_not_committed_leaves_nothing),
         TEST(layer_of_second_blob_is_recorded_only),
+        TEST(layers_committed_together_are_synced_once),
+        TEST(layer_that_cannot_be_committed_does_not_keep_others_out),
         TEST(image_without_its_layers_is_refused),
         TEST(pull_killed_at_each_step_leaves_old_or_new_state),
         TEST(staging_of_the_living_survives_an_open),

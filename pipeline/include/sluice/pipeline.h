@@ -65,7 +65,9 @@ struct sl_layer_report {
     const char *wrap_type; /* "A256GCM" */
     double seconds;        /* from the first request to the verdict */
     double began;          /* seconds of the pull until that request */
-    double commit_seconds; /* of them none above: syncing and publishing */
+    double commit_seconds; /* of them none above: from the verdict until it was in the store. Layers
+                            * are committed beside others, and together */
+    double sync_seconds;   /* of those: for the disk, with the layers that were committed with it */
     size_t n_stages;       /* known when done */
     struct {
         const char *name;

@@ -89,11 +89,20 @@ SL_MUST_CHECK int sl_staged_layer_add_implicit(struct sl_staged_layer *staged, s
  * hidden name all the same where it has nothing to merge the directory with. Takes a copy. */
 SL_MUST_CHECK int sl_staged_layer_add_whiteout_dir(struct sl_staged_layer *staged,
                                                    struct sl_span path, struct sl_error *err);
-/* Syncs the tree and renames it into layers/, then records the blob. When the layer is there
- * already (another blob with the same content), only the blob is recorded and the tree dropped.
- * One name for the whole act: nothing else publishes a layer. Called by the gate only. */
-SL_MUST_CHECK int sl_layer_commit(struct sl_staged_layer *staged, const struct sl_gate_pass *pass,
-                                  const struct sl_blob_record *record, struct sl_error *err);
+/* One of the layers that are committed together. */
+struct sl_layer_commit {
+    struct sl_staged_layer *staged;
+    struct sl_blob_record record; /* what every check of the layer has passed for */
+    int result;            /* negative: not committed, and left alone where it was so before */
+    struct sl_error error; /* of a negative result */
+    double sync_seconds;   /* of the sync that all of them shared */
+    struct sl_layer_commit *next;
+};
+/* Syncs the trees, once for all, renames them into layers/, then records their blobs. When a layer
+ * is there already (another blob with the same content), only the blob is recorded and the tree
+ * dropped. A failure is that of one layer, or of all. All are of one store. One name for the whole
+ * act: nothing else publishes a layer. Called by the gate only, on any thread. */
+void sl_layers_commit(struct sl_layer_commit *first, const struct sl_gate_pass *pass);
 
 /* Removes those of the layers that no image or mount refers to and nobody holds: what a pull has
  * committed before it failed. */
