@@ -15,6 +15,7 @@
 
 #include <endian.h>
 #include <string.h>
+#include <sys/platform/x86.h>
 
 #define TARGET_AES __attribute__((target("aes,sha,sse4.1,ssse3")))
 
@@ -31,7 +32,7 @@ struct counter {
 
 bool sl_aes256_ctr_is_supported(void)
 {
-    return sl_sha256_is_supported() && __builtin_cpu_supports("aes");
+    return sl_sha256_is_supported() && x86_cpu_active(x86_cpu_AES);
 }
 
 /* ---- keys: FIPS 197, 5.2 ---- */

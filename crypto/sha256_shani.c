@@ -15,7 +15,7 @@
 
 #include "sha256_shani.h"
 
-#include <cpuid.h>
+#include <sys/platform/x86.h>
 
 /* Four rounds of one chain. */
 TARGET_SHA static inline void rounds_one(struct chain *a, __m128i w, const uint32_t *constants)
@@ -115,17 +115,12 @@ TARGET_SHA void sl_sha256_two_blocks(uint32_t first[8], const uint8_t *first_dat
     chain_store(b, second);
 }
 
-/* CPUID leaf 7, EBX; gcc 12's __builtin_cpu_supports() does not know "sha". */
-static bool has_sha_extensions(void)
-{
-    unsigned eax, ebx, ecx, edx;
-    return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx & bit_SHA);
-}
-
+/* What libc found when the program was loaded (gcc 12's __builtin_cpu_supports() does not know
+ * "sha"). Not by CPUID: a guest leaves to its hypervisor for that, 5 us and more each time. */
 bool sl_sha256_is_supported(void)
 {
-    return has_sha_extensions() && __builtin_cpu_supports("ssse3") &&
-           __builtin_cpu_supports("sse4.1");
+    return x86_cpu_active(x86_cpu_SHA) && x86_cpu_active(x86_cpu_SSSE3) &&
+           x86_cpu_active(x86_cpu_SSE4_1);
 }
 
 #else
