@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The crypto side of a layer and of its keys against OpenSSL in as many passes as there are sums.
- * All but the running sums of pair/ check what they compute. Bytes are those of the message.
+ * All but the running sums of pair/ and two/ check what they compute. Bytes are those of the
+ * message.
  */
 #include "aes_open.h"
 #include "aes_seal.h"
 #include "bench_case.h"
 #include "bench_stage.h"
 #include "openssl_rival.h"
+#include "sha256_blocks.h"
 #include "stage_decrypt.h"
 
 #include <stdlib.h>
@@ -25,6 +27,7 @@ struct crypto_run {
     uint8_t *to;               /* of the same size, for a rival's output, and a tag */
     struct sl_bytes sealed;    /* of gcm/ */
     struct sl_blob_sums *sums; /* of pair/, as are the digest and the HMAC of openssl */
+    uint32_t states[2][8];     /* of two/: any */
     struct sl_digest digest;
     uint8_t hmac[SL_HMAC_SIZE];
 };
@@ -184,6 +187,28 @@ static int pair_openssl(struct sl_bench_run *run, struct sl_error *err)
     return r ? r : hmac_openssl(run, err);
 }
 
+/* ---- two messages: the halves of the message ---- */
+
+static int two_openssl(struct sl_bench_run *run, struct sl_error *err)
+{
+    struct crypto_run *s = run->state;
+    const struct sl_span first = {s->data, run->bytes / 2};
+    const struct sl_span second = {s->data + run->bytes / 2, run->bytes / 2};
+    int r = openssl_rival_digest(&s->openssl, first);
+    return done(r ? r : openssl_rival_digest(&s->openssl, second), "SHA-256", err);
+}
+
+/* Where there is no kernel for two, layers are hashed one after the other. */
+static int two_fused(struct sl_bench_run *run, struct sl_error *err)
+{
+    struct crypto_run *s = run->state;
+    if (!sl_sha256_is_supported())
+        return two_openssl(run, err);
+    sl_sha256_two_blocks(s->states[0], s->data, s->states[1], s->data + run->bytes / 2,
+                         run->bytes / 2 / SL_SHA256_BLOCK);
+    return 0;
+}
+
 /* ---- what a layer passes ---- */
 
 static int push(struct sl_bench_run *run, struct sl_stage *stage, struct sl_error *err)
@@ -268,7 +293,10 @@ static int blob_stage(struct sl_bench_run *run, struct sl_error *err)
     OURS("digest", "sluice", digest_sluice, size_name, size),                                      \
         RIVAL("digest", digest_openssl, size_name, size),                                          \
         OURS("pair", "fused", pair_fused, size_name, size, "crypto/hmac/openssl/" size_name),      \
-        RIVAL("pair", pair_openssl, size_name, size), RIVAL("hmac", hmac_openssl, size_name, size)
+        RIVAL("pair", pair_openssl, size_name, size),                                              \
+        RIVAL("hmac", hmac_openssl, size_name, size),                                              \
+        OURS("two", "fused", two_fused, size_name, size),                                          \
+        RIVAL("two", two_openssl, size_name, size)
 
 /* ctr/ and gcm/ open wrapped keys, of which 256 KiB is the largest; the CTR of layers is part of
  * decrypt/. hmac/ alone is nobody's but the bound of pair/: two sums for the price of one. */

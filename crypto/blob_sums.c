@@ -96,6 +96,11 @@ int sl_blob_sums_update(struct sl_blob_sums *s, struct sl_span bytes, struct sl_
     return 0;
 }
 
+struct sl_sha256_pair *sl_blob_sums_pair(struct sl_blob_sums *s)
+{
+    return s->is_fused ? &s->pair : NULL;
+}
+
 static int final_fused(struct sl_blob_sums *s, struct sl_digest *ret_digest,
                        uint8_t ret_mac[SL_HMAC_SIZE], struct sl_error *err)
 {

@@ -12,6 +12,7 @@ enum sl_blob_sums_kind {
 };
 
 struct sl_blob_sums;
+struct sl_sha256_pair;
 /* Keeps what it derives from the key, not the key. */
 SL_MUST_CHECK int sl_blob_sums_new(enum sl_blob_sums_kind kind, enum sl_digest_alg alg,
                                    const uint8_t key[SL_LEK_SIZE], struct sl_blob_sums **ret,
@@ -22,6 +23,8 @@ SL_DEFINE_AUTO(sl_blob_sums, sl_blob_sums_free)
 
 SL_MUST_CHECK int sl_blob_sums_update(struct sl_blob_sums *s, struct sl_span bytes,
                                       struct sl_error *err);
+/* The two chains, for a kernel that moves them along itself; NULL where there are two passes. */
+struct sl_sha256_pair *sl_blob_sums_pair(struct sl_blob_sums *s);
 /* Ends both sums; afterwards s can only be freed. */
 SL_MUST_CHECK int sl_blob_sums_final(struct sl_blob_sums *s, struct sl_digest *ret_digest,
                                      uint8_t ret_mac[SL_HMAC_SIZE], struct sl_error *err);

@@ -35,7 +35,8 @@ LIBRARIES = re.compile(r"/(instruction_driver|libisal\.so[^/]*|libzstd\.so[^/]*)
 FILES, FOLDERS, FILE_SIZE = 400, 20, 3000
 LANE_ROUNDS, EXPANSION_CALLS, FLOW_BUFFERS = 1000, 10000, 256  # as instruction_driver.c has them
 KERNELS = ("gzip", "zstd", "tar_reader", "unpack", "lane", "expansion", "flow")
-STEPS = {"sha256_pair": (4, 12), "decrypt": (8, 24)}  # blocks: fewer, more
+STEPS = {"sha256_pair": (4, 12), "sha256_two": (4, 12), "encrypt_pair": (4, 12),
+         "decrypt": (8, 24)}  # blocks: fewer, more
 
 
 # ---- inputs ----

@@ -9,8 +9,8 @@
  * a time: for instructions that valgrind does not know instruction_driver compiler          says
  * what made it: counts are those of one compiler
  */
+#include "aes256_ctr.h"
 #include "expansion_limit.h"
-#include "sha256_pair.h"
 #include "sluice/core/flow.h"
 #include "sluice/untar.h"
 #include "stage_decrypt.h"
@@ -307,6 +307,24 @@ static void step_sha256_pair(size_t blocks)
     __asm__ volatile("" ::"r"(first), "r"(second) : "memory"); /* somebody wants them */
 }
 
+static void step_sha256_two(size_t blocks)
+{
+    uint32_t first[8] = {1}, second[8] = {2};
+    const size_t half = sizeof(message) / 2;
+    sl_sha256_two_blocks(first, message, second, message + half, blocks);
+    __asm__ volatile("" ::"r"(first), "r"(second) : "memory");
+}
+
+static void step_encrypt_pair(size_t blocks)
+{
+    static const uint8_t key[SL_AES256_KEY_SIZE], nonce[SL_AES_BLOCK];
+    uint32_t first[8] = {1}, second[8] = {2};
+    struct sl_aes256_ctr ctr;
+    sl_aes256_ctr_init(&ctr, key, nonce);
+    sl_aes256_ctr_encrypt_pair(&ctr, first, second, message, blocks);
+    __asm__ volatile("" ::"r"(first), "r"(second) : "memory");
+}
+
 static struct sl_stage *decrypt;
 static struct road decrypt_road;
 
@@ -333,6 +351,8 @@ static const struct {
     void (*run)(size_t units);
 } steps[] = {
     {"sha256_pair", NULL, step_sha256_pair},
+    {"sha256_two", NULL, step_sha256_two},
+    {"encrypt_pair", NULL, step_encrypt_pair},
     {"decrypt", open_decrypt, step_decrypt},
 };
 
@@ -393,8 +413,8 @@ static long count_steps(pid_t child)
 
 static int run_step(const char *name, size_t units)
 {
-    DEMAND(units * SL_SHA256_BLOCK <= sizeof(message));
-    if (!sl_sha256_pair_is_supported())
+    DEMAND(units * SL_SHA256_BLOCK <= sizeof(message) / 2);
+    if (!sl_aes256_ctr_is_supported()) /* and SHA */
         return 77;
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         if (strcmp(steps[i].name, name) != 0)

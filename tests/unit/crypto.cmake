@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 sl_add_unit_test(crypto sha256 PRIVATE OpenSSL::Crypto)
 sl_add_unit_test(crypto blob_sums PRIVATE OpenSSL::Crypto)
+sl_add_unit_test(crypto aes256_ctr PRIVATE OpenSSL::Crypto)
+sl_add_unit_test(crypto layer_cipher PRIVATE OpenSSL::Crypto)
 sl_add_unit_test(crypto stage_digest SOURCES ${SL_STAGE_HARNESS})
 sl_add_unit_test(crypto stage_decrypt SOURCES ${SL_STAGE_HARNESS} PRIVATE OpenSSL::Crypto)
 sl_add_unit_test(crypto layer_key PRIVATE OpenSSL::Crypto)

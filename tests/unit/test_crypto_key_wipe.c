@@ -103,7 +103,7 @@ static struct sl_layer_key watched_key(void)
     return key;
 }
 
-static void watch_a_run(enum sl_blob_sums_kind kind, enum sl_digest_alg alg, int expected)
+static void watch_a_run(enum sl_layer_cipher_kind kind, enum sl_digest_alg alg, int expected)
 {
     static const uint8_t data[1000];
     const uint8_t hmac[SL_HMAC_SIZE] = {0};
@@ -128,12 +128,12 @@ static void watch_a_run(enum sl_blob_sums_kind kind, enum sl_digest_alg alg, int
 static void close_leaves_no_key_in_freed_memory(void **state)
 {
     (void)state;
-    watch_a_run(SL_SUMS_BEST, SL_SHA256, -EBADMSG);
-    watch_a_run(SL_SUMS_OPENSSL, SL_SHA256, -EBADMSG);
-    watch_a_run(SL_SUMS_OPENSSL, SL_SHA512, -EBADMSG);
+    watch_a_run(SL_CIPHER_BEST, SL_SHA256, -EBADMSG);
+    watch_a_run(SL_CIPHER_OPENSSL, SL_SHA256, -EBADMSG);
+    watch_a_run(SL_CIPHER_OPENSSL, SL_SHA512, -EBADMSG);
 }
 
-static void watch_an_encryption(enum sl_blob_sums_kind kind)
+static void watch_an_encryption(enum sl_layer_cipher_kind kind)
 {
     static const uint8_t data[1000];
     struct sl_layer_key key = watched_key();
@@ -157,8 +157,8 @@ static void watch_an_encryption(enum sl_blob_sums_kind kind)
 static void encryption_leaves_no_key_in_freed_memory(void **state)
 {
     (void)state;
-    watch_an_encryption(SL_SUMS_BEST);
-    watch_an_encryption(SL_SUMS_OPENSSL);
+    watch_an_encryption(SL_CIPHER_BEST);
+    watch_an_encryption(SL_CIPHER_OPENSSL);
 }
 
 /* To be unlinked; the path is written into ret. */
@@ -255,10 +255,10 @@ static void wrapping_and_unwrapping_leave_no_key_in_freed_memory(void **state)
 static void failed_set_up_leaves_no_key_in_freed_memory(void **state)
 {
     (void)state;
-    watch_a_run(SL_SUMS_FUSED, SL_SHA512, -ENOTSUP);
+    watch_a_run(SL_CIPHER_FUSED_SUMS, SL_SHA512, -ENOTSUP);
 }
 
-static void set_up_with_failing_allocations(enum sl_blob_sums_kind kind)
+static void set_up_with_failing_allocations(enum sl_layer_cipher_kind kind)
 {
     const uint8_t hmac[SL_HMAC_SIZE] = {0};
     const struct sl_digest digest = {.alg = SL_SHA256};
@@ -285,8 +285,8 @@ static void set_up_with_failing_allocations(enum sl_blob_sums_kind kind)
 static void failed_allocation_is_an_error_and_leaves_no_key(void **state)
 {
     (void)state;
-    set_up_with_failing_allocations(SL_SUMS_BEST);
-    set_up_with_failing_allocations(SL_SUMS_OPENSSL);
+    set_up_with_failing_allocations(SL_CIPHER_BEST);
+    set_up_with_failing_allocations(SL_CIPHER_OPENSSL);
 }
 
 /* A watcher that sees nothing would make the tests above worthless. */

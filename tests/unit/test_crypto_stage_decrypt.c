@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AES_256_CTR_HMAC_SHA256 against fixed vectors and, for long layers, against OpenSSL's own
  * encryption; every case with the fused kernel and with the fallback. */
-#include "sha256_pair.h"
+#include "aes256_ctr.h"
 #include "stage_decrypt.h"
 #include "stage_harness.h"
 
@@ -54,7 +54,7 @@ struct layer {
     struct sl_bytes cipher;
 };
 
-static enum sl_blob_sums_kind kinds[2];
+static enum sl_layer_cipher_kind kinds[3];
 static size_t n_kinds;
 
 static void append_hex(struct sl_bytes *ret, const char *hex)
@@ -121,7 +121,7 @@ static void layer_done(struct layer *l)
     sl_bytes_done(&l->cipher);
 }
 
-static int run(struct sl_stage_harness *h, enum sl_blob_sums_kind kind, const struct layer *l,
+static int run(struct sl_stage_harness *h, enum sl_layer_cipher_kind kind, const struct layer *l,
                struct sl_cuts cuts, struct sl_error *err)
 {
     struct sl_stage *stage = NULL;
@@ -207,7 +207,7 @@ static void sha512_blob_decrypts(void **state)
     assert_plain(h, &l);
     l.digest.bytes[40] ^= 1;
     struct sl_error err;
-    assert_int_equal(run(h, SL_SUMS_BEST, &l, sl_every_cut[3], &err), -EBADMSG);
+    assert_int_equal(run(h, SL_CIPHER_BEST, &l, sl_every_cut[3], &err), -EBADMSG);
     assert_non_null(strstr(err.msg, "blob digest is sha512:"));
     layer_done(&l);
 }
@@ -263,7 +263,7 @@ static void mac_error_prints_no_mac(void **state)
     struct layer l = layer_of(&vectors[0]);
     l.hmac[0] ^= 1;
     struct sl_error err;
-    assert_int_equal(run(*state, SL_SUMS_BEST, &l, (struct sl_cuts){0}, &err), -EBADMSG);
+    assert_int_equal(run(*state, SL_CIPHER_BEST, &l, (struct sl_cuts){0}, &err), -EBADMSG);
     for (size_t at = 2; at + 8 <= strlen(vectors[0].hmac); at++) {
         char part[9] = {0};
         memcpy(part, vectors[0].hmac + at, 8);
@@ -281,7 +281,7 @@ static void nonce_replaced_passes_the_mac(void **state)
     memset(l.key.nonce, 0, SL_NONCE_SIZE);
     sl_bytes_done(&l.plain);
     append_hex(&l.plain, "9957130990e5548ecfb44459e0afb82740");
-    assert_int_equal(run(h, SL_SUMS_BEST, &l, (struct sl_cuts){0}, NULL), 0);
+    assert_int_equal(run(h, SL_CIPHER_BEST, &l, (struct sl_cuts){0}, NULL), 0);
     assert_plain(h, &l);
     layer_done(&l);
 }
@@ -349,11 +349,15 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    kinds[n_kinds++] = SL_SUMS_OPENSSL;
+    kinds[n_kinds++] = SL_CIPHER_OPENSSL;
     if (sl_sha256_is_supported())
-        kinds[n_kinds++] = SL_SUMS_FUSED;
+        kinds[n_kinds++] = SL_CIPHER_FUSED_SUMS;
     else
         print_message("no SHA extensions: the fused kernel is not tested\n");
+    if (sl_aes256_ctr_is_supported())
+        kinds[n_kinds++] = SL_CIPHER_ONE_PASS;
+    else
+        print_message("no AES and SHA extensions: the one pass is not tested\n");
     const struct CMUnitTest tests[] = {
         CASE(decrypt_vectors_with_the_right_key),
         CASE(long_layer_decrypts),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Encryption against fixed vectors and, for long layers, against OpenSSL in one call; then back
  * through decryption. Every case with the fused kernel and with the fallback. */
+#include "aes256_ctr.h"
 #include "hex_bytes.h"
-#include "sha256_pair.h"
 #include "stage_encrypt.h"
 #include "stage_harness.h"
 
@@ -14,7 +14,7 @@
 #include <openssl/hmac.h>
 #include <string.h>
 
-static enum sl_blob_sums_kind kinds[2] = {SL_SUMS_OPENSSL};
+static enum sl_layer_cipher_kind kinds[3] = {SL_CIPHER_OPENSSL};
 static size_t n_kinds = 1;
 
 /* What has to come out. */
@@ -141,7 +141,9 @@ static void generated_keys_differ_and_decrypt(void **state)
 int main(void)
 {
     if (sl_sha256_is_supported())
-        kinds[n_kinds++] = SL_SUMS_FUSED;
+        kinds[n_kinds++] = SL_CIPHER_FUSED_SUMS;
+    if (sl_aes256_ctr_is_supported())
+        kinds[n_kinds++] = SL_CIPHER_ONE_PASS;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(published_vectors_are_met),
         cmocka_unit_test(long_layer_is_what_openssl_makes_of_it),
