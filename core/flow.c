@@ -150,6 +150,15 @@ static void participant_through(struct sl_flow *flow)
     flow->events.done(flow->events.arg, r, &err);
 }
 
+/* False when everybody is through: the flow may be about to be freed. */
+static bool participant_joins(struct sl_flow *flow)
+{
+    unsigned n = atomic_load(&flow->active);
+    while (n && !atomic_compare_exchange_weak(&flow->active, &n, n + 1))
+        ;
+    return n;
+}
+
 static void segment_stop(struct segment *seg)
 {
     sl_buf_release(&seg->offered);
@@ -402,7 +411,8 @@ void sl_flow_end(struct sl_flow *flow, int r, const struct sl_error *err)
     participant_through(flow);
 }
 
-void sl_flow_fail(struct sl_flow *flow, int r, const struct sl_error *err)
+/* The first failure wins; whether this is it. */
+static bool set_failed(struct sl_flow *flow, int r, const struct sl_error *err)
 {
     pthread_mutex_lock(&flow->lock);
     bool first = flow->result == 0;
@@ -413,12 +423,21 @@ void sl_flow_fail(struct sl_flow *flow, int r, const struct sl_error *err)
         atomic_store(&flow->failed, true);
     }
     pthread_mutex_unlock(&flow->lock);
-    if (!first)
-        return;
-    for (size_t i = 0; i < flow->n_segments; i++)
-        sl_task_wake(&flow->segments[i].task);
-    if (atomic_load(&flow->source_active) && flow->events.stop_source)
-        flow->events.stop_source(flow->events.arg);
+    return first;
+}
+
+void sl_flow_fail(struct sl_flow *flow, int r, const struct sl_error *err)
+{
+    /* What has failed may end while the others are still being told: not before they all know. */
+    bool is_running = participant_joins(flow);
+    if (set_failed(flow, r, err) && is_running) {
+        for (size_t i = 0; i < flow->n_segments; i++)
+            sl_task_wake(&flow->segments[i].task);
+        if (atomic_load(&flow->source_active) && flow->events.stop_source)
+            flow->events.stop_source(flow->events.arg);
+    }
+    if (is_running)
+        participant_through(flow);
 }
 
 bool sl_flow_has_failed(struct sl_flow *flow)

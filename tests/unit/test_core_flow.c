@@ -61,6 +61,7 @@ struct rig {
     atomic_uint n_stops, n_done;
     int source_fails_at;
     int cancel_at;
+    void (*stop_source)(void *arg); /* NULL: as usual */
     unsigned seed;
     int result;
     struct sl_error error;
@@ -169,6 +170,10 @@ static void on_done(void *arg, int r, const struct sl_error *err)
 static void on_stop(void *arg)
 {
     struct rig *rig = arg;
+    if (rig->stop_source) {
+        rig->stop_source(rig);
+        return;
+    }
     atomic_store(&rig->stop, true);
     atomic_fetch_add(&rig->n_stops, 1);
     sem_post(&rig->home);
@@ -475,6 +480,49 @@ static void flow_fail_after_the_end_changes_nothing(void **state)
     rig_close(&rig);
 }
 
+/* A source that ends within stop_source(), and then lets the only worker do all that was woken. */
+struct hasty {
+    struct rig rig;
+    struct sl_task last;
+    sem_t through;
+    unsigned n_done; /* before sl_flow_fail() was through with the flow */
+};
+
+static void on_last(struct sl_task *task)
+{
+    sem_post(&((struct hasty *)((char *)task - offsetof(struct hasty, last)))->through);
+}
+
+static void on_hasty_stop(void *arg)
+{
+    struct hasty *hasty = (struct hasty *)arg;
+    sl_flow_end(hasty->rig.flow, 0, NULL);
+    sl_task_wake(&hasty->last);
+    sem_wait(&hasty->through);
+    hasty->n_done = atomic_load(&hasty->rig.n_done);
+}
+
+static void flow_is_not_through_while_it_is_told_to_fail(void **state)
+{
+    (void)state;
+    struct hasty hasty = {.n_done = 99};
+    struct rig *rig = &hasty.rig;
+    rig_open(rig, 1, 12);
+    rig->stop_source = on_hasty_stop;
+    sem_init(&hasty.through, 0, 0);
+    sl_task_init(&hasty.last, rig->workers, on_last);
+    sl_flow_start(rig->flow);
+    struct sl_error err = {0};
+    int r = sl_error_set(&err, SL_E_CANCELLED, ECANCELED, "stopped");
+    sl_flow_fail(rig->flow, r, &err);
+    assert_int_equal(hasty.n_done, 0);
+    sem_wait(&rig->done);
+    assert_int_equal(rig->result, -ECANCELED);
+    sl_task_wait_idle(&hasty.last);
+    sem_destroy(&hasty.through);
+    rig_close(rig);
+}
+
 static void flow_without_input_finishes_every_stage(void **state)
 {
     (void)state;
@@ -530,6 +578,7 @@ int main(void)
         cmocka_unit_test(flow_cancelled_at_any_moment_ends_and_stops_the_source),
         cmocka_unit_test(flow_first_failure_wins),
         cmocka_unit_test(flow_fail_after_the_end_changes_nothing),
+        cmocka_unit_test(flow_is_not_through_while_it_is_told_to_fail),
         cmocka_unit_test(flow_without_input_finishes_every_stage),
         cmocka_unit_test(flow_that_never_started_can_be_freed),
         cmocka_unit_test(flow_refuses_stages_out_of_order),
