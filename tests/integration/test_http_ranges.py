@@ -36,6 +36,11 @@ class Ranges(HttpCase):
         stalled = [s % RANGE for s in self.starts()]
         self.assertGreater(stalled.index(1000), 2)
 
+    def test_ranges_of_several_buffers_wait_for_their_turn(self):
+        # Larger than a buffer: what is ahead keeps full ones until the first one is here.
+        self.serve({"on": BLOBS, "times": 1, "stall_at": 1000})
+        self.expect_whole("--stall-s", "1", "--ranges", str(600 * 1024))
+
     def test_small_blob_and_near_registry_take_one_request(self):
         self.serve()
         self.expect_blobs(self.fetch(layers=self.layers[1:2]), self.layers[1])
