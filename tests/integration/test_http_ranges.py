@@ -31,14 +31,14 @@ class Ranges(HttpCase):
 
     def test_several_are_asked_for_before_the_first_is_here(self):
         # The first one never ends by itself: the others were asked for beside it.
-        self.serve({"on": BLOBS, "times": 1, "stall_at": 1000})
+        self.serve({"on": BLOBS, "range": "=0-", "times": 1, "stall_at": 1000})
         self.expect_whole("--stall-s", "1")
         stalled = [s % RANGE for s in self.starts()]
         self.assertGreater(stalled.index(1000), 2)
 
     def test_ranges_of_several_buffers_wait_for_their_turn(self):
         # Larger than a buffer: what is ahead keeps full ones until the first one is here.
-        self.serve({"on": BLOBS, "times": 1, "stall_at": 1000})
+        self.serve({"on": BLOBS, "range": "=0-", "times": 1, "stall_at": 1000})
         self.expect_whole("--stall-s", "1", "--ranges", str(600 * 1024))
 
     def test_small_blob_and_near_registry_take_one_request(self):
@@ -78,8 +78,9 @@ class Ranges(HttpCase):
         self.expect_whole()
 
     def test_wrong_content_range_of_one_ahead_is_asked_for_again(self):
-        self.serve({"on": BLOBS, "after": 2, "times": 1, "wrong_range": True})
+        self.serve({"on": BLOBS, "range": "=%d-" % (3 * RANGE), "times": 1, "wrong_range": True})
         self.expect_whole()
+        self.assertEqual(self.starts().count(3 * RANGE), 2)
 
     def test_wrong_content_range_for_ever_is_a_network_error(self):
         self.serve({"on": BLOBS, "wrong_range": True})
@@ -102,11 +103,11 @@ class Ranges(HttpCase):
         self.expect_whole()
 
     def test_slow_range_does_not_spoil_the_others(self):
-        self.serve({"on": BLOBS, "after": 2, "times": 1, "slow": 4096})
+        self.serve({"on": BLOBS, "range": "=%d-" % (2 * RANGE), "times": 1, "slow": 4096})
         self.expect_whole()
 
     def test_range_that_stalls_is_asked_for_again(self):
-        self.serve({"on": BLOBS, "after": 3, "times": 1, "stall_at": 4000})
+        self.serve({"on": BLOBS, "range": "=%d-" % (3 * RANGE), "times": 1, "stall_at": 4000})
         self.expect_whole("--stall-s", "1")
 
     def test_bytes_that_were_changed_in_one_range_are_seen(self):
