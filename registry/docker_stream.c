@@ -57,7 +57,7 @@ struct docker_stream {
     bool has_ended;            /* the flow was ended; loop thread */
 
     /* Parts in a ring, in order: the first one, then those ahead. Loop thread. */
-    struct part parts[SL_RANGES_MAX];
+    struct part parts[SL_RANGES_OUT];
     unsigned first, n_parts;
     uint64_t next; /* first byte that no part has */
     struct sl_range_plan plan;
@@ -72,7 +72,7 @@ struct docker_stream {
 
 static struct part *part_at(struct docker_stream *s, unsigned i)
 {
-    return &s->parts[(s->first + i) % SL_RANGES_MAX];
+    return &s->parts[(s->first + i) % SL_RANGES_OUT];
 }
 
 static bool is_first(const struct part *p)
@@ -219,9 +219,23 @@ static struct part *open_part(struct docker_stream *s, uint64_t end)
     return p;
 }
 
+static unsigned n_running(struct docker_stream *s)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < s->n_parts; i++)
+        n += part_at(s, i)->state == PART_RUNNING;
+    return n;
+}
+
+static bool may_ask_ahead(struct docker_stream *s)
+{
+    return !s->has_ended && s->next < s->size && s->held < s->room && s->plan.width > 1 &&
+           s->n_parts < s->plan.out && n_running(s) < s->plan.width;
+}
+
 static void ask_ahead(struct docker_stream *s)
 {
-    while (!s->has_ended && s->n_parts < s->plan.width && s->next < s->size && s->held < s->room) {
+    while (may_ask_ahead(s)) {
         struct part *p = open_part(s, sl_range_end(&s->plan, s->next, s->size));
         if (ask(p, /* is_favour= */ true, NULL) < 0)
             return; /* in its turn, then */
@@ -258,8 +272,7 @@ static void make_plan(struct docker_stream *s)
     width = width < most ? width : most;
     if (width <= 1)
         return;
-    size_t wanted = (size_t)((width - 1) * (limits->range_max / SL_BUF_SIZE + 1));
-    s->room += sl_buf_lane_widen(s->lane, wanted < AHEAD_BUFFERS_MAX ? wanted : AHEAD_BUFFERS_MAX);
+    s->room += sl_buf_lane_widen(s->lane, AHEAD_BUFFERS_MAX);
     s->plan = sl_range_plan(limits, width, s->room * SL_BUF_SIZE);
     s->n_reserved = s->plan.width - 1;
     s->src->n_ahead += s->n_reserved;
@@ -315,7 +328,8 @@ static bool take_next_place(struct docker_stream *s)
     return false;
 }
 
-/* Last touch of the stream: whoever hears of the end may close it at once. */
+/* Whoever hears of the end may close the stream at once, from another thread; that waits until the
+ * job that runs here is over, so that what called this may still look at has_ended. */
 static void end(struct docker_stream *s, int r, const struct sl_error *err)
 {
     struct sl_error copy = *err;
@@ -390,7 +404,7 @@ static struct part *take_turn(struct docker_stream *s)
     feed(s, &p->buf);
     p->state = PART_IDLE;
     s->n_parts--;
-    s->first = (s->first + 1) % SL_RANGES_MAX;
+    s->first = (s->first + 1) % SL_RANGES_OUT;
     if (!s->n_parts) {
         if (!s->n_reserved && !s->ignores_ranges && !s->n_failures)
             make_plan(s); /* now it is known how far away it is */
@@ -464,6 +478,8 @@ static void part_done(struct sl_registry_request *get, int r, const struct sl_er
         p->state = PART_HERE;
     if (r == 0 && is_first(p))
         advance(s);
+    else if (r == 0)
+        ask_ahead(s);
     else if (r < 0 && is_first(p))
         first_failed(p, r, err);
     else if (r < 0)
@@ -554,7 +570,7 @@ static void stream_close(struct sl_blob_stream *base)
 {
     struct docker_stream *s = (struct docker_stream *)base;
     sl_http_loop_call(s->loop, forget_jobs, s);
-    for (size_t i = 0; i < SL_RANGES_MAX; i++)
+    for (size_t i = 0; i < SL_RANGES_OUT; i++)
         free(s->parts[i].url);
     free(s);
 }

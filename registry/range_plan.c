@@ -4,7 +4,7 @@
 const struct sl_range_limits sl_range_limits_default = {
     .blob_min = 16 * 1024 * 1024,
     .range_min = 1024 * 1024,
-    .range_max = 4 * 1024 * 1024,
+    .range_max = 2 * 1024 * 1024,
     .goal = 250 * 1000 * 1000,
     .window = 2 * 1024 * 1024,
 };
@@ -31,11 +31,16 @@ struct sl_range_plan sl_range_plan(const struct sl_range_limits *limits, unsigne
     if (width > most)
         width = (unsigned)most;
     if (width <= 1)
-        return (struct sl_range_plan){.width = 1};
+        return (struct sl_range_plan){.width = 1, .out = 1};
     uint64_t size = memory / (width - 1);
     if (size > limits->range_max)
         size = limits->range_max;
-    return (struct sl_range_plan){.width = width, .size = size};
+    uint64_t out = width + memory / size;
+    return (struct sl_range_plan){
+        .width = width,
+        .out = out < SL_RANGES_OUT ? (unsigned)out : SL_RANGES_OUT,
+        .size = size,
+    };
 }
 
 uint64_t sl_range_end(const struct sl_range_plan *plan, uint64_t start, uint64_t blob)

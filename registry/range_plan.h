@@ -9,7 +9,9 @@
  * and costs the registry less.
  *
  * Bytes are handed on in order, so that a range which is ahead of others needs memory until its
- * turn comes.
+ * turn comes. More ranges are out than are asked for at once: one that is slow must not leave the
+ * other connections without work. What finds no memory stays with the kernel, whose buffers for a
+ * connection hold as much.
  */
 #pragma once
 
@@ -18,6 +20,7 @@
 
 enum {
     SL_RANGES_MAX = 12, /* requests for one blob at once */
+    SL_RANGES_OUT = 32, /* those, and what has come ahead of its turn */
 };
 
 struct sl_range_limits {
@@ -32,6 +35,7 @@ extern const struct sl_range_limits sl_range_limits_default;
 
 struct sl_range_plan {
     unsigned width; /* requests at once, at least one: then there is nothing to be planned */
+    unsigned out;   /* ranges that are asked for or wait for their turn; at least width */
     uint64_t size;  /* bytes of each range; the last one of the blob may be shorter */
 };
 

@@ -57,6 +57,8 @@ static void ranges_ahead_fit_into_the_memory(void **state)
             continue;
         assert_in_range(plan.size, limits->range_min, limits->range_max);
         assert_true((plan.width - 1) * plan.size <= memory);
+        assert_in_range(plan.out, plan.width, SL_RANGES_OUT);
+        assert_true((plan.out - plan.width) * plan.size <= memory);
     }
 }
 
