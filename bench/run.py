@@ -29,7 +29,7 @@ PROGRAM = HERE.parent / "build/bench/bin/sluice-bench"
 SCRIPTS = {"pull/": "latency.py", "service/": "service.py"}
 # The same always, since ratios to a first pull depend on what is pulled; quickly, once.
 ARGUMENTS = {"service/": ["--size", "16", "--repeats", "50", "--rest", "1"]}
-QUICK = {"service/": ["--runs", "1"]}
+QUICK = {"pull/": ["--runs", "1", "--images", "many:enc"], "service/": ["--runs", "1"]}
 UPDATE_RUNS = 3
 
 
