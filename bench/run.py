@@ -31,7 +31,7 @@ PROGRAM = HERE.parent / "build/bench/bin/sluice-bench"
 SCRIPTS = {"pull/": "latency.py", "service/": "service.py"}
 # The same always, since ratios depend on what is pulled; quickly, once.
 ARGUMENTS = {"service/": ["--size", "32", "--repeats", "50", "--rest", "1", "--runs", "7"]}
-QUICK = {"service/": ["--runs", "1"]}
+QUICK = {"pull/": ["--runs", "1", "--images", "many:enc"], "service/": ["--runs", "1"]}
 UPDATE_RUNS = 3
 NAMED_MAX = 8  # cases that are told by their names
 

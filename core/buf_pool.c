@@ -137,6 +137,36 @@ int sl_buf_lane_open(struct sl_buf_pool *pool, size_t count, struct sl_buf_lane 
     return 0;
 }
 
+size_t sl_buf_lane_widen(struct sl_buf_lane *lane, size_t count)
+{
+    struct sl_buf_pool *pool = lane->pool;
+    struct sl_buf *taken = NULL, *last = NULL;
+    pthread_mutex_lock(&pool->lock);
+    if (count > pool->n_spare / 2)
+        count = pool->n_spare / 2;
+    for (size_t i = 0; i < count; i++) {
+        struct sl_buf *buf = pool->spare;
+        pool->spare = buf->next;
+        buf->next = taken;
+        buf->lane = lane;
+        last = last ? last : buf;
+        taken = buf;
+    }
+    pool->n_spare -= count;
+    if (pool->n_spare < pool->low_spare)
+        pool->low_spare = pool->n_spare;
+    pthread_mutex_unlock(&pool->lock);
+    if (!taken)
+        return 0;
+    pthread_mutex_lock(&lane->lock);
+    last->next = lane->home;
+    lane->home = taken;
+    lane->n_bufs += count;
+    lane->n_home += count;
+    pthread_mutex_unlock(&lane->lock);
+    return count;
+}
+
 void sl_buf_lane_set_waker(struct sl_buf_lane *lane, void (*fn)(void *arg), void *arg)
 {
     pthread_mutex_lock(&lane->lock);

@@ -86,6 +86,7 @@ static void document_restart(struct sl_registry_request *req)
 static void document_done(struct sl_registry_request *req, int r, const struct sl_error *err)
 {
     struct document_request *dr = (struct document_request *)req;
+    sl_docker_endpoint_note_rtt(dr->ep, &req->fetch.transfer);
     dr->doc->refused = r < 0 ? req->refused : 0;
     sl_auth_challenge_done(&dr->apart.challenge);
     sl_waiting_end(&dr->waiting, r, err);

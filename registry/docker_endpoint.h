@@ -21,6 +21,10 @@ struct sl_docker_endpoint {
     const struct sl_http_peer *peer;
     struct sl_registry_auth auth; /* loop thread once ready */
 
+    /* What round trips to it take; 0: unknown. Of documents first, then of blobs, which may lie
+     * elsewhere. */
+    atomic_uint rtt_us;
+
     struct sl_fetch *ping; /* under way; loop thread */
     bool is_closing;       /* nothing more may be sent; loop thread */
 };
@@ -31,6 +35,13 @@ void sl_docker_endpoint_init(struct sl_docker_endpoint *ep, struct sl_registry *
 void sl_docker_endpoint_abort(struct sl_docker_endpoint *ep);
 /* Nobody may be opening it any more. */
 void sl_docker_endpoint_done(struct sl_docker_endpoint *ep);
+
+static inline void sl_docker_endpoint_note_rtt(struct sl_docker_endpoint *ep,
+                                               const struct sl_http_transfer *transfer)
+{
+    if (transfer->rtt_us)
+        atomic_store(&ep->rtt_us, transfer->rtt_us);
+}
 
 /* Looks up credentials and certificates; for an insecure place also finds out whether it speaks
  * HTTPS. Blocks: not on the loop thread. Nothing to do when it is ready already; may be repeated

@@ -217,7 +217,10 @@ static void set_request(struct sl_fetch *f)
     if (f->method)
         set_method(f);
     if (f->has_range) {
-        SL_AUTO_FREE char *range = sl_strf("%llu-", (unsigned long long)f->range_start);
+        SL_AUTO_FREE char *range = f->range_end
+                                       ? sl_strf("%llu-%llu", (unsigned long long)f->range_start,
+                                                 (unsigned long long)f->range_end - 1)
+                                       : sl_strf("%llu-", (unsigned long long)f->range_start);
         if (range)
             (void)curl_easy_setopt(easy, CURLOPT_RANGE, range);
     }

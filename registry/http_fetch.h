@@ -17,6 +17,7 @@
 
 #include "http_loop.h"
 #include "http_response.h"
+#include "range_plan.h"
 #include "retry.h"
 
 #include <sys/types.h>
@@ -46,6 +47,8 @@ struct sl_http_settings {
     unsigned pace_window_ms, pace_bytes;
     unsigned file_timeout_ms; /* of sl_registry_get_url(), whatever moves */
     unsigned token_spare_s;   /* a token is not used in its last seconds */
+    /* See range_plan.h. Tests make blobs and ranges smaller, and the way longer. */
+    struct sl_range_limits ranges;
 };
 
 struct sl_fetch;
@@ -111,6 +114,7 @@ struct sl_fetch {
     bool has_range;
     char *authorization; /* value of the header; not sent to another origin */
     uint64_t range_start;
+    uint64_t range_end; /* behind the last byte; 0: to the end */
 
     /* body() adds what brought the fetch nearer to its end: enough of it, and the count of
      * failures starts anew. */

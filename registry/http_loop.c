@@ -5,11 +5,14 @@
 #include "sluice/core/curl_load.h"
 
 #include <curl/curl.h>
+#include <linux/tcp.h> /* glibc's knows no tcpi_min_rtt */
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -287,6 +290,22 @@ void sl_http_loop_remove(struct sl_http_loop *loop, struct sl_http_transfer *tra
     (void)curl_multi_remove_handle(loop->multi, transfer->easy);
 }
 
+/* As the kernel has it for this connection, to a proxy where there is one; of a connection that is
+ * closed already, what it took to open it. libcurl tells the socket only of what is done. */
+static unsigned round_trip_us(CURL *easy)
+{
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    struct tcp_info info = {0};
+    socklen_t len = sizeof(info);
+    if (curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK && fd != CURL_SOCKET_BAD &&
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
+        return info.tcpi_min_rtt ? info.tcpi_min_rtt : 1;
+    curl_off_t looked_up = 0, connected = 0;
+    (void)curl_easy_getinfo(easy, CURLINFO_NAMELOOKUP_TIME_T, &looked_up);
+    (void)curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connected);
+    return connected > looked_up ? (unsigned)(connected - looked_up) : 0;
+}
+
 static void reap_transfers(struct sl_http_loop *loop)
 {
     int left;
@@ -296,7 +315,9 @@ static void reap_transfers(struct sl_http_loop *loop)
         CURLcode code = msg->data.result; /* msg dies with the removal below */
         void *transfer = NULL;
         (void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &transfer);
+        unsigned rtt_us = round_trip_us(msg->easy_handle);
         (void)curl_multi_remove_handle(loop->multi, msg->easy_handle);
+        ((struct sl_http_transfer *)transfer)->rtt_us = rtt_us;
         ((struct sl_http_transfer *)transfer)->done(transfer, code);
     }
 }

@@ -84,6 +84,7 @@ bool sl_http_loop_is_cancelled(const struct sl_http_loop *loop);
 struct sl_http_transfer {
     void *easy;
     void (*done)(struct sl_http_transfer *transfer, int curl_code);
+    unsigned rtt_us; /* of the connection of the last one that is done; 0: unknown */
 };
 /* Loop thread. The handle's CURLOPT_PRIVATE is taken. */
 SL_MUST_CHECK int sl_http_loop_add(struct sl_http_loop *loop, struct sl_http_transfer *transfer,

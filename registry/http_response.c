@@ -18,6 +18,7 @@ void sl_http_response_init(struct sl_http_response *resp)
     *resp = (struct sl_http_response){
         .content_length = -1,
         .range_start = -1,
+        .range_last = -1,
         .range_total = -1,
     };
 }
@@ -53,7 +54,7 @@ static void parse_content_range(struct sl_http_response *resp, const char *value
     if (strncasecmp(value, "bytes", 5) != 0 || value[5] != ' ')
         return;
     const char *p = value + 6;
-    int64_t start = -1;
+    int64_t start = -1, last = -1;
     if (*p == '*') {
         p++;
     } else {
@@ -61,13 +62,15 @@ static void parse_content_range(struct sl_http_response *resp, const char *value
         if (start < 0 || *p != '-')
             return;
         p++;
-        if (take_number(&p) < start)
+        last = take_number(&p);
+        if (last < start)
             return;
     }
     if (*p != '/')
         return;
     p++;
     resp->range_start = start;
+    resp->range_last = last;
     resp->range_total = take_number(&p);
 }
 

@@ -13,6 +13,7 @@ struct sl_http_response {
     bool offers_signatures;     /* X-Registry-Supports-Signatures: 1 */
     int64_t content_length;     /* -1: unknown */
     int64_t range_start;        /* Content-Range; -1: absent or "*" */
+    int64_t range_last;         /* likewise: the last byte, itself included */
     int64_t range_total;        /* -1: absent or "*" */
     size_t header_bytes, header_lines;
 };

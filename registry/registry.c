@@ -197,6 +197,7 @@ static int copy_options(struct sl_registry *registry, const struct sl_registry_o
         .pace_bytes = PACE_BYTES,
         .file_timeout_ms = FILE_TIMEOUT_MS,
         .token_spare_s = TOKEN_SPARE_S,
+        .ranges = sl_range_limits_default,
     };
     /* no_proxy alone does nothing. */
     const char *no_proxy = o->https_proxy || o->http_proxy ? o->no_proxy : NULL;

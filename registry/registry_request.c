@@ -77,6 +77,11 @@ static int answer_missing_scope(struct sl_registry_request *req, struct sl_error
 
 /* --- size and range --- */
 
+static uint64_t end_of(const struct sl_registry_request *req)
+{
+    return req->end ? req->end : req->size;
+}
+
 static int wrong_size(const struct sl_registry_request *req, int64_t there, struct sl_error *err)
 {
     return sl_error_set(err, SL_E_INTEGRITY, EBADMSG,
@@ -89,7 +94,7 @@ static int answer_bad_range(struct sl_registry_request *req, struct sl_error *er
     const struct sl_fetch *f = &req->fetch;
     if (!req->has_size || !f->has_range)
         return SL_FETCH_DEFAULT;
-    if (req->got == req->size)
+    if (req->got == end_of(req))
         return SL_FETCH_COMPLETE;
     if (f->response.range_total >= 0 && (uint64_t)f->response.range_total != req->size)
         return wrong_size(req, f->response.range_total, err);
@@ -99,12 +104,13 @@ static int answer_bad_range(struct sl_registry_request *req, struct sl_error *er
 static int check_partial(struct sl_registry_request *req, struct sl_error *err)
 {
     const struct sl_http_response *resp = &req->fetch.response;
-    if (!req->fetch.has_range || resp->range_start < 0 ||
-        (uint64_t)resp->range_start != req->fetch.range_start)
+    bool is_ours = req->fetch.has_range && resp->range_start >= 0 &&
+                   (uint64_t)resp->range_start == req->fetch.range_start;
+    if (is_ours && resp->range_total >= 0 && (uint64_t)resp->range_total != req->size)
+        return wrong_size(req, resp->range_total, err);
+    if (!is_ours || (uint64_t)resp->range_last >= end_of(req))
         return sl_error_set(err, SL_E_NETWORK, EPROTO,
                             "the server answers with a range we did not ask for");
-    if (resp->range_total >= 0 && (uint64_t)resp->range_total != req->size)
-        return wrong_size(req, resp->range_total, err);
     return 0;
 }
 
@@ -122,8 +128,9 @@ static int request_prepare(struct sl_fetch *f, struct sl_error *err)
         if (req->ops->restart)
             req->ops->restart(req);
     }
-    f->has_range = req->has_size && req->got > 0;
+    f->has_range = req->has_size && (req->got > 0 || req->end);
     f->range_start = req->got;
+    f->range_end = req->end;
     return 0;
 }
 
@@ -181,7 +188,7 @@ static int request_body(struct sl_fetch *f, struct sl_span bytes, struct sl_erro
     struct sl_registry_request *req = REQUEST_OF_FETCH(f);
     size_t known = bytes.len < req->skip ? bytes.len : (size_t)req->skip;
     struct sl_span fresh = {bytes.data + known, bytes.len - known};
-    if (req->has_size && fresh.len > req->size - req->got)
+    if (req->has_size && fresh.len > end_of(req) - req->got)
         return sl_error_set(err, SL_E_INTEGRITY, EBADMSG,
                             "the registry sends more than the %" PRIu64 " bytes of the descriptor",
                             req->size);
@@ -198,11 +205,11 @@ static int request_body(struct sl_fetch *f, struct sl_span bytes, struct sl_erro
 static int request_end(struct sl_fetch *f, struct sl_error *err)
 {
     struct sl_registry_request *req = REQUEST_OF_FETCH(f);
-    if (!req->has_size || req->got == req->size)
+    if (!req->has_size || req->got == end_of(req))
         return 0;
     return sl_error_set(err, SL_E_INTEGRITY, EBADMSG,
-                        "the registry sent %" PRIu64 " bytes, the descriptor says %" PRIu64,
-                        req->got, req->size);
+                        "the registry sent %" PRIu64 " bytes, %s says %" PRIu64, req->got,
+                        req->end ? "the range" : "the descriptor", end_of(req));
 }
 
 static ssize_t request_send(struct sl_fetch *f, uint8_t *to, size_t room, struct sl_error *err)

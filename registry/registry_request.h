@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A request to a registry: a fetch that shows what the registry wants to see, again when it
- * changes its mind, and, for a blob of known size, goes on where a cut connection left off. Loop
- * thread.
+ * changes its mind, and, for a blob of known size or a part of it, goes on where a cut connection
+ * left off. Loop thread.
  */
 #pragma once
 
@@ -32,7 +32,9 @@ struct sl_registry_request {
     struct sl_registry_auth *auth;
     bool has_size; /* of a GET: size is known, is enforced, and a cut transfer is resumed */
     uint64_t size;
-    uint64_t got; /* bytes passed on so far; kept when started again at another place */
+    uint64_t end; /* of the part that is wanted: behind its last byte; 0: size */
+    uint64_t got; /* offset of what comes next: bytes passed on so far, for a part with those before
+                   * it; kept when started again at another place */
     long refused; /* for done(): status of the last answer that was none of the good ones, or 0 */
 
     /* Its own. */

@@ -124,7 +124,7 @@ class OneOfTwo(HttpCase):
     def test_token_that_another_waits_for_is_not_spoiled(self):
         # The stalled answer breaks off after a second, and then its request is made again: both
         # images wait for that one token.
-        self.serve({"on": "/token", "times": 1, "status": 503, "headers": {"Retry-After": "2"}},
+        self.serve({"on": "/token", "times": 1, "status": 503, "headers": {"Retry-After": "4"}},
                    auth={"scheme": "bearer"})
         run = self.start("manifest", options=("--other", "some/image", "--base-ms", "1"))
         self.wait_for_request("/manifests/", 2)

@@ -22,6 +22,7 @@ The plan is an object:
              "header_lines": true}     a Negotiate challenge in a line of its own before ours
   "faults": [fault, ...]               the first that matches and is not used up applies:
     {"on": REGEX,          of "METHOD path?query", or "other: METHOD path" on the second origin
+     "range": REGEX,       of the Range header too; requests at the same time come in any order
      "times": N,           how often it applies (default: always)
      "after": N,           how many matching requests pass unharmed before
      "status": N, "headers": {...}, "body": TEXT,      this answer
@@ -86,10 +87,10 @@ class State:
         self.ports = {}
         self.scheme = "http"
 
-    def fault_for(self, line):
+    def fault_for(self, line, asked):
         with self.lock:
             for fault in self.faults:
-                if not re.search(fault["on"], line):
+                if not re.search(fault["on"], line) or not re.search(fault.get("range", ""), asked):
                     continue
                 fault["seen"] += 1
                 if fault["seen"] <= fault.get("after", 0):
@@ -424,7 +425,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def serve(self):
         prefix = "other: " if self.origin == "other" else ""
-        fault = self.state.fault_for("%s%s %s" % (prefix, self.command, self.path))
+        fault = self.state.fault_for("%s%s %s" % (prefix, self.command, self.path), self.headers.get("Range") or "")
         if not fault.get("done_first") and self.plain_fault(fault):
             return None
         path = urllib.parse.urlsplit(self.path).path
@@ -467,6 +468,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # a SYN that finds it full is sent again after a second, then after three
 
     def handle_error(self, request, client_address):
         pass  # clients that hang up are what this is for

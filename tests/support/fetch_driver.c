@@ -25,6 +25,9 @@
  * TAG may be a digest. With --known the documents in that folder, each named by its digest, need
  * not be fetched.
  *
+ * With --ranges BYTES the registry is presumed to be a second away, and blobs of that size or more
+ * are asked for by ranges of that size; --pool is how many buffers there are in all.
+ *
  * With --cancel-image the image is cancelled when stdin ends, and stdout says "ended N ms later".
  * With --other REPOSITORY the manifest of that one, by the same engine, is asked for meanwhile, and
  * the last line on stdout is "other: " and its size, or the error.
@@ -54,7 +57,8 @@ struct settings {
     bool cancels_image;
     const char *other, *known;
     bool is_bare; /* as if the host had not been written */
-    size_t lane, limit, threads;
+    size_t lane, pool, limit, threads;
+    uint64_t range;              /* bytes; 0: as the engine has it */
     uint64_t stop_at, cancel_at; /* bytes of the first blob; 0: never */
 };
 
@@ -211,7 +215,8 @@ static int run_blobs(const struct settings *settings, struct sl_registry *regist
     static struct blob_run runs[BLOBS_MAX];
     struct sl_error err;
     size_t n = 0;
-    if (sl_buf_pool_new(SL_BUF_POOL_DEFAULT, &pool, &err) < 0 ||
+    if (sl_buf_pool_new(settings->pool ? settings->pool * SL_BUF_SIZE : SL_BUF_POOL_DEFAULT, &pool,
+                        &err) < 0 ||
         sl_worker_pool_new(2, &workers, &err) < 0)
         return fail(&err);
     for (; n < BLOBS_MAX && args[2 * n] && args[2 * n + 1]; n++) {
@@ -617,6 +622,12 @@ static int set_option(struct settings *s, int option)
     case 'h':
         s->is_bare = true;
         return 0;
+    case 'R':
+        s->range = strtoull(optarg, NULL, 10);
+        return 0;
+    case 'S':
+        s->pool = strtoul(optarg, NULL, 10);
+        return 0;
     case 'l':
         s->lane = strtoul(optarg, NULL, 10);
         return 0;
@@ -664,6 +675,8 @@ int main(int argc, char **argv)
         {"pace-ms", required_argument, NULL, 'w'},
         {"bare", no_argument, NULL, 'h'},
         {"lane", required_argument, NULL, 'l'},
+        {"ranges", required_argument, NULL, 'R'},
+        {"pool", required_argument, NULL, 'S'},
         {"limit", required_argument, NULL, 'L'},
         {"threads", required_argument, NULL, 'T'},
         {"stop-at", required_argument, NULL, 'x'},
@@ -684,6 +697,13 @@ int main(int argc, char **argv)
     if (sl_registry_new(&settings.registry, &registry, &err) < 0)
         return fail(&err);
     registry->settings.retry_base_ms = settings.base_ms;
+    if (settings.range)
+        registry->settings.ranges = (struct sl_range_limits){.blob_min = settings.range,
+                                                             .range_min = settings.range,
+                                                             .range_max = settings.range,
+                                                             .goal = UINT64_C(1) << 30,
+                                                             .window = 1 << 20,
+                                                             .presumed_us = 1000 * 1000};
     if (settings.file_ms)
         registry->settings.file_timeout_ms = settings.file_ms;
     if (settings.document_ms)

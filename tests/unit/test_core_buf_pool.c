@@ -202,6 +202,27 @@ static void buffer_has_one_owner_among_many_threads(void **state)
     assert_true(s.got > 0);
 }
 
+static void widened_lane_leaves_others_half_and_gives_all_back(void **state)
+{
+    (void)state;
+    SL_AUTO(sl_buf_pool) pool = NULL;
+    assert_int_equal(sl_buf_pool_new(12 * SL_BUF_SIZE, &pool, NULL), 0);
+    struct sl_buf_lane *lane = NULL;
+    assert_int_equal(sl_buf_lane_open(pool, 2, &lane, NULL), 0);
+    assert_int_equal(sl_buf_lane_widen(lane, 100), 5);
+    assert_int_equal(sl_buf_pool_spare(pool), 5);
+    assert_int_equal(sl_buf_lane_widen(lane, 1), 1);
+    assert_int_equal(sl_buf_pool_peak(pool), 8);
+    struct sl_buf *bufs[8];
+    for (size_t i = 0; i < 8; i++)
+        assert_non_null(bufs[i] = sl_buf_acquire(lane));
+    assert_null(sl_buf_acquire(lane));
+    for (size_t i = 0; i < 8; i++)
+        sl_buf_release(&bufs[i]);
+    sl_buf_lane_close(lane);
+    assert_int_equal(sl_buf_pool_spare(pool), 12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +233,7 @@ int main(void)
         cmocka_unit_test(acquired_buffer_is_empty_whatever_it_held),
         cmocka_unit_test(waker_is_called_once_for_each_vain_acquire),
         cmocka_unit_test(trim_takes_only_what_nobody_has_reserved),
+        cmocka_unit_test(widened_lane_leaves_others_half_and_gives_all_back),
         cmocka_unit_test(buffer_has_one_owner_among_many_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,6 +41,7 @@ static void head_of_an_answer_is_kept(void **state)
     assert_string_equal(resp.content_type, "application/json; x=y");
     assert_int_equal(resp.content_length, 300);
     assert_int_equal(resp.range_start, 100);
+    assert_int_equal(resp.range_last, 399);
     assert_int_equal(resp.range_total, 1000);
     assert_string_equal((char *)resp.challenges.data, "Basic\nBearer realm=\"x\"\n");
     assert_string_equal((char *)resp.links.data, "</a>; rel=prev\n</b>; rel=next\n");

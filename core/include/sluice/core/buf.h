@@ -48,6 +48,10 @@ void sl_buf_pool_trim(struct sl_buf_pool *pool);
 /* Reserves count buffers; -EAGAIN (err not set) when the pool has not that many to spare now. */
 SL_MUST_CHECK int sl_buf_lane_open(struct sl_buf_pool *pool, size_t count, struct sl_buf_lane **ret,
                                    struct sl_error *err);
+/* Adds at most count buffers to the lane, and no more than half of what the pool has to spare now,
+ * so that others can still start; answers how many. They leave the lane when it is closed. Any
+ * thread. */
+size_t sl_buf_lane_widen(struct sl_buf_lane *lane, size_t count);
 /* Whom to call when a buffer comes home after sl_buf_acquire() found none. fn runs on the thread
  * that released the buffer, must not block, and may be called without need. */
 void sl_buf_lane_set_waker(struct sl_buf_lane *lane, void (*fn)(void *arg), void *arg);
