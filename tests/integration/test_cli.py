@@ -21,7 +21,7 @@ VERBS = ("pull", "inspect", "encrypt", "decrypt", "keys", "keyprovider", "images
          "sign", "verify", "config", "status", "ctl", "version")
 SCREEN_LINES, SCREEN_COLUMNS = 40, 100
 BUILD_CLI = os.path.join(os.path.dirname(os.path.dirname(SLUICE)), "cli")
-LAYER_BUFFERS = (8 + 12) * 256 * 1024  # bytes that one layer takes
+LAYER_BUFFERS = (8 + 6) * 256 * 1024  # before and after decompression
 
 
 class Help(SluiceCase):

@@ -16,7 +16,7 @@ import registry as registries
 from counting_proxy import CountingProxy, DEADLINE
 
 BUFFER = 256 * 1024   # bytes
-SHARE = 20 * BUFFER   # what one layer holds while it runs
+SHARE = 14 * BUFFER   # what one layer holds while it runs
 LAYER = 600 * 1024    # bytes of a small layer
 LARGE = 3 * 1024 * 1024
 
