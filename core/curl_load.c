@@ -97,6 +97,7 @@ static void load(void)
         calls = found;
         return;
     }
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): in glibc each thread has its own */
     const char *why = dlerror();
     (void)snprintf(failure, sizeof(failure), "%s", why ? why : SL_CURL_SONAME);
 }
@@ -163,6 +164,7 @@ CURLcode(curl_easy_setopt)(CURL *easy, CURLoption option, ...)
         return CURLE_FAILED_INIT;
     va_list list;
     va_start(list, option);
+    /* NOLINTNEXTLINE(bugprone-branch-clone): types that are one here are two elsewhere */
     CURLcode rc = PASS(calls.easy_setopt, easy, option, list);
     va_end(list);
     return rc;
@@ -174,6 +176,7 @@ CURLMcode(curl_multi_setopt)(CURLM *multi, CURLMoption option, ...)
         return CURLM_BAD_HANDLE;
     va_list list;
     va_start(list, option);
+    /* NOLINTNEXTLINE(bugprone-branch-clone): types that are one here are two elsewhere */
     CURLMcode rc = PASS(calls.multi_setopt, multi, option, list);
     va_end(list);
     return rc;

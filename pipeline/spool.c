@@ -143,7 +143,8 @@ static void spool_run(struct sl_task *task)
 
 void sl_spool_wake(struct sl_spool *spool)
 {
-    sl_task_wake(&spool->task);
+    if (spool->flow)
+        sl_task_wake(&spool->task);
 }
 
 static void on_buffer_home(void *arg)

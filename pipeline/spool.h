@@ -19,5 +19,5 @@ SL_MUST_CHECK int sl_stage_spool_new(struct sl_spool *spool, struct sl_stage **r
 /* The source of the second flow: feeds it what was written, on the workers, and ends it. */
 void sl_spool_feed(struct sl_spool *spool, struct sl_worker_pool *workers, struct sl_buf_lane *lane,
                    struct sl_flow *flow);
-/* Ends the second flow soon if it has failed. Any thread. */
+/* Ends the second flow soon if it has failed; before there is one, nothing. Any thread. */
 void sl_spool_wake(struct sl_spool *spool);

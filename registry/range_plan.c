@@ -2,11 +2,11 @@
 #include "range_plan.h"
 
 const struct sl_range_limits sl_range_limits_default = {
-    .blob_min = 16 * 1024 * 1024,
-    .range_min = 1024 * 1024,
-    .range_max = 2 * 1024 * 1024,
-    .goal = 250 * 1000 * 1000,
-    .window = 2 * 1024 * 1024,
+    .blob_min = 16ULL * 1024 * 1024,
+    .range_min = 1024ULL * 1024,
+    .range_max = 2ULL * 1024 * 1024,
+    .goal = 250ULL * 1000 * 1000,
+    .window = 2ULL * 1024 * 1024,
 };
 
 enum { RTT_MAX_US = 10 * 1000 * 1000 }; /* beyond that the number no longer matters */

@@ -129,21 +129,22 @@ static void fail_all(struct sl_layer_commit *first, int r, const struct sl_error
 
 /* A descriptor is told of the failures of writing since it was opened: that of the oldest layer
  * hears of all. NULL: none is left to sync. */
-static struct sl_staged_layer *oldest(const struct sl_layer_commit *first)
+static const struct sl_layer_commit *oldest(const struct sl_layer_commit *first)
 {
-    struct sl_staged_layer *oldest = NULL;
+    const struct sl_layer_commit *oldest = NULL;
     for (const struct sl_layer_commit *c = first; c; c = c->next)
-        if (c->result >= 0 && (!oldest || c->staged->opened_ns < oldest->opened_ns))
-            oldest = c->staged;
+        if (c->result >= 0 && (!oldest || c->staged->opened_ns < oldest->staged->opened_ns))
+            oldest = c;
     return oldest;
 }
 
 /* One syncfs for all files of all trees and their records. */
 static void sync_trees(struct sl_layer_commit *first)
 {
-    const struct sl_staged_layer *staged = oldest(first);
-    if (!staged || staged->store->is_volatile)
+    const struct sl_layer_commit *longest_open = oldest(first);
+    if (!longest_open || longest_open->staged->store->is_volatile)
         return;
+    const struct sl_staged_layer *staged = longest_open->staged;
     struct sl_error err;
     uint64_t began = sl_clock_ns();
     int r = syncfs(staged->fs);

@@ -70,8 +70,9 @@ struct layer_run {
     pthread_mutex_t lock;
     pthread_cond_t cond;
     struct waiting flowed, uploaded;
-    struct waiting failed; /* done: events.failed was called */
-    bool is_flowing;       /* the flow can be failed */
+    struct waiting failed;     /* done: events.failed was called */
+    pthread_mutex_t flow_lock; /* before the other: keeps the flow while it is being failed */
+    bool is_flowing;           /* the flow can be failed; under flow_lock */
 };
 
 static void end_waiting(struct layer_run *run, struct waiting *w, int r, const struct sl_error *err)
@@ -113,21 +114,32 @@ static void upload_failed(void *arg, int r, const struct sl_error *err)
 {
     struct layer_run *run = arg;
     end_waiting(run, &run->failed, r, err);
-    pthread_mutex_lock(&run->lock);
-    bool is_flowing = run->is_flowing;
-    pthread_mutex_unlock(&run->lock);
-    if (is_flowing)
+    pthread_mutex_lock(&run->flow_lock);
+    if (run->is_flowing)
         sl_flow_fail(run->flow, r, err);
+    pthread_mutex_unlock(&run->flow_lock);
 }
 
 static void let_upload_fail(struct layer_run *run)
 {
-    pthread_mutex_lock(&run->lock);
+    pthread_mutex_lock(&run->flow_lock);
     run->is_flowing = true;
+    pthread_mutex_lock(&run->lock);
     bool has_failed = run->failed.is_done;
     pthread_mutex_unlock(&run->lock);
     if (has_failed)
         sl_flow_fail(run->flow, run->failed.r, &run->failed.err);
+    pthread_mutex_unlock(&run->flow_lock);
+}
+
+/* An upload that fails from here on fails alone: the flow may be gone. */
+static void flow_release(struct layer_run *run)
+{
+    pthread_mutex_lock(&run->flow_lock);
+    run->is_flowing = false;
+    pthread_mutex_unlock(&run->flow_lock);
+    sl_blob_stream_close(run->stream);
+    sl_flow_free(run->flow);
 }
 
 static void stop_source(void *arg)
@@ -226,8 +238,7 @@ static int layer_join(struct layer_run *run, struct sl_error *err)
     if (run->pusher->settings->lie_about_digest)
         digest.bytes[0] ^= 1;
     int r = join_waiting(run, &run->flowed, err);
-    sl_blob_stream_close(run->stream);
-    sl_flow_free(run->flow);
+    flow_release(run);
     if (r == 0 && !run->pusher->settings->no_commit) {
         sl_blob_upload_commit(run->upload, &digest);
         r = join_waiting(run, &run->uploaded, err);
@@ -260,6 +271,7 @@ static int push_layers_once(const struct pusher *p, const struct sl_manifest *m,
             runs[n] = (struct layer_run){.pusher = p,
                                          .layer = &m->layers[i],
                                          .lock = PTHREAD_MUTEX_INITIALIZER,
+                                         .flow_lock = PTHREAD_MUTEX_INITIALIZER,
                                          .cond = PTHREAD_COND_INITIALIZER};
             r = layer_start(&runs[n++], err);
         }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 sl_add_unit_test(pipeline commit_gate)
 sl_add_unit_test(pipeline memory_share)
+sl_add_unit_test(pipeline spool)
 sl_add_unit_test(pipeline process_user)
 sl_add_unit_test(pipeline runtime_config)
 sl_add_unit_test(pipeline signature_discovery)

@@ -53,7 +53,9 @@ void sl_flow_start(struct sl_flow *flow);
 void sl_flow_feed(struct sl_flow *flow, struct sl_buf **bufp);
 /* The source is through, with r 0 at the end of the blob, or its failure. Exactly once. */
 void sl_flow_end(struct sl_flow *flow, int r, const struct sl_error *err);
-/* Stops the flow from outside: cancellation. Any thread. Harmless when it is through. */
+/* Stops the flow from outside: cancellation. Any thread, behind the start. Harmless when it is
+ * through and not yet freed. A caller that is the last to let go calls done(): it must hold no lock
+ * that done() takes. */
 void sl_flow_fail(struct sl_flow *flow, int r, const struct sl_error *err);
 /* True once the flow has failed; a source may look between chunks. */
 bool sl_flow_has_failed(struct sl_flow *flow);
