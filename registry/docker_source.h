@@ -21,7 +21,6 @@ struct sl_docker_source {
      * when it is known. */
     _Atomic size_t serving;
     pthread_mutex_t settling; /* held while one is found after all */
-    unsigned n_ahead;         /* ranges that streams may ask for beside their first; loop thread */
 };
 
 /* Whether endpoint i may stand in for one that has given something of the image: both serve the

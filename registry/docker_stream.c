@@ -21,7 +21,7 @@
 
 enum {
     AHEAD_BUFFERS_MAX = 128, /* of the pool, for parts that are ahead: 32 MiB */
-    AHEAD_MAX = 16,          /* parts ahead, of all blobs of an image: each is a connection */
+    LONE_SIZE = 32 << 20,    /* bytes of a part beside which there is no room for others */
     AHEAD_FAILURES_MAX = 3,  /* of a blob; then no more parts are asked for ahead */
 };
 
@@ -38,6 +38,7 @@ struct part {
     enum part_state state;
     bool is_favour; /* was asked for when it was ahead: one try */
     char *url;
+    unsigned *counted_in;            /* requests of its registry while it is one, or NULL */
     struct sl_buf *bufs, **bufs_end; /* full ones, while it is ahead */
     struct sl_buf *buf;              /* partly filled, or NULL */
 };
@@ -61,7 +62,6 @@ struct docker_stream {
     unsigned first, n_parts;
     uint64_t next; /* first byte that no part has */
     struct sl_range_plan plan;
-    unsigned n_reserved; /* of the source's parts ahead */
     unsigned n_failures; /* of parts ahead */
     bool ignores_ranges; /* the server does */
     size_t room, held;   /* buffers for parts ahead; those they have */
@@ -178,6 +178,14 @@ static int part_body(struct sl_registry_request *get, struct sl_span bytes, stru
 
 static const struct sl_registry_request_ops part_ops;
 
+/* A request is one of its registry's until this, which may be repeated. */
+static void uncount(struct part *p)
+{
+    if (p->counted_in)
+        --*p->counted_in;
+    p->counted_in = NULL;
+}
+
 static int ask(struct part *p, bool is_favour, struct sl_error *err)
 {
     struct docker_stream *s = p->stream;
@@ -199,6 +207,8 @@ static int ask(struct part *p, bool is_favour, struct sl_error *err)
         .max_attempts = is_favour ? 1 : 0,
     };
     p->get.auth = &ep->auth;
+    p->counted_in = ep->peer->blob_requests;
+    ++*p->counted_in;
     sl_registry_request_start(&p->get);
     return 0;
 }
@@ -227,10 +237,19 @@ static unsigned n_running(struct docker_stream *s)
     return n;
 }
 
+/* Whether there is room for one more request beside those of the registry and so many others. All
+ * blobs share its way. Nobody waits for room: the first part is asked for in any case, and each
+ * that is done looks again. */
+static bool has_way(const struct docker_stream *s, unsigned others)
+{
+    unsigned n = *s->src->endpoints[s->at].peer->blob_requests;
+    return s->plan.width <= 1 || n + others < s->plan.width;
+}
+
 static bool may_ask_ahead(struct docker_stream *s)
 {
     return !s->has_ended && s->next < s->size && s->held < s->room && s->plan.width > 1 &&
-           s->n_parts < s->plan.out && n_running(s) < s->plan.width;
+           s->n_parts < s->plan.out && n_running(s) < s->plan.width && has_way(s, 0);
 }
 
 static void ask_ahead(struct docker_stream *s)
@@ -250,6 +269,7 @@ static void drop_ahead(struct docker_stream *s)
         struct part *p = part_at(s, s->n_parts - 1);
         if (p->state == PART_RUNNING) {
             p->state = PART_IDLE;
+            uncount(p);
             sl_fetch_abort(&p->get.fetch, r, &err);
         }
         p->state = PART_IDLE;
@@ -268,17 +288,21 @@ static void make_plan(struct docker_stream *s)
     const struct sl_range_limits *limits = &s->src->registry->settings.ranges;
     unsigned rtt_us = atomic_load(&s->src->endpoints[s->at].rtt_us);
     unsigned width = sl_range_width(limits, s->size - s->next, rtt_us);
-    unsigned most = 1 + AHEAD_MAX - s->src->n_ahead;
-    width = width < most ? width : most;
     if (width <= 1)
         return;
     s->room += sl_buf_lane_widen(s->lane, AHEAD_BUFFERS_MAX);
     s->plan = sl_range_plan(limits, width, s->room * SL_BUF_SIZE);
-    s->n_reserved = s->plan.width - 1;
-    s->src->n_ahead += s->n_reserved;
-    if (s->n_reserved)
-        sl_log(SL_LOG_DEBUG, "blob %.19s: %u ranges of %llu bytes at once, %u us away", s->digest,
-               s->plan.width, (unsigned long long)s->plan.size, rtt_us);
+    if (s->plan.width > 1)
+        sl_log(SL_LOG_DEBUG, "blob %.19s: at most %u ranges of %llu bytes at once, %u us away",
+               s->digest, s->plan.width, (unsigned long long)s->plan.size, rtt_us);
+}
+
+static uint64_t end_of_next(const struct docker_stream *s)
+{
+    uint64_t left = s->size - s->next;
+    if (has_way(s, 1))
+        return sl_range_end(&s->plan, s->next, s->size);
+    return left > LONE_SIZE ? s->next + LONE_SIZE : s->size;
 }
 
 /* Where nothing was asked of a place yet nobody knows how far away it is: a first part tells. */
@@ -287,7 +311,7 @@ static uint64_t end_of_first(const struct docker_stream *s)
     const struct sl_range_limits *limits = &s->src->registry->settings.ranges;
     bool is_far_away = limits->presumed_us || atomic_load(&s->src->endpoints[s->at].rtt_us);
     if (is_far_away || s->size < limits->blob_min || s->size <= limits->range_max)
-        return sl_range_end(&s->plan, s->next, s->size);
+        return end_of_next(s);
     return limits->range_max;
 }
 
@@ -342,7 +366,6 @@ static void end(struct docker_stream *s, int r, const struct sl_error *err)
         sl_buf_release(&p->buf);
     else
         feed(s, &p->buf);
-    s->src->n_ahead -= s->n_reserved;
     sl_flow_end(s->flow, r, &copy);
 }
 
@@ -406,9 +429,9 @@ static struct part *take_turn(struct docker_stream *s)
     s->n_parts--;
     s->first = (s->first + 1) % SL_RANGES_OUT;
     if (!s->n_parts) {
-        if (!s->n_reserved && !s->ignores_ranges && !s->n_failures)
+        if (s->plan.width == 1 && !s->ignores_ranges && !s->n_failures)
             make_plan(s); /* now it is known how far away it is */
-        return open_part(s, sl_range_end(&s->plan, s->next, s->size));
+        return open_part(s, end_of_next(s));
     }
     p = part_at(s, 0);
     hand_kept_on(p);
@@ -471,6 +494,7 @@ static void part_done(struct sl_registry_request *get, int r, const struct sl_er
 {
     struct part *p = (struct part *)get;
     struct docker_stream *s = p->stream;
+    uncount(p);
     if (p->state != PART_RUNNING || s->has_ended)
         return;
     sl_docker_endpoint_note_rtt(&s->src->endpoints[s->at], &get->fetch.transfer);

@@ -29,6 +29,7 @@ struct sl_http_peer {
     bool insecure;                  /* certificates are not verified */
     struct sl_bytes roots;          /* PEM of all trusted roots; empty: the platform's */
     char *client_cert, *client_key; /* paths; NULL: none */
+    unsigned *blob_requests;        /* under way, of all images; loop thread */
 };
 
 /* Shared by all fetches of a registry; borrowed. */

@@ -4,9 +4,9 @@
 const struct sl_range_limits sl_range_limits_default = {
     .blob_min = 16ULL * 1024 * 1024,
     .range_min = 1024ULL * 1024,
-    .range_max = 2ULL * 1024 * 1024,
-    .goal = 250ULL * 1000 * 1000,
-    .window = 2ULL * 1024 * 1024,
+    .range_max = 4ULL * 1024 * 1024,
+    .goal = 125ULL * 1000 * 1000,
+    .window = 2560ULL * 1024,
 };
 
 enum { RTT_MAX_US = 10 * 1000 * 1000 }; /* beyond that the number no longer matters */
@@ -20,7 +20,11 @@ unsigned sl_range_width(const struct sl_range_limits *limits, uint64_t left, uns
     if (rtt_us > RTT_MAX_US)
         rtt_us = RTT_MAX_US;
     uint64_t under_way = limits->goal / 1000 * rtt_us / 1000;
-    uint64_t width = (under_way + limits->window - 1) / limits->window;
+    /* Two or three by ranges brought no more than one that brings half alone. */
+    if (under_way <= limits->window * 2)
+        return 1;
+    /* Half as many more: those that wait for the first byte of a range or have lost a packet. */
+    uint64_t width = (under_way * 3 / 2 + limits->window - 1) / limits->window;
     return width > SL_RANGES_MAX ? SL_RANGES_MAX : (unsigned)width;
 }
 

@@ -25,6 +25,7 @@ enum {
 struct sl_registry_peer {
     struct sl_http_peer http;
     int64_t answered_ms; /* if insecure: when it was tried with success; 0: never */
+    unsigned blob_requests;
     struct sl_registry_peer *next;
 };
 
@@ -71,6 +72,7 @@ static int peer_new(const struct sl_registry *registry, const char *origin, cons
     if (!peer || !peer->http.origin)
         return sl_error_oom(err);
     peer->http.insecure = insecure;
+    peer->http.blob_requests = &peer->blob_requests;
     SL_AUTO_DONE(sl_registry_certs) certs = {0};
     int r = sl_registry_certs_load(registry->cert_dir, cert_host, &certs, err);
     if (r == 0)

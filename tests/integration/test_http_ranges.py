@@ -9,6 +9,7 @@ from http_case import BIG, HttpCase
 RANGE = 128 * 1024
 RANGES = -(-BIG // RANGE)
 BLOBS = "GET .*/blobs/"
+WIDTH = 8  # SL_RANGES_MAX
 
 
 class Ranges(HttpCase):
@@ -51,9 +52,14 @@ class Ranges(HttpCase):
         self.assertEqual([r["range"] for r in self.requests("/blobs/")], [None])
 
     def test_several_blobs_share_the_ranges(self):
-        self.serve()
+        # None ends by itself, so that as many are under way as are asked for at once: all of the
+        # first blob's, and each other blob has its first one.
+        at_once = WIDTH + 2
+        self.serve({"on": BLOBS, "times": at_once, "stall_at": 1000})
         layers = [self.layers[0], self.layers[2], self.layers[3]]
-        self.expect_blobs(self.fetch(layers=layers), *layers)
+        self.expect_blobs(self.fetch("--stall-s", "1", layers=layers), *layers)
+        stalled = [s % RANGE for s in self.starts()]
+        self.assertEqual(stalled.index(1000), at_once)
 
     def test_little_memory_still_brings_all(self):
         for pool in 9, 10, 12, 20:
