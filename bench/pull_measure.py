@@ -13,7 +13,7 @@ import time
 
 import pull_images
 
-TOUCHED_MIB = 6 * 1024
+TOUCHED_MIB = 9 * 1024
 STORE_SIZE = "9G"
 STORES = ("tmpfs", "ext4")
 VERSIONS = [("skopeo", "--version"), ("umoci", "--version"), ("buildah", "--version"),

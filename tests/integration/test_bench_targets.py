@@ -95,6 +95,9 @@ class Table(unittest.TestCase):
         self.assertEqual(self.missed(limit("many:zstd-enc", False, 1.26)),
                          ["many:zstd-enc, ext4: wall / bound"])
 
+    def test_bound_above_the_pull_proves_nothing(self):
+        self.assertEqual(self.missed(limit("many:enc", True, 0.84)), ["many:enc, tmpfs: wall / bound"])
+
     def test_tar_is_compared_with_and_without_sync(self):
         self.assertEqual(self.missed(own("tar/pull/small:enc/ext4", 0.5, 1.0, rival="gnu_tar")),
                          ["small:enc, ext4: wall of the pull / GNU tar with the plain tar"])
