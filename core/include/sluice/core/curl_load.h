@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libcurl, loaded when the first function of it is called: it brings 28 libraries along, which half
+ * libcurl, loaded when the first function of it is called: it brings 23 libraries along, which half
  * of all runs have no use for. Its functions are called by their names, as <curl/curl.h> declares
  * them; curl_load.c has those that are in use. Without the library they fail as they would for want
  * of memory.
