@@ -387,6 +387,14 @@ class Crowds(UpheavalCase):
         elif i % 16 == 4:
             connection.send(b"".join(ttrpc.frame(2 * n + 1, ttrpc.REQUEST, resource) for n in range(8)))
 
+    def all_accepted(self, service):
+        """A queue that is full refuses at once who does not block, as Go's clients. This one blocks, and is
+        the last of the queue."""
+        last, = rpc_crowd.crowd(service.socket, 1)
+        with last:
+            last.sendall(ttrpc.frame(1, ttrpc.REQUEST, ttrpc.request("nobody", "knows")))
+            ttrpc.read_frame(last)
+
     def test_ten_thousand_while_a_client_pulls(self):
         if not rpc_crowd.allow_descriptors(CROWD + 1000):
             self.skipTest(f"needs {CROWD + 1000} descriptors (ulimit -Hn)")
@@ -409,6 +417,7 @@ class Crowds(UpheavalCase):
                 calls.append((i, agent.pull(self.image, self.bundle(f"b{i}"))))
         for i, call in calls:
             self.assert_pulled(call.wait(), self.bundle(f"b{i}"), hello="hello")
+        self.all_accepted(service)
         self.pulls_still(service, "newcomer")
         if not service.is_sanitized():
             self.assertLess(service.proc_status("VmRSS") - before, CROWD_KIB)
