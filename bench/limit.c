@@ -213,14 +213,20 @@ static int check_blobs(const struct work *w, struct sl_error *err)
     return 0;
 }
 
+static uint64_t plain_bytes(const struct work *w)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < w->image.n_layers; i++)
+        sum += w->image.layers[i].plain_bytes;
+    return sum;
+}
+
 /* Known once all layers have been unpacked. Where removing a tree makes the next one slow, all of
  * them stay to the end: one of each run for the parts, one for the pull, and GNU tar's. */
 static int check_trees(const struct work *w, struct sl_error *err)
 {
     struct statvfs fs;
-    uint64_t plain = 0;
-    for (size_t i = 0; i < w->image.n_layers; i++)
-        plain += w->image.layers[i].plain_bytes;
+    uint64_t plain = plain_bytes(w);
     if (w->is_volatile)
         return plain > w->memory ? too_large("the image's files need more", w->memory, err) : 0;
     if (statvfs(w->folder, &fs) < 0)
@@ -277,6 +283,8 @@ static int pull(struct work *w, size_t run, struct sl_error *err)
 {
     SL_AUTO_FREE char *root = sl_strf("%s/pull-%zu", w->folder, run);
     int r = root ? check_interrupt(err) : sl_error_oom(err);
+    if (r == 0 && w->is_volatile)
+        limit_touch_memory(w->folder, plain_bytes(w));
     if (r == 0)
         r = limit_pull_once(w->options, &w->image, root, &w->pulls[run], err);
     if (w->is_volatile)

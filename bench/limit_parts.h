@@ -132,6 +132,10 @@ SL_MUST_CHECK int limit_make_tree(const struct limit_image *image, struct limit_
                                   struct limit_cost costs[LIMIT_PARTS], struct sl_error *err);
 /* Whether files of this folder live in memory only. */
 bool limit_is_volatile(const char *root);
+/* Before so many bytes are written to this volatile folder: uses more memory than that for a file,
+ * and frees it. A virtual machine hands free memory back to its host, and whoever touches it next
+ * waits for each page. As far as there is room: what is missing is dearer, not wrong. */
+void limit_touch_memory(const char *folder, uint64_t bytes);
 
 /* ---- limit_pull.c ---- */
 

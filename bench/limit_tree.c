@@ -7,17 +7,34 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
-enum { GNU_TAR_DEADLINE_MS = 600 * 1000, GNU_TAR_ERRORS_MAX = 4096 };
+enum {
+    GNU_TAR_DEADLINE_MS = 600 * 1000,
+    GNU_TAR_ERRORS_MAX = 4096,
+    TOUCH_BYTES = 1024 * 1024, /* a write */
+    /* The kernel may first give what it gave back: as much again is used, and 1 is too little. */
+    TOUCH_TIMES = 2,
+};
 
 bool limit_is_volatile(const char *root)
 {
     struct statfs fs;
     return statfs(root, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+}
+
+void limit_touch_memory(const char *folder, uint64_t bytes)
+{
+    SL_AUTO_FREE char *zeros = calloc(1, TOUCH_BYTES);
+    SL_AUTO_FD fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    uint64_t wanted = bytes * TOUCH_TIMES, most = limit_free_memory() / 2;
+    ssize_t n = zeros && fd >= 0 ? 1 : 0;
+    for (uint64_t done = 0; n > 0 && done < wanted && done < most; done += (uint64_t)n)
+        n = write(fd, zeros, TOUCH_BYTES);
 }
 
 static int unpack(const struct limit_image *image, struct sl_span plain, struct sl_store *store,
@@ -90,14 +107,20 @@ int limit_make_tree(const struct limit_image *image, struct limit_layer *l, stru
 {
     SL_AUTO(sl_store) store = NULL;
     int r = sl_store_open(root, &store, err);
+    bool is_volatile = r == 0 && limit_is_volatile(root);
+    if (is_volatile)
+        limit_touch_memory(root, plain.len);
     if (r == 0)
         r = make_ours(image, plain, store, costs, err);
     SL_AUTO_FREE char *folder = sl_strf("%s/gnu-tar", root);
-    if (r == 0 && gnu_tar && folder && mkdir(folder, 0700) == 0)
+    if (r == 0 && gnu_tar && folder && mkdir(folder, 0700) == 0) {
+        if (is_volatile)
+            limit_touch_memory(root, plain.len);
         make_by_gnu_tar(l, plain, folder);
+    }
     /* Or the kernel would still write it while the pull is measured. */
     SL_AUTO_FD dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (r == 0 && !limit_is_volatile(root) && (dir < 0 || syncfs(dir) < 0))
+    if (r == 0 && !is_volatile && (dir < 0 || syncfs(dir) < 0))
         r = sl_error_system(err, errno, "syncing %s", root);
     return r;
 }
