@@ -142,6 +142,7 @@ struct sl_fetch {
     bool may_authorize;
     bool has_begun;        /* begin() was called for this answer */
     bool is_cut;           /* we stopped reading an error body */
+    bool is_plain;         /* a TLS greeting was answered in plain text; stays behind the end */
     int stop_r;            /* a hook failed within libcurl */
     struct sl_error error; /* of stop_r, and of the last try */
     char *curl_error;
