@@ -212,8 +212,9 @@ static void set_request(struct sl_fetch *f)
     CURL *easy = f->transfer.easy;
     (void)curl_easy_setopt(easy, CURLOPT_URL, f->hop_url);
     (void)curl_easy_setopt(easy, CURLOPT_USERAGENT, f->settings->user_agent);
+    bool is_alone = f->is_blob && !f->is_small;
     (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-                           f->is_blob ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
+                           is_alone ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
     if (f->method)
         set_method(f);
     if (f->has_range) {
