@@ -254,7 +254,9 @@ static void start_ping(void *arg)
     sl_fetch_start(&ping->fetch);
 }
 
-static int ping(struct sl_docker_endpoint *ep, unsigned max_attempts, struct sl_error *err)
+/* *ret_is_plain: it was greeted by TLS and does not speak it. */
+static int ping(struct sl_docker_endpoint *ep, unsigned max_attempts, bool *ret_is_plain,
+                struct sl_error *err)
 {
     SL_AUTO_FREE char *url = sl_strf("%s/v2/", ep->peer->origin);
     if (!url)
@@ -275,15 +277,20 @@ static int ping(struct sl_docker_endpoint *ep, unsigned max_attempts, struct sl_
     };
     sl_waiting_init(&ping.waiting);
     sl_http_loop_call(ep->registry->loop, start_ping, &ping);
-    return sl_waiting_join(&ping.waiting, err);
+    r = sl_waiting_join(&ping.waiting, err);
+    *ret_is_plain = ping.fetch.is_plain;
+    return r;
 }
 
-static int probe_plain_http(struct sl_docker_endpoint *ep, const struct sl_error *https_err,
-                            struct sl_error *err)
+/* Whoever has answered already need not be asked again: what wants an answer next will see whether
+ * it was HTTP. */
+static int probe_plain_http(struct sl_docker_endpoint *ep, bool has_answered,
+                            const struct sl_error *https_err, struct sl_error *err)
 {
+    bool is_plain;
     int r = set_peer(ep, "http", err);
-    if (r == 0)
-        r = ping(ep, /* max_attempts= */ 0, err);
+    if (r == 0 && !has_answered)
+        r = ping(ep, /* max_attempts= */ 0, &is_plain, err);
     if (r < 0)
         r = sl_error_wrap(err, r, "neither https (%.150s) nor http", https_err->msg);
     return r;
@@ -295,9 +302,10 @@ static int probe(struct sl_docker_endpoint *ep, struct sl_error *err)
     if (scheme)
         return set_peer(ep, scheme, err);
     struct sl_error https_err;
-    int r = ping(ep, /* max_attempts= */ 1, &https_err);
+    bool is_plain = false;
+    int r = ping(ep, /* max_attempts= */ 1, &is_plain, &https_err);
     if (r < 0 && https_err.code == SL_E_NETWORK)
-        r = probe_plain_http(ep, &https_err, err);
+        r = probe_plain_http(ep, is_plain, &https_err, err);
     else if (r < 0 && err)
         *err = https_err;
     if (r == 0)

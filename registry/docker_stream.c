@@ -21,8 +21,11 @@
 
 enum {
     AHEAD_BUFFERS_MAX = 128, /* of the pool, for parts that are ahead: 32 MiB */
-    LONE_SIZE = 32 << 20,    /* bytes of a part beside which there is no room for others */
-    AHEAD_FAILURES_MAX = 3,  /* of a blob; then no more parts are asked for ahead */
+    /* Bytes of a blob that comes beside documents (sl_fetch.is_small). The first buffer of its lane
+     * holds it, so that it is never paused: that would stop all of an HTTP/2 connection. */
+    SMALL_MAX = SL_BUF_SIZE,
+    LONE_SIZE = 32 << 20,   /* bytes of a part beside which there is no room for others */
+    AHEAD_FAILURES_MAX = 3, /* of a blob; then no more parts are asked for ahead */
 };
 
 enum part_state {
@@ -204,6 +207,7 @@ static int ask(struct part *p, bool is_favour, struct sl_error *err)
         .group = ep->group,
         .url = p->url,
         .is_blob = true,
+        .is_small = s->size <= SMALL_MAX,
         .max_attempts = is_favour ? 1 : 0,
     };
     p->get.auth = &ep->auth;

@@ -212,8 +212,9 @@ static void set_request(struct sl_fetch *f)
     CURL *easy = f->transfer.easy;
     (void)curl_easy_setopt(easy, CURLOPT_URL, f->hop_url);
     (void)curl_easy_setopt(easy, CURLOPT_USERAGENT, f->settings->user_agent);
+    bool is_alone = f->is_blob && !f->is_small;
     (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-                           f->is_blob ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
+                           is_alone ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
     if (f->method)
         set_method(f);
     if (f->has_range) {
@@ -285,7 +286,7 @@ int sl_http_easy_send(struct sl_fetch *f, struct sl_error *err)
 /* --- errors --- */
 
 /* What OpenSSL makes of "HTTP/1.0 400 Bad Request" in place of a TLS record. */
-static bool is_plain_answer(const struct sl_fetch *f, int curl_code)
+bool sl_http_easy_is_plain_answer(const struct sl_fetch *f, int curl_code)
 {
     return curl_code == CURLE_SSL_CONNECT_ERROR && f->curl_error &&
            (strstr(f->curl_error, "wrong version number") ||
@@ -294,7 +295,7 @@ static bool is_plain_answer(const struct sl_fetch *f, int curl_code)
 
 bool sl_http_easy_is_transient(const struct sl_fetch *f, int curl_code)
 {
-    return sl_retry_is_transient_curl(curl_code) && !is_plain_answer(f, curl_code);
+    return sl_retry_is_transient_curl(curl_code) && !sl_http_easy_is_plain_answer(f, curl_code);
 }
 
 /* By TLS 1.3 a client has finished its handshake before the server looks at certificates. One that
@@ -325,7 +326,7 @@ int sl_http_easy_error(const struct sl_fetch *f, int curl_code, struct sl_error 
         advice = "; the proxy wants other credentials";
     else if (curl_code == CURLE_PEER_FAILED_VERIFICATION)
         advice = "; trust its CA with --cert-dir, or use --tls-verify=false";
-    else if (is_plain_answer(f, curl_code))
+    else if (sl_http_easy_is_plain_answer(f, curl_code))
         advice = "; it speaks plain HTTP, which --tls-verify=false allows";
     else if (is_hung_up_after_handshake(f, curl_code))
         advice = "; if the server wants a client certificate, give one with --cert-dir";

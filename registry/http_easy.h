@@ -11,5 +11,7 @@ void sl_http_easy_reset(struct sl_fetch *f);
 void sl_http_easy_free(struct sl_fetch *f);
 /* A CURLcode in our words. */
 int sl_http_easy_error(const struct sl_fetch *f, int curl_code, struct sl_error *err);
+/* Whether who was greeted by TLS does not speak it. */
+bool sl_http_easy_is_plain_answer(const struct sl_fetch *f, int curl_code);
 /* Whether the same request may do better later. */
 bool sl_http_easy_is_transient(const struct sl_fetch *f, int curl_code);

@@ -282,6 +282,7 @@ static bool is_answered_early(const struct sl_fetch *f)
 static void transfer_failed(struct sl_fetch *f, int curl_code)
 {
     int r = sl_http_easy_error(f, curl_code, &f->error);
+    f->is_plain = sl_http_easy_is_plain_answer(f, curl_code);
     if (sl_http_easy_is_transient(f, curl_code))
         try_later(f, r);
     else

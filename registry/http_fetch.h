@@ -9,7 +9,8 @@
  * gone once sent: then there is one try only, and no redirect.
  *
  * HTTP/2 is offered for documents. Blobs ask for HTTP/1.1: over HTTP/2 all layers would share one
- * TCP connection and its window, and some registries reset long streams.
+ * TCP connection and its window, and some registries reset long streams. A small one is here before
+ * that matters, and before a connection of its own would be.
  *
  * Everything here happens on the loop thread.
  */
@@ -99,7 +100,8 @@ struct sl_fetch {
     const char *url;
     const char *accept;    /* NULL: anything */
     const char *method;    /* NULL: GET */
-    bool is_blob;          /* HTTP/1.1 */
+    bool is_blob;          /* HTTP/1.1, unless: */
+    bool is_small;         /* it comes beside documents, over HTTP/2 where that is spoken */
     bool is_tidying;       /* takes back what is left over: quickly, once, cancelled or not */
     unsigned max_attempts; /* 0: as in settings */
     unsigned within_ms;    /* all tries and pauses together; 0: as long as something moves */
@@ -142,6 +144,7 @@ struct sl_fetch {
     bool may_authorize;
     bool has_begun;        /* begin() was called for this answer */
     bool is_cut;           /* we stopped reading an error body */
+    bool is_plain;         /* a TLS greeting was answered in plain text; stays behind the end */
     int stop_r;            /* a hook failed within libcurl */
     struct sl_error error; /* of stop_r, and of the last try */
     char *curl_error;

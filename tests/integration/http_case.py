@@ -52,11 +52,11 @@ class HttpCase(unittest.TestCase):
         self.port = self.other = None
         self.servers = 0
 
-    def serve(self, *faults, auth=None, location=None, layout=None, options=()):
+    def serve(self, *faults, auth=None, location=None, layout=None, options=(), greetings=False):
         """Starts a faulty registry; its requests are in self.requests()."""
         self.servers += 1
         self.log = os.path.join(self.folder, "%s.%d.log" % (self.id(), self.servers))
-        plan = {"faults": list(faults)}
+        plan = {"faults": list(faults), "greetings": greetings}
         if auth:
             plan["auth"] = auth
         if location:
@@ -71,11 +71,24 @@ class HttpCase(unittest.TestCase):
         self.port, self.other = map(int, server.stdout.readline().split())
         return self.port
 
-    def requests(self, part=""):
+    def certificate(self):
+        """Options of a registry that speaks TLS."""
+        make_ca(self.folder)
+        return ("--cert", os.path.join(self.folder, "server.crt"),
+                "--key", os.path.join(self.folder, "server.pem"))
+
+    def log_lines(self):
         if not os.path.exists(self.log):
             return []
         with open(self.log, encoding="utf-8") as file:
-            return [r for r in map(json.loads, file) if part in r["path"]]
+            return [json.loads(line) for line in file]
+
+    def requests(self, part=""):
+        return [r for r in self.log_lines() if "path" in r and part in r["path"]]
+
+    def greetings(self):
+        """Where somebody tried whether TLS is spoken, and it was not; for serve(greetings=True)."""
+        return [r["port"] for r in self.log_lines() if "greeting" in r]
 
     def write(self, name, text):
         path = os.path.join(self.folder, self.id() + name)

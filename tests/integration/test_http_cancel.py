@@ -60,7 +60,7 @@ class OneOfTwo(HttpCase):
         self.cancel_when_asked("/manifests/", "manifest")
 
     def test_ping_of_a_silent_server(self):
-        self.serve({"on": "GET /v2/$", "stall": True})
+        self.serve({"on": "GET /v2/$", "stall": True}, options=self.certificate())
         self.cancel_when_asked("/v2/", "manifest")
 
     def test_token_of_a_silent_server(self):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pull over HTTP/2: docker-registry behind nginx. Documents use it, blobs do not (http_fetch.h
-says why)."""
+"""A pull over HTTP/2: docker-registry behind nginx. Documents and small blobs use it, others do not
+(http_fetch.h says why)."""
 import json
 import os
 import shutil
@@ -11,6 +11,7 @@ import unittest
 from http_case import HttpCase, make_ca
 from registry import Registry
 
+SMALL_MAX = 256 * 1024  # docker_stream.c's
 CONFIG = """daemon off;
 user root;
 worker_processes 1;
@@ -18,7 +19,7 @@ pid nginx.pid;
 error_log error.log;
 events {}
 http {
-  log_format requests '$server_protocol $request_method $uri $status';
+  log_format requests '$server_protocol $connection $uri $status';
   access_log access.log requests;
   client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4;
   scgi_temp_path t5;
@@ -59,14 +60,18 @@ class Http2(HttpCase):
         self.addCleanup(process.wait)
         self.addCleanup(process.terminate)
 
+    def lines(self):
+        """Protocol, number of the connection, path and status of all requests so far."""
+        with open(os.path.join(self.nginx, "access.log"), encoding="utf-8") as file:
+            return [line.split() for line in file]
+
     def log(self):
         """{(protocol, kind)} of all requests so far."""
-        with open(os.path.join(self.nginx, "access.log"), encoding="utf-8") as file:
-            lines = [line.split() for line in file]
+        lines = self.lines()
         self.assertEqual({status for *_, status in lines}, {"200"})
         return {(protocol, uri.split("/")[-2]) for protocol, _, uri, _ in lines}
 
-    def test_documents_come_over_http2_and_blobs_over_http1(self):
+    def test_only_large_blobs_come_over_http1(self):
         self.start()
         options = ("--cert-dir", self.folder)
         run = self.drive("manifest", options=options)
@@ -76,10 +81,15 @@ class Http2(HttpCase):
         run = self.drive("small", config["digest"], str(config["size"]), options=options)
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertEqual(self.log(), {("HTTP/2.0", "manifests"), ("HTTP/2.0", "blobs")})
-        os.truncate(os.path.join(self.nginx, "access.log"), 0)
-        layers = manifest["layers"]
-        self.expect_blobs(self.drive(*self.blob_args(*layers), options=options), *layers)
-        self.assertEqual(self.log(), {("HTTP/2.0", "manifests"), ("HTTP/1.1", "blobs")})
+        large = [layer for layer in manifest["layers"] if layer["size"] > SMALL_MAX]
+        small = [layer for layer in manifest["layers"] if layer["size"] <= SMALL_MAX]
+        for layers, protocol in (large, "HTTP/1.1"), (small, "HTTP/2.0"):
+            self.assertTrue(layers)
+            os.truncate(os.path.join(self.nginx, "access.log"), 0)
+            self.expect_blobs(self.drive(*self.blob_args(*layers), options=options), *layers)
+            self.assertEqual(self.log(), {("HTTP/2.0", "manifests"), (protocol, "blobs")})
+        # They are asked for last, and do not open a connection of their own.
+        self.assertEqual(len({number for _, number, *_ in self.lines()}), 1)
 
 
 if __name__ == "__main__":

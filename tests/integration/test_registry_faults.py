@@ -430,7 +430,7 @@ class Signals(RegistryCase):
         """Layers that have passed stay, whole, for the next try."""
         for on in MANIFESTS, on_blob(self.layers[3]):
             with self.subTest(on):
-                fault = {"on": on, "status": 429, "headers": {"Retry-After": "200"}}
+                fault = {"on": on, "status": 429, "headers": {"Retry-After": "60"}}
                 run = self.interrupt(signal.SIGINT, fault, lambda: any(
                     r["status"] == 429 for r in self.log.requests()))
                 self.expect_one_line(run, FAILED, "cancelled")

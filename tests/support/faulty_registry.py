@@ -45,6 +45,8 @@ The plan is an object:
      "stall": true,        no answer, until the client goes
      "done_first": true,   what was asked for is done, and then this happens
      "stored_digest": D}   Docker-Content-Digest of the answer to a PUT
+  "greetings": true      what is no HTTP, such as a TLS greeting without --cert, is a line too:
+                         {"port", "greeting": true}
   "location": "other"|"plain"     where uploads go on: the second origin, http (default: a path)
 
 Images can be pushed. An upload's URL has a state in its query that each answer changes.
@@ -162,6 +164,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.state.note(port=self.origin, method=self.command, path=self.path, status=status,
                         authorization=self.headers.get("Authorization"),
                         range=self.headers.get("Range"), time=time.monotonic())
+
+    def send_error(self, *args, **kwargs):
+        if not self.command and self.state.plan.get("greetings"):
+            self.state.note(port=self.origin, greeting=True)
+        super().send_error(*args, **kwargs)
 
     def answer(self, status, body=b"", headers=()):
         self.note(status)
