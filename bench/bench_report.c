@@ -144,8 +144,12 @@ static void put_record(FILE *f, const struct sl_bench_results *results,
     fprintf(f, "}\n");
 }
 
-bool sl_bench_write_records(const struct sl_bench_results *results, FILE *f)
+int sl_bench_write_records(const struct sl_bench_results *results, const char *path,
+                           struct sl_error *err)
 {
+    FILE *f = fopen(path, "we");
+    if (!f)
+        return sl_error_set(err, SL_E_SYSTEM, errno, "cannot write %s", path);
     for (size_t i = 0; i < results->n; i++) {
         const struct sl_bench_result *x = &results->list[i];
         if (!x->is_wanted)
@@ -155,5 +159,8 @@ bool sl_bench_write_records(const struct sl_bench_results *results, FILE *f)
         for (const char *const *name = x->c->rivals; *name; name++)
             put_record(f, results, x, *name);
     }
-    return fflush(f) == 0 && !ferror(f);
+    bool failed = ferror(f) != 0;
+    if (fclose(f) != 0 || failed)
+        return sl_error_set(err, SL_E_SYSTEM, EIO, "cannot write %s", path);
+    return 0;
 }

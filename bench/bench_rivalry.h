@@ -4,8 +4,6 @@
 
 #include "bench_case.h"
 
-#include <stdio.h>
-
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -40,9 +38,9 @@ void sl_bench_print_table(const struct sl_bench_results *results);
 /* One JSON object a line for each wanted case and rival:
  *   {"name", "rival", "bytes", "seconds", "cpu_seconds", "peak_bytes", "measure", "ratio"}
  * with null for a rival, a ratio and a peak that are not known; or {"name", "rival", "skipped":
- * why} and the same with "failed". Ratio: the rival's time for a byte, by the case's own. False:
- * errno. */
-bool sl_bench_write_records(const struct sl_bench_results *results, FILE *f);
+ * why} and the same with "failed". Ratio: the rival's time for a byte, by the case's own. */
+int sl_bench_write_records(const struct sl_bench_results *results, const char *path,
+                           struct sl_error *err);
 /* Cases that failed; skipped ones have not. */
 size_t sl_bench_failures(const struct sl_bench_results *results);
 

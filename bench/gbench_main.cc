@@ -9,14 +9,12 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <iostream>
-#include <memory>
 #include <string>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -308,20 +306,9 @@ void print_names(const sl_bench_results &results)
 }
 
 /* Returns the exit status. */
-int cannot_write(const Options &options)
-{
-    std::cerr << "sluice-bench: cannot write " << options.records << ": " << std::strerror(errno)
-              << "\n";
-    return 1;
-}
-
-/* Returns the exit status. Minutes of work are not begun for a file that nobody can write. */
 int measure(const sl_bench_results &results, const Options &options)
 {
-    const std::unique_ptr<FILE, int (*)(FILE *)> records(
-        options.records.empty() ? nullptr : std::fopen(options.records.c_str(), "we"), std::fclose);
-    if (!options.records.empty() && !records)
-        return cannot_write(options);
+    sl_error err = {};
     stop_on_signals();
     run_all(results, options);
     if (stopped_by) {
@@ -332,8 +319,11 @@ int measure(const sl_bench_results &results, const Options &options)
     sl_bench_print_table(&results);
     std::printf("\n%s", sl_bench_data_note());
     sl_bench_data_done();
-    if (records && !sl_bench_write_records(&results, records.get()))
-        return cannot_write(options);
+    if (!options.records.empty() &&
+        sl_bench_write_records(&results, options.records.c_str(), &err) < 0) {
+        std::cerr << "sluice-bench: " << err.msg << "\n";
+        return 1;
+    }
     return sl_bench_failures(&results) > 0;
 }
 
