@@ -46,6 +46,15 @@ function(sl_add_module name)
                         C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden)
 endfunction()
 
+# sl_bind_sooner(sluice): whatever a program binds at its start is looked for in its libraries, one
+# after the other. Those that most names come from stand first, which nobody may who is sanitized.
+function(sl_bind_sooner target)
+  if(NOT SL_SANITIZE AND NOT SL_FUZZ)
+    target_link_options(${target} PRIVATE
+      LINKER:--push-state,--no-as-needed,-lc,-lstdc++,${OPENSSL_CRYPTO_LIBRARY},--pop-state)
+  endif()
+endfunction()
+
 # sl_add_unit_test(crypto jwe [SOURCES extra.c] [PRIVATE libs] [LABELS root]) builds
 # tests/unit/test_crypto_jwe.c and registers it as unit.crypto.jwe. Private headers of the module
 # are on its include path.

@@ -7,11 +7,14 @@
 #include "sluice/core/cancel.h"
 #include "waiting.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    PING_MAX = 64 * 1024, /* bytes of the answer to GET /v2/, which nobody reads */
+    PING_MAX = 64 * 1024,      /* bytes of the answer to GET /v2/, which nobody reads */
+    LOOPBACK_WITHIN_MS = 1000, /* for a try that only saves time */
 };
 
 /* --- what is shown to it --- */
@@ -210,6 +213,7 @@ struct ping {
     struct sl_fetch fetch;
     struct sl_docker_endpoint *ep;
     size_t seen;
+    long refusal; /* status other than 2xx; 0: none */
     struct sl_waiting waiting;
 };
 
@@ -217,6 +221,7 @@ struct ping {
 static int ping_refused(struct sl_fetch *f, struct sl_error *err)
 {
     (void)err;
+    ((struct ping *)f)->refusal = f->response.status;
     return f->response.status ? SL_FETCH_COMPLETE : SL_FETCH_DEFAULT;
 }
 
@@ -254,32 +259,51 @@ static void start_ping(void *arg)
     sl_fetch_start(&ping->fetch);
 }
 
-/* *ret_is_plain: it was greeted by TLS and does not speak it. */
-static int ping(struct sl_docker_endpoint *ep, unsigned max_attempts, bool *ret_is_plain,
-                struct sl_error *err)
+static int run_ping(struct ping *ping, struct sl_error *err)
 {
+    struct sl_docker_endpoint *ep = ping->ep;
     SL_AUTO_FREE char *url = sl_strf("%s/v2/", ep->peer->origin);
     if (!url)
         return sl_error_oom(err);
     int r = sl_http_loop_start(ep->registry->loop, err);
     if (r < 0)
         return r;
+    ping->fetch.ops = &ping_ops;
+    ping->fetch.loop = ep->registry->loop;
+    ping->fetch.settings = &ep->registry->settings;
+    ping->fetch.peer = ep->peer;
+    ping->fetch.group = ep->group;
+    ping->fetch.url = url;
+    sl_waiting_init(&ping->waiting);
+    sl_http_loop_call(ep->registry->loop, start_ping, ping);
+    return sl_waiting_join(&ping->waiting, err);
+}
+
+/* *ret_is_plain: it was greeted by TLS and does not speak it. */
+static int ping(struct sl_docker_endpoint *ep, unsigned max_attempts, bool *ret_is_plain,
+                struct sl_error *err)
+{
     struct ping ping = {
-        .fetch = {.ops = &ping_ops,
-                  .loop = ep->registry->loop,
-                  .settings = &ep->registry->settings,
-                  .peer = ep->peer,
-                  .group = ep->group,
-                  .url = url,
-                  .within_ms = ep->registry->settings.document_timeout_ms,
+        .fetch = {.within_ms = ep->registry->settings.document_timeout_ms,
                   .max_attempts = max_attempts},
         .ep = ep,
     };
-    sl_waiting_init(&ping.waiting);
-    sl_http_loop_call(ep->registry->loop, start_ping, &ping);
-    r = sl_waiting_join(&ping.waiting, err);
+    int r = run_ping(&ping, err);
     *ret_is_plain = ping.fetch.is_plain;
     return r;
+}
+
+/* By an address, which no resolver can lead elsewhere. With a port, where only one of the two is
+ * spoken: without one, both may be, on ports 80 and 443. */
+static bool is_port_of_loopback(const char *host)
+{
+    struct in_addr v4;
+    const char *port = strrchr(host, ':');
+    SL_AUTO_FREE char *address = port ? strndup(host, (size_t)(port - host)) : NULL;
+    if (!address)
+        return false;
+    return strcmp(address, "[::1]") == 0 ||
+           (inet_pton(AF_INET, address, &v4) == 1 && ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET);
 }
 
 /* Whoever has answered already need not be asked again: what wants an answer next will see whether
@@ -296,18 +320,40 @@ static int probe_plain_http(struct sl_docker_endpoint *ep, bool has_answered,
     return r;
 }
 
+/* On one port of this machine plain HTTP betrays nothing, shows nothing but its own address, and
+ * spares a registry without TLS the start of OpenSSL and a connection. A server that speaks TLS
+ * answers it with 400, or hangs up. */
+static bool is_plain_on_loopback(struct sl_docker_endpoint *ep)
+{
+    if (!is_port_of_loopback(network_host_of(ep)) || set_peer(ep, "http", NULL) < 0)
+        return false;
+    struct ping ping = {
+        .fetch = {.within_ms = LOOPBACK_WITHIN_MS, .max_attempts = 1, .must_stay = true}, .ep = ep};
+    return run_ping(&ping, NULL) == 0 && (ping.refusal == 0 || ping.refusal == 401);
+}
+
+static int probe_both(struct sl_docker_endpoint *ep, struct sl_error *err)
+{
+    if (is_plain_on_loopback(ep))
+        return 0;
+    struct sl_error https_err;
+    bool is_plain = false;
+    int r = set_peer(ep, "https", &https_err);
+    if (r == 0)
+        r = ping(ep, /* max_attempts= */ 1, &is_plain, &https_err);
+    if (r < 0 && https_err.code == SL_E_NETWORK)
+        r = probe_plain_http(ep, is_plain, &https_err, err);
+    else if (r < 0 && err)
+        *err = https_err;
+    return r;
+}
+
 static int probe(struct sl_docker_endpoint *ep, struct sl_error *err)
 {
     const char *scheme = sl_registry_recall_scheme(ep->registry, network_host_of(ep));
     if (scheme)
         return set_peer(ep, scheme, err);
-    struct sl_error https_err;
-    bool is_plain = false;
-    int r = ping(ep, /* max_attempts= */ 1, &is_plain, &https_err);
-    if (r < 0 && https_err.code == SL_E_NETWORK)
-        r = probe_plain_http(ep, is_plain, &https_err, err);
-    else if (r < 0 && err)
-        *err = https_err;
+    int r = probe_both(ep, err);
     if (r == 0)
         sl_registry_remember_scheme(ep->registry, ep->peer);
     return r;

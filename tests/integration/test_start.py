@@ -7,8 +7,10 @@ read of it in the file.
 """
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 
 import sluice_case
 from sluice_case import EXIT_FAILED, SLUICE
@@ -25,6 +27,43 @@ def dlopen_notes(program):
     assert (name_size, kind, section[12:16]) == (4, 0x407c0c0a, b"FDO\0"), section
     assert len(section) >= 16 + size
     return json.loads(section[16:16 + size].rstrip(b"\0"))
+
+
+class Greeting(sluice_case.SluiceCase):
+    """What a server on loopback hears first, where certificates do not matter."""
+
+    def greetings(self, answer):
+        """First bytes of all connections; each is answered so, unless it begins with TLS."""
+        heard = []
+
+        def serve(server):
+            while True:
+                try:
+                    client = server.accept()[0]
+                except OSError:
+                    return
+                with client:
+                    data = client.recv(65536)
+                    heard.append(data[:4])
+                    if data.startswith(b"GET "):
+                        client.sendall(b"HTTP/1.1 %s\r\nContent-Length: 0\r\n"
+                                       b"Connection: close\r\n\r\n" % answer)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            thread = threading.Thread(target=serve, args=(server,))
+            thread.start()
+            run = self.sluice("inspect", "--retry", 1, "--tls-verify=false",
+                              f"docker://127.0.0.1:{server.getsockname()[1]}/a:1")
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+        self.assertNotEqual(run.returncode, 0)
+        return heard
+
+    def test_plain_http_is_never_greeted_by_tls(self):
+        self.assertEqual(set(self.greetings(b"200 OK")), {b"GET "})
+
+    def test_https_follows_where_plain_http_is_refused(self):
+        first, second, *_ = self.greetings(b"400 Bad Request")
+        self.assertEqual((first, second[:1]), (b"GET ", b"\x16"))
 
 
 class LoadedLibrary(sluice_case.SluiceCase):
