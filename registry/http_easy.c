@@ -155,7 +155,8 @@ static void set_limits(struct sl_fetch *f)
     CURL *easy = f->transfer.easy;
     const struct sl_http_settings *s = f->settings;
     (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)s->connect_timeout_ms);
-    (void)curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    /* For the sake of this libcurl wakes the loop every second. */
+    (void)curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, s->stall_timeout_s ? 1L : 0L);
     if (!f->send_size) /* else sl_fetch_note_sending() watches */
         (void)curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)sl_fetch_patience_s(f));
     if (f->is_tidying)

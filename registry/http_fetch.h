@@ -42,7 +42,7 @@ struct sl_http_settings {
     unsigned max_attempts;
     unsigned retry_base_ms;
     unsigned connect_timeout_ms;
-    unsigned stall_timeout_s; /* no byte for so long, also before the first one */
+    unsigned stall_timeout_s; /* no byte for so long, also before the first one; 0: for ever */
     /* Of what is small, a manifest, a config or a token: all tries and pauses together. */
     unsigned document_timeout_ms;
     /* What has no such limit must bring so many bytes in each window of this length. */

@@ -7,16 +7,15 @@ import unittest
 
 from http_case import HttpCase
 
-SOON_MS = 100  # from the cancellation to the end, by the clock of the one who cancels
-DEADLINE = 30.0  # seconds that anything may take
+DEADLINE = 30.0  # seconds that anything may take; what else could end a request takes longer
 
 
 class OneOfTwo(HttpCase):
     def start(self, *args, options=(), **how):
         """The driver; it cancels its image when stdin is closed."""
-        # Pauses and timeouts of hours: nothing but the cancellation can end it.
+        # No timeouts, and nothing that wakes the loop: only the cancellation can end it.
         run = subprocess.Popen(
-            self.command(*args, options=("--insecure", "--base-ms", "30000", "--cancel-image", *options),
+            self.command(*args, options=("--insecure", "--base-ms", "60000", "--cancel-image", *options),
                          **how),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**self.environment(), "PATH": self.folder + ":" + os.environ["PATH"]})
@@ -30,7 +29,7 @@ class OneOfTwo(HttpCase):
             time.sleep(0.01)
 
     def end(self, run):
-        """Cancels it; the lines of stdout behind the one that says how long it took."""
+        """Cancels it; the lines of stdout behind the one that says that it has ended."""
         run.stdin.close()
         run.stdin = None
         out, message = run.communicate(timeout=DEADLINE)
@@ -38,9 +37,7 @@ class OneOfTwo(HttpCase):
         self.assertIn("cancelled", message.splitlines()[-1])
         self.assertTrue(message.splitlines()[-1].startswith("cancelled "), message)
         lines = out.splitlines()
-        ended = next(i for i, line in enumerate(lines) if line.startswith("ended "))
-        self.assertLess(int(lines[ended].split()[1]), SOON_MS)
-        return lines[ended + 1:]
+        return lines[lines.index("ended") + 1:]
 
     def cancel_when_asked(self, part, *args, count=1, **how):
         run = self.start(*args, **how)
