@@ -13,7 +13,7 @@
  * - A "*." prefix needs no location: nothing is rewritten, the other settings hold. Any other
  *   prefix may also go without; location is then the prefix.
  * - "insecure" means HTTPS without verification, then plain HTTP, or the other way round on a port
- * of loopback (image-rs: HTTP only).
+ *   of loopback (image-rs: HTTP only).
  * - Aliases, pull-from-mirror, mirror-by-digest-only, short-name-mode and credential-helpers are
  *   honoured; nobody is asked and no alias is recorded, so "enforcing" with several search
  *   registries is an error.
