@@ -348,13 +348,13 @@ class Extension(AttachmentCase):
         tokens = self.serve(auth={"scheme": "bearer", "given": "given"})
         challenge = ('Bearer realm="http://127.0.0.1:%d/token",service="s",'
                      'scope="repository:user/image:pull"' % tokens)
-        self.serve({"on": PING, "times": 1, "status": 401,
+        self.serve({"on": PING, "after": 1, "times": 1, "status": 401,
                     "headers": {"WWW-Authenticate": challenge}},
                    self.OFFER, {"on": EXTENSION, "status": 200, "body": self.TEXT},
                    auth={"scheme": "bearer"})
         self.expect(self.get(), self.TEXT.encode())
         shown = [r["authorization"] for r in self.requests() if r["path"] == "/v2/"]
-        self.assertEqual(shown, [None, "Bearer token-2"])
+        self.assertEqual(shown, [None, None, "Bearer token-2"])
         self.assertEqual(self.requests("/extensions/")[0]["authorization"], "Bearer token-1")
 
     def test_offered_but_failing_is_an_error(self):

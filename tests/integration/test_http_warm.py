@@ -104,10 +104,16 @@ class Warm(HttpCase):
 
     def test_insecure_place_is_not_tried_again_for_the_next_image(self):
         self.serve(greetings=True)
-        self.resolve(times=3)
+        self.resolve(times=3, host="localhost:%d" % self.port)
         # That it does not speak TLS says enough: nothing is asked only to see whether it answers.
         self.assertEqual([r["path"].rsplit("/", 1)[1] for r in self.requests()], ["latest"] * 3)
         self.assertEqual(self.greetings(), ["main"])
+
+    def test_insecure_address_of_loopback_is_not_tried_again_either(self):
+        self.serve(greetings=True)
+        self.resolve(times=3)
+        self.assertEqual([r["path"].rsplit("/", 1)[1] for r in self.requests()], [""] + ["latest"] * 3)
+        self.assertEqual(self.greetings(), [])
 
     def test_second_image_shows_its_token_at_once(self):
         self.serve(auth={"scheme": "bearer"})
