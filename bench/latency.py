@@ -175,7 +175,13 @@ def run(rtt_ms, options, cache):
     found = []
     with far(cache, rtt_ms) if rtt_ms else near(cache) as place:
         for image in options.images:
-            medians, size = measure_image(place, image, cache, options)
+            try:
+                medians, size = measure_image(place, image, cache, options)
+            except RuntimeError as problem:  # of a tool; the other links and images are still measured
+                print(f"{name_of(image, rtt_ms)}: failed: {problem}".rstrip(), flush=True)
+                found += [{"name": name_of(image, rtt_ms), "rival": rival, "failed": str(problem).strip()}
+                          for rival in options.rivals or [None]]
+                continue
             show(image, rtt_ms, medians, size)
             found += records_of(image, rtt_ms, medians, size)
     return found
@@ -195,6 +201,7 @@ def main():
     found = [r for rtt in options.rtt for r in run(int(rtt) if rtt == int(rtt) else rtt, options, cache)]
     if options.records:
         options.records.write_text("".join(json.dumps(r) + "\n" for r in found), encoding="utf-8")
+    return 1 if any("failed" in r for r in found) else 0
 
 
 if __name__ == "__main__":
